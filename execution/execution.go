@@ -1,0 +1,87 @@
+// Package execution is the seam between the order and a rollup's virtual
+// machine. In come ordered transactions, block by block; out go heads. The
+// sequencer executes nothing and checks no transaction, so an implementation
+// skips, deterministically, what it cannot decode or apply, and never fails for
+// it: the same blocks on the same genesis give the same heads on every node.
+package execution
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors that every implementation returns, told apart by errors.Is.
+var (
+	// ErrParent is returned by Execute where the parent is not the soft head.
+	ErrParent = errors.New("parent is not the soft head")
+	// ErrFirm is returned by SetFirm for a head that is unknown, that falls, or
+	// stands above soft.
+	ErrFirm = errors.New("firm head is not acceptable")
+)
+
+// Hash is a block hash, of the rollup or of the sequencer chain.
+type Hash = [32]byte
+
+// Block is what one block of the sequencer chain orders for the rollup.
+type Block struct {
+	Height       uint64    // of the sequencer chain
+	Hash         Hash      // of the sequencer chain's header
+	Time         time.Time // of the sequencer chain's header, agreed on by consensus
+	Transactions [][]byte  // opaque, in order; the implementation must not change them
+}
+
+// Head names a block of the rollup.
+type Head struct {
+	Number uint64
+	Hash   Hash
+	Height uint64    // sequencer height that the block was made from; for genesis, one below the first
+	Time   time.Time // of the rollup's block, in its own resolution
+}
+
+// Session tells where the rollup stands.
+type Session struct {
+	Soft Head // last block executed; on disk
+	Firm Head // last block known firm; genesis where none is
+}
+
+// Skipped is an ordered transaction that was not applied.
+type Skipped struct {
+	Index  int // in Block.Transactions
+	Reason string
+}
+
+// Result is the outcome of executing one block.
+type Result struct {
+	Head    Head
+	Skipped []Skipped
+}
+
+// Client executes one rollup. Calls come one at a time.
+type Client interface {
+	// Open starts or resumes a session. After a crash the soft head may lie below
+	// the last result that was returned: the caller executes those blocks again, with
+	// the same outcome.
+	Open(ctx context.Context) (Session, error)
+	// Execute makes one rollup block on parent, which must be the soft head, and
+	// moves the soft head there. When it returns, the block is on disk.
+	// Errors: ErrParent.
+	Execute(ctx context.Context, parent Hash, b Block) (Result, error)
+	// SetFirm moves the firm head, never down and never above soft. Idempotent.
+	// Errors: ErrFirm.
+	SetFirm(ctx context.Context, firm Hash) error
+	// Close releases everything. Idempotent.
+	Close() error
+}
+
+// HeartbeatInterval is the time after which a rollup makes a block although the
+// order holds nothing for it.
+const HeartbeatInterval = time.Second
+
+// Due reports whether a sequencer block becomes a rollup block: where it holds
+// transactions, or where the clock of the order has run on by a heartbeat, in
+// whole seconds, since the soft head. It depends on the order alone, so that
+// every node makes the same blocks.
+func Due(soft Head, b Block) bool {
+	return len(b.Transactions) > 0 || b.Time.Unix() >= soft.Time.Unix()+int64(HeartbeatInterval/time.Second)
+}

@@ -1,0 +1,51 @@
+package order
+
+import "fmt"
+
+// HeaderVersion is the version of the ordering header that this code reads and writes.
+const HeaderVersion = 1
+
+// Header is transaction 0 of each block: small, so that a follower gets from the
+// CometBFT header's data hash to the commitment by a short path.
+type Header struct {
+	Version    uint64
+	Height     uint64
+	Commitment Commitment
+	Bundles    uint64 // ordered
+	Legs       uint64 // ordered
+	Dropped    uint64 // bundles carried and not ordered
+	Bytes      uint64 // canonical bytes of the bundles ordered
+}
+
+// Encode returns the canonical encoding.
+func (h Header) Encode() []byte {
+	b := make([]byte, 0, 160)
+	b = appendUint(b, 1, h.Version)
+	b = appendUint(b, 2, h.Height)
+	b = appendBytes(b, 3, h.Commitment[:])
+	b = appendUint(b, 4, h.Bundles)
+	b = appendUint(b, 5, h.Legs)
+	b = appendUint(b, 6, h.Dropped)
+	return appendUint(b, 7, h.Bytes)
+}
+
+// DecodeHeader decodes an ordering header and refuses a version it does not know.
+// Errors: ErrEncoding.
+func DecodeHeader(raw []byte) (Header, error) {
+	f := fields{buf: raw}
+	var h Header
+	h.Version = f.uint(1)
+	h.Height = f.uint(2)
+	copy(h.Commitment[:], f.bytes(3, len(h.Commitment)))
+	h.Bundles = f.uint(4)
+	h.Legs = f.uint(5)
+	h.Dropped = f.uint(6)
+	h.Bytes = f.uint(7)
+	if err := f.end(); err != nil {
+		return Header{}, fmt.Errorf("decode ordering header: %w", err)
+	}
+	if h.Version != HeaderVersion {
+		return Header{}, fmt.Errorf("ordering header of version %d, want %d: %w", h.Version, HeaderVersion, ErrEncoding)
+	}
+	return h, nil
+}

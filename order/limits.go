@@ -1,0 +1,20 @@
+package order
+
+// Bounds of everything that is decoded here. They are rules of the network:
+// a block that breaks one is invalid.
+const (
+	// MaxBundleBytes bounds the canonical encoding of one bundle.
+	MaxBundleBytes = 1 << 20
+	// MaxBatchBytes bounds the canonical encoding of one batch.
+	MaxBatchBytes = 16 << 20
+	// MaxLegs bounds the legs of one bundle.
+	MaxLegs = 64
+	// MaxLegTransactions bounds the transactions of one leg.
+	MaxLegTransactions = 1 << 14
+	// MaxBatchBundles bounds the bundles of one batch.
+	MaxBatchBundles = 1 << 16
+	// MaxChainIDLen is CometBFT's bound on a chain ID, in bytes.
+	MaxChainIDLen = 50
+	// maxProofNodes bounds a namespace proof: two paths in a tree of at most 2^32 leaves.
+	maxProofNodes = 64
+)
