@@ -46,7 +46,9 @@ func newRootCmd() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand()
+	root.AddCommand(
+		newKeysCmd(),
+	)
 	return root
 }
 

@@ -1,0 +1,139 @@
+// Package keys holds the keys of payers: the ed25519 accounts that sign bundles
+// and pay for their bytes. In comes the path of a key file, out goes the key.
+//
+// A key file is JSON with the account's address, its public key and the 32-byte
+// seed of its private key, both in hex. It is written with mode 0600, whole or
+// not at all, and never over a file that is there. A file whose parts do not
+// belong together is refused.
+package keys
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cosmos/btcutil/bech32"
+)
+
+// Prefix is the human-readable part of addresses.
+const Prefix = "ordo"
+
+// ErrExists is returned where a key file would replace another.
+var ErrExists = errors.New("there is a key file already; a lost key cannot be brought back, so it is never replaced")
+
+// maxFileBytes is far above what a key file holds.
+const maxFileBytes = 4096
+
+type file struct {
+	Address    string `json:"address"`
+	PublicKey  string `json:"public_key"`
+	PrivateKey string `json:"private_key"`
+}
+
+// Address is the bech32 form of the account address, the first 20 bytes of the
+// SHA-256 of the public key, as CometBFT and the Cosmos SDK define it for ed25519.
+func Address(pub ed25519.PublicKey) string {
+	sum := sha256.Sum256(pub)
+	s, err := bech32.EncodeFromBase256(Prefix, sum[:20])
+	if err != nil {
+		// Only a prefix or a length out of range makes an error, and both are fixed here.
+		panic(err)
+	}
+	return s
+}
+
+// Generate makes a new key and writes it to path. Errors: ErrExists.
+func Generate(path string) (ed25519.PrivateKey, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("generate key: %w", err)
+	}
+	return key, Save(path, key)
+}
+
+// Save writes a key to path, making the folder where it is missing. Errors:
+// ErrExists.
+func Save(path string, key ed25519.PrivateKey) (err error) {
+	pub := key.Public().(ed25519.PublicKey)
+	raw, err := json.MarshalIndent(file{
+		Address:    Address(pub),
+		PublicKey:  hex.EncodeToString(pub),
+		PrivateKey: hex.EncodeToString(key.Seed()),
+	}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode key: %w", err)
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	// CreateTemp gives mode 0600. The link puts the file in place at once and,
+	// unlike a rename, fails where a key is already.
+	tmp, err := os.CreateTemp(dir, ".key-*")
+	if err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(tmp.Name())) }()
+	_, err = tmp.Write(append(raw, '\n'))
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	if err := os.Link(tmp.Name(), path); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%s: %w", path, ErrExists)
+		}
+		return fmt.Errorf("write key: %w", err)
+	}
+	return nil
+}
+
+// Load reads the key at path and checks that address and public key are its own.
+func Load(path string) (ed25519.PrivateKey, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	if len(raw) > maxFileBytes {
+		return nil, fmt.Errorf("%s is no key file: it has more than %d bytes", path, maxFileBytes)
+	}
+	key, err := decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no key file: %w", path, err)
+	}
+	return key, nil
+}
+
+func decode(raw []byte) (ed25519.PrivateKey, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	var f file
+	if err := dec.Decode(&f); err != nil {
+		return nil, err
+	}
+	seed, err := hex.DecodeString(f.PrivateKey)
+	if err != nil || len(seed) != ed25519.SeedSize {
+		return nil, fmt.Errorf("private_key is not %d bytes in hex", ed25519.SeedSize)
+	}
+	key := ed25519.NewKeyFromSeed(seed)
+	pub := key.Public().(ed25519.PublicKey)
+	if want := hex.EncodeToString(pub); f.PublicKey != want {
+		return nil, fmt.Errorf("public_key is %s, but private_key makes %s", f.PublicKey, want)
+	}
+	if want := Address(pub); f.Address != want {
+		return nil, fmt.Errorf("address is %s, but private_key makes %s", f.Address, want)
+	}
+	return key, nil
+}
