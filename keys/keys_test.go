@@ -94,7 +94,7 @@ func TestLoadRefusesWhatIsNoKey(t *testing.T) {
 	}{
 		"empty":           {"", "EOF"},
 		"not JSON":        {"ordo1", "invalid character"},
-		"unknown field":   {strings.Replace(string(raw), "address", "adress", 1), "adress"},
+		"unknown field":   {strings.Replace(string(raw), "address", "addr", 1), "addr"},
 		"short seed":      {strings.Replace(string(raw), "00", "", 1), "private_key is not 32 bytes"},
 		"other seed":      {strings.Replace(string(raw), strings.Repeat("00", 32), strings.Repeat("01", 32), 1), "public_key is"},
 		"foreign address": {strings.Replace(string(raw), Address(mine), Address(other), 1), "address is"},
