@@ -57,23 +57,35 @@ func (b *Bundle) Sign(chainID string, key ed25519.PrivateKey) {
 	copy(b.Signature[:], ed25519.Sign(key, b.SignBytes(chainID)))
 }
 
+// Summaries hashes the legs.
+func (b *Bundle) Summaries() []LegSummary {
+	out := make([]LegSummary, len(b.Legs))
+	for i := range b.Legs {
+		out[i] = b.Legs[i].Summary()
+	}
+	return out
+}
+
 // SignBytes returns what the payer signs: the domain tag and the canonical
 // encoding of BundleSignDoc. Legs stand there as summaries, so that a signature
 // is verified without their data.
 func (b *Bundle) SignBytes(chainID string) []byte {
-	out := make([]byte, 0, len(bundleDomain)+128+len(b.Legs)*96)
+	return b.appendSignBytes(make([]byte, 0, 160+len(b.Legs)*80), chainID, b.Summaries())
+}
+
+func (b *Bundle) appendSignBytes(out []byte, chainID string, legs []LegSummary) []byte {
 	out = append(out, bundleDomain...)
 	if chainID != "" {
-		out = appendBytes(out, 1, []byte(chainID))
+		out = protowire.AppendTag(out, 1, protowire.BytesType)
+		out = protowire.AppendString(out, chainID)
 	}
 	out = appendBytes(out, 2, b.Payer[:])
 	out = appendUint(out, 3, b.Expiry)
 	out = appendUint(out, 4, b.FeeLimit)
-	for _, leg := range b.Legs {
-		s := leg.Summary()
+	for i := range legs {
 		out = protowire.AppendTag(out, 5, protowire.BytesType)
-		out = protowire.AppendVarint(out, uint64(s.size()))
-		out = s.append(out)
+		out = protowire.AppendVarint(out, uint64(legs[i].size()))
+		out = legs[i].append(out)
 	}
 	return out
 }

@@ -81,7 +81,17 @@ func (f *fields) element(num protowire.Number) (b []byte, ok bool) {
 	return b, true
 }
 
-// bytes reads an optional byte string of the given length.
+// count returns how many elements of a repeated field come next, at most one more than the bound.
+func (f *fields) count(num protowire.Number, bound int) int {
+	ahead := *f
+	for n := 0; ; n++ {
+		if _, ok := ahead.element(num); !ok || n > bound {
+			return n
+		}
+	}
+}
+
+// bytes reads a byte string of the given length, which must be there.
 func (f *fields) bytes(num protowire.Number, length int) []byte {
 	b, _ := f.element(num)
 	if f.err == nil && len(b) != length {

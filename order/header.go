@@ -29,12 +29,16 @@ func (h Header) Encode() []byte {
 	return appendUint(b, 7, h.Bytes)
 }
 
-// DecodeHeader decodes an ordering header and refuses a version it does not know.
+// DecodeHeader decodes an ordering header. The version is looked at first: of a
+// version that this code does not know it says so, whatever follows.
 // Errors: ErrEncoding.
 func DecodeHeader(raw []byte) (Header, error) {
 	f := fields{buf: raw}
 	var h Header
 	h.Version = f.uint(1)
+	if f.err == nil && h.Version != HeaderVersion {
+		return Header{}, fmt.Errorf("ordering header of version %d, this software knows %d: %w", h.Version, HeaderVersion, ErrEncoding)
+	}
 	h.Height = f.uint(2)
 	copy(h.Commitment[:], f.bytes(3, len(h.Commitment)))
 	h.Bundles = f.uint(4)
@@ -43,9 +47,6 @@ func DecodeHeader(raw []byte) (Header, error) {
 	h.Bytes = f.uint(7)
 	if err := f.end(); err != nil {
 		return Header{}, fmt.Errorf("decode ordering header: %w", err)
-	}
-	if h.Version != HeaderVersion {
-		return Header{}, fmt.Errorf("ordering header of version %d, want %d: %w", h.Version, HeaderVersion, ErrEncoding)
 	}
 	return h, nil
 }

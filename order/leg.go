@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-
-	"github.com/cometbft/cometbft/crypto/merkle"
 )
 
 // RollupID names a rollup: the SHA-256 of its name. Anyone may use one without
@@ -43,26 +41,21 @@ type Leg struct {
 	Transactions [][]byte
 }
 
-// LegSummary stands for a leg where its data is not at hand.
+// LegSummary stands for a leg where its data is not at hand. The payer signs it.
 type LegSummary struct {
 	RollupID RollupID
 	Digest   Digest
-	Length   uint64 // sum of the transactions' lengths, in bytes
+	Length   uint64 // of the leg's canonical encoding, in bytes: gives the bundle's size without its data
 	Count    uint64 // number of transactions
 }
 
 // Summary hashes the leg.
 func (l Leg) Summary() LegSummary {
-	s := LegSummary{RollupID: l.RollupID, Digest: LegDigest(l.Transactions), Count: uint64(len(l.Transactions))}
-	for _, tx := range l.Transactions {
-		s.Length += uint64(len(tx))
+	return LegSummary{
+		RollupID: l.RollupID, Digest: LegDigest(l.Transactions),
+		Length: uint64(l.size()), Count: uint64(len(l.Transactions)),
 	}
-	return s
 }
-
-// LegDigest returns the Merkle root over a leg's transactions: SHA-256 with the
-// leaf and node prefixes of RFC 6962, section 2.1.
-func LegDigest(txs [][]byte) Digest { return Digest(merkle.HashFromByteSlices(txs)) }
 
 func (l Leg) size() int {
 	n := sizeBytes(1, len(l.RollupID))
@@ -84,15 +77,14 @@ func decodeLeg(b []byte) (Leg, error) {
 	f := fields{buf: b}
 	var l Leg
 	copy(l.RollupID[:], f.bytes(1, len(l.RollupID)))
-	for {
-		tx, ok := f.element(2)
-		if !ok {
-			break
-		}
-		if len(l.Transactions) == MaxLegTransactions {
-			return l, fmt.Errorf("more than %d transactions: %w", MaxLegTransactions, ErrInvalid)
-		}
-		l.Transactions = append(l.Transactions, tx)
+	// Counted first, so that the list is allocated once and never past the bound.
+	n := f.count(2, MaxLegTransactions)
+	if n > MaxLegTransactions {
+		return l, fmt.Errorf("more than %d transactions: %w", MaxLegTransactions, ErrInvalid)
+	}
+	l.Transactions = make([][]byte, n)
+	for i := range l.Transactions {
+		l.Transactions[i], _ = f.element(2)
 	}
 	return l, f.end()
 }

@@ -15,6 +15,10 @@ const (
 	MaxBatchBundles = 1 << 16
 	// MaxChainIDLen is CometBFT's bound on a chain ID, in bytes.
 	MaxChainIDLen = 50
-	// maxProofNodes bounds a namespace proof: two paths in a tree of at most 2^32 leaves.
-	maxProofNodes = 64
+	// maxTreeLeaves bounds the range that a namespace proof may speak of.
+	maxTreeLeaves = 1 << 30
+	// maxProofNodes bounds a namespace proof: two paths in a tree of that many leaves.
+	maxProofNodes = 60
+	// maxLegRecordBytes bounds a leg record's encoding: two hashes and five numbers.
+	maxLegRecordBytes = 2*34 + 5*11
 )

@@ -169,7 +169,8 @@ type LegSummary struct {
 	RollupId []byte                 `protobuf:"bytes,1,opt,name=rollup_id,json=rollupId,proto3" json:"rollup_id,omitempty"`
 	// RFC 6962 Merkle root (SHA-256) over the leg's transactions.
 	Digest []byte `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
-	// Sum of the transactions' lengths, in bytes.
+	// Length of the canonical encoding of the Leg, in bytes, so that the bundle's
+	// size is known without its data.
 	Length uint64 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
 	// Number of transactions.
 	Count         uint64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
@@ -462,8 +463,9 @@ type LegRecord struct {
 	// Position of the bundle among those ordered in the block.
 	BundleIndex uint64 `protobuf:"varint,2,opt,name=bundle_index,json=bundleIndex,proto3" json:"bundle_index,omitempty"`
 	// Position of the leg in its bundle, and the number of legs there.
-	LegIndex      uint64 `protobuf:"varint,3,opt,name=leg_index,json=legIndex,proto3" json:"leg_index,omitempty"`
-	LegCount      uint64 `protobuf:"varint,4,opt,name=leg_count,json=legCount,proto3" json:"leg_count,omitempty"`
+	LegIndex uint64 `protobuf:"varint,3,opt,name=leg_index,json=legIndex,proto3" json:"leg_index,omitempty"`
+	LegCount uint64 `protobuf:"varint,4,opt,name=leg_count,json=legCount,proto3" json:"leg_count,omitempty"`
+	// As in LegSummary.
 	Digest        []byte `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
 	Length        uint64 `protobuf:"varint,6,opt,name=length,proto3" json:"length,omitempty"`
 	Count         uint64 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
@@ -550,7 +552,8 @@ func (x *LegRecord) GetCount() uint64 {
 	return 0
 }
 
-// MerkleProof is an RFC 6962 audit path.
+// MerkleProof is an RFC 6962 audit path, from the leaf's sibling upwards. A root
+// does not fix the total: check it against what is known.
 type MerkleProof struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Total         uint64                 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
@@ -612,14 +615,15 @@ func (x *MerkleProof) GetAunts() [][]byte {
 }
 
 // NamespaceProof proves that a list of leaves is all that a namespace holds in
-// the commitment, or that the namespace is absent.
+// the commitment, or that the namespace is absent. Start and end give the path
+// its shape and prove nothing by themselves.
 type NamespaceProof struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Start uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
 	End   uint64                 `protobuf:"varint,2,opt,name=end,proto3" json:"end,omitempty"`
 	Nodes [][]byte               `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	// Absence inside the tree's range: the leaf that stands where the namespace
-	// would be.
+	// Absence inside the tree's range: the node, 96 bytes, of the leaf that stands
+	// where the namespace would be.
 	LeafHash      []byte `protobuf:"bytes,4,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
