@@ -1,0 +1,72 @@
+package follower
+
+import (
+	"errors"
+
+	"github.com/ordo-network/ordo/order"
+)
+
+// Reasons to refuse a block, told apart by errors.Is. Each error's text names what
+// was found and what was wanted.
+var (
+	// ErrMalformed: bytes that do not decode, or are over a bound.
+	ErrMalformed = errors.New("malformed block")
+	// ErrRollup: the block is another rollup's.
+	ErrRollup = errors.New("block of another rollup")
+	// ErrChainID: the header is of another chain.
+	ErrChainID = errors.New("wrong chain ID")
+	// ErrHeight: the block is not the one at the height that comes next.
+	ErrHeight = errors.New("wrong height")
+	// ErrHeader: the header is not the trusted one, or breaks a rule of headers.
+	ErrHeader = errors.New("wrong header")
+	// ErrValidators: the validator set is not the one that the chain has there.
+	ErrValidators = errors.New("wrong validator set")
+	// ErrCommit: the commit is for another block, lacks power, or a signature does
+	// not verify.
+	ErrCommit = errors.New("wrong commit")
+	// ErrFuture: the header's time lies ahead of the local clock.
+	ErrFuture = errors.New("block from the future")
+	// ErrOrderingHeader: the ordering header is not transaction 0 of the block, or
+	// does not describe it.
+	ErrOrderingHeader = errors.New("wrong ordering header")
+	// ErrAlteredLeg: a leg's transactions are not those of its record.
+	ErrAlteredLeg = errors.New("altered leg")
+	// ErrLegOrder: legs do not stand in the order of the block.
+	ErrLegOrder = errors.New("legs out of order")
+	// ErrMissingLeg: the block orders more legs for the rollup than were given.
+	ErrMissingLeg = errors.New("missing leg")
+	// ErrExtraLeg: more legs were given than the block orders for the rollup.
+	ErrExtraLeg = errors.New("extra leg")
+	// ErrAbsence: the proof that the block orders nothing for the rollup does not
+	// verify.
+	ErrAbsence = errors.New("absence is not proven")
+	// ErrProof: the legs given are not those of the commitment.
+	ErrProof = order.ErrProof
+)
+
+// ErrExpired says that the last trusted block is older than the trusting period:
+// its validators may have unbonded since, and what they sign proves nothing. It
+// is no fault of the block: a newer trusted height and hash are needed.
+var ErrExpired = errors.New("trusted block has expired")
+
+// reasons name the errors in metrics. The first that matches counts, so the
+// particular stands before the general.
+var reasons = []struct {
+	err  error
+	name string
+}{
+	{ErrRollup, "rollup"}, {ErrChainID, "chain_id"}, {ErrHeight, "height"}, {ErrValidators, "validators"},
+	{ErrCommit, "commit"}, {ErrHeader, "header"}, {ErrFuture, "future"}, {ErrExpired, "expired"}, {ErrOrderingHeader, "ordering_header"},
+	{ErrAlteredLeg, "altered_leg"}, {ErrLegOrder, "leg_order"}, {ErrMissingLeg, "missing_leg"}, {ErrExtraLeg, "extra_leg"},
+	{ErrAbsence, "absence"}, {ErrProof, "proof"}, {ErrMalformed, "malformed"},
+	{ErrBlobTooLarge, "blob_too_large"}, {ErrBlob, "blob"},
+}
+
+func reason(err error) string {
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.name
+		}
+	}
+	return "other"
+}

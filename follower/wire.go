@@ -1,0 +1,178 @@
+package follower
+
+import (
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+)
+
+// Bounds of what is read. They are checked before anything is decoded.
+const (
+	// MaxBlockBytes bounds an encoded RollupBlock: a full batch for one rollup, the
+	// signed header, the validator set and the proofs.
+	MaxBlockBytes = order.MaxBatchBytes + 1<<20
+	// maxSignedHeaderBytes and maxValidatorsBytes leave room for more than 2,000 validators.
+	maxSignedHeaderBytes = 256 << 10
+	maxValidatorsBytes   = 256 << 10
+	// maxOrderingHeaderBytes is far above the size of any ordering header.
+	maxOrderingHeaderBytes = 1 << 10
+	// maxProofHashes is far above the length of a path in a tree that fits a block.
+	maxProofHashes = 128
+	// maxHeight is CometBFT's: heights are int64 there, and no sum of two overflows.
+	maxHeight = math.MaxInt64 / 2
+)
+
+// Field numbers of ordo.order.v1 and, for the height, of tendermint.types.
+const (
+	fieldBlockSignedHeader   = 2
+	fieldBlockValidators     = 3
+	fieldBlockOrderingHeader = 4
+	fieldBlockOrderingProof  = 5
+	fieldBlockNamespaceProof = 6
+	fieldBlockLegs           = 7
+	fieldMerkleProofAunts    = 3
+	fieldNamespaceProofNodes = 3
+	fieldLegTransactions     = 2
+	fieldSignedHeaderHeader  = 1
+	fieldHeaderHeight        = 3
+	fieldHeaderValidators    = 8
+)
+
+// decodeBlock decodes a RollupBlock. A few hostile bytes can stand for many
+// objects in memory (an empty leg has two), so everything that repeats is
+// counted on the wire first.
+func decodeBlock(raw []byte) (*orderv1.RollupBlock, error) {
+	if len(raw) > MaxBlockBytes {
+		return nil, fmt.Errorf("block of %d bytes, at most %d: %w", len(raw), MaxBlockBytes, ErrMalformed)
+	}
+	if err := boundBlock(raw); err != nil {
+		return nil, err
+	}
+	rb := new(orderv1.RollupBlock)
+	if err := proto.Unmarshal(raw, rb); err != nil {
+		return nil, fmt.Errorf("decode block: %w: %w", err, ErrMalformed)
+	}
+	return rb, nil
+}
+
+// boundBlock counts what repeats in an encoded RollupBlock.
+func boundBlock(raw []byte) error {
+	var legs, hashes int
+	return eachBytes(raw, func(num protowire.Number, b []byte) error {
+		switch num {
+		case fieldBlockSignedHeader:
+			return atMost("signed header", len(b), maxSignedHeaderBytes)
+		case fieldBlockValidators:
+			return atMost("validator set", len(b), maxValidatorsBytes)
+		case fieldBlockOrderingHeader:
+			return atMost("ordering header", len(b), maxOrderingHeaderBytes)
+		case fieldBlockOrderingProof, fieldBlockNamespaceProof:
+			// Both messages hold their hashes in a field of that number.
+			return eachBytes(b, func(num protowire.Number, _ []byte) error {
+				if num == fieldMerkleProofAunts {
+					hashes++
+				}
+				return atMost("hashes of proofs", hashes, 2*maxProofHashes)
+			})
+		case fieldBlockLegs:
+			legs++
+			if err := atMost("legs", legs, order.MaxBatchBundles); err != nil {
+				return err
+			}
+			txs := 0
+			return eachBytes(b, func(num protowire.Number, tx []byte) error {
+				if num != fieldLegTransactions {
+					return nil
+				}
+				if txs++; len(tx) == 0 {
+					return fmt.Errorf("leg %d: transaction %d is empty: %w", legs-1, txs-1, ErrMalformed)
+				}
+				return atMost("transactions of a leg", txs, order.MaxLegTransactions)
+			})
+		}
+		return nil
+	})
+}
+
+func atMost(what string, got, limit int) error {
+	if got > limit {
+		return fmt.Errorf("%s: %d, at most %d: %w", what, got, limit, ErrMalformed)
+	}
+	return nil
+}
+
+// eachBytes calls fn with each length-delimited field of an encoded message.
+func eachBytes(raw []byte, fn func(num protowire.Number, b []byte) error) error {
+	for len(raw) > 0 {
+		num, typ, n := protowire.ConsumeTag(raw)
+		if n < 0 {
+			return fmt.Errorf("%w: %w", protowire.ParseError(n), ErrMalformed)
+		}
+		raw = raw[n:]
+		if typ != protowire.BytesType {
+			if n = protowire.ConsumeFieldValue(num, typ, raw); n < 0 {
+				return fmt.Errorf("%w: %w", protowire.ParseError(n), ErrMalformed)
+			}
+			raw = raw[n:]
+			continue
+		}
+		b, n := protowire.ConsumeBytes(raw)
+		if n < 0 {
+			return fmt.Errorf("%w: %w", protowire.ParseError(n), ErrMalformed)
+		}
+		if err := fn(num, b); err != nil {
+			return err
+		}
+		raw = raw[n:]
+	}
+	return nil
+}
+
+// claimedHeight returns the height that an encoded SignedHeader names, 0 where it
+// names none. It is a hint: nothing is verified, and a decoder may see another.
+func claimedHeight(signedHeader []byte) uint64 {
+	return uint64Field(bytesField(signedHeader, fieldSignedHeaderHeader), fieldHeaderHeight)
+}
+
+// claimedValidatorsHash returns the hash of the validator set that an encoded
+// SignedHeader names, as unverified as its height.
+func claimedValidatorsHash(signedHeader []byte) []byte {
+	return bytesField(bytesField(signedHeader, fieldSignedHeaderHeader), fieldHeaderValidators)
+}
+
+func bytesField(raw []byte, want protowire.Number) (found []byte) {
+	_ = eachBytes(raw, func(num protowire.Number, b []byte) error {
+		if num == want {
+			found = b
+		}
+		return nil
+	})
+	return found
+}
+
+func uint64Field(raw []byte, want protowire.Number) (found uint64) {
+	for len(raw) > 0 {
+		num, typ, n := protowire.ConsumeTag(raw)
+		if n < 0 {
+			return 0
+		}
+		raw = raw[n:]
+		if num == want && typ == protowire.VarintType {
+			v, n := protowire.ConsumeVarint(raw)
+			if n < 0 {
+				return 0
+			}
+			found = v
+		}
+		if n = protowire.ConsumeFieldValue(num, typ, raw); n < 0 {
+			return 0
+		}
+		raw = raw[n:]
+	}
+	return found
+}
