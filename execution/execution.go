@@ -15,6 +15,9 @@ import (
 var (
 	// ErrParent is returned by Execute where the parent is not the soft head.
 	ErrParent = errors.New("parent is not the soft head")
+	// ErrHeight is returned by Execute for a sequencer height that does not rise
+	// above the one that the soft head was made from.
+	ErrHeight = errors.New("sequencer height does not rise")
 	// ErrFirm is returned by SetFirm for a head that is unknown, that falls, or
 	// stands above soft.
 	ErrFirm = errors.New("firm head is not acceptable")
@@ -65,7 +68,7 @@ type Client interface {
 	Open(ctx context.Context) (Session, error)
 	// Execute makes one rollup block on parent, which must be the soft head, and
 	// moves the soft head there. When it returns, the block is on disk.
-	// Errors: ErrParent.
+	// Errors: ErrParent, ErrHeight.
 	Execute(ctx context.Context, parent Hash, b Block) (Result, error)
 	// SetFirm moves the firm head, never down and never above soft. Idempotent.
 	// Errors: ErrFirm.

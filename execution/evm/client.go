@@ -1,0 +1,182 @@
+// Package evm executes a rollup with go-ethereum, embedded as a library. In come
+// a geth genesis JSON and the ordered transactions of each sequencer block, in
+// Ethereum's canonical binary encoding (EIP-2718); out go heads, and geth's own
+// chain, state and JSON-RPC services for whoever serves them.
+//
+// What always holds: a block depends on the genesis and on the blocks given so
+// far, on nothing else, so every node has the same block hashes; no transaction
+// bytes can stop the chain, what does not apply is skipped with a reason; and when
+// Execute returns, the block is synced to disk. The transaction pool, the miner
+// and the peer-to-peer side of geth run idle.
+package evm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/eth"
+	"github.com/ethereum/go-ethereum/node"
+
+	"github.com/ordo-network/ordo/execution"
+)
+
+// ErrClosed is returned by every call after Close.
+var ErrClosed = errors.New("execution client is closed")
+
+// Config is what a Client needs.
+type Config struct {
+	DataDir string        // of this chain alone; made if missing
+	Genesis *core.Genesis // see CheckGenesis; LoadGenesis reads one from a file
+	// CacheMB is the memory for the database's caches and write buffers, in MiB.
+	// Zero means DefaultCacheMB.
+	CacheMB int
+	Logger  *slog.Logger // geth's warnings and errors; nil means slog.Default
+}
+
+// DefaultCacheMB keeps a rollup process small.
+const DefaultCacheMB = 64
+
+// Client is an execution.Client. Its chain may be read by any number of
+// goroutines while it executes.
+type Client struct {
+	stack *node.Node
+	eth   *eth.Ethereum
+
+	mu     sync.Mutex // one call at a time; guards closed
+	closed bool
+}
+
+var _ execution.Client = (*Client)(nil)
+
+// New opens the chain in the data directory, making it from the genesis where
+// there is none. Errors: ErrGenesis.
+func New(cfg Config) (*Client, error) {
+	if cfg.DataDir == "" {
+		return nil, errors.New("open evm: no data directory given")
+	}
+	if err := CheckGenesis(cfg.Genesis); err != nil {
+		return nil, fmt.Errorf("open evm: %w", err)
+	}
+	stack, backend, err := openGeth(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open evm in %s: %w", cfg.DataDir, err)
+	}
+	c := &Client{stack: stack, eth: backend}
+	// The genesis is firm by definition. Saying so keeps the tags safe and
+	// finalized from being errors on a young chain.
+	if chain := c.BlockChain(); chain.CurrentFinalBlock() == nil {
+		c.setFirm(chain.Genesis().Header())
+	}
+	return c, nil
+}
+
+// Ethereum returns geth's node service, for its API backend. Nothing may be added
+// to its transaction pool, and its chain is changed by this client alone.
+func (c *Client) Ethereum() *eth.Ethereum { return c.eth }
+
+// BlockChain returns the chain, for reading. Subscribers to its feeds must keep
+// up: a block is done when every subscriber took its event.
+func (c *Client) BlockChain() *core.BlockChain { return c.eth.BlockChain() }
+
+// Open implements execution.Client.
+func (c *Client) Open(context.Context) (execution.Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return execution.Session{}, ErrClosed
+	}
+	soft, firm := c.BlockChain().CurrentBlock(), c.BlockChain().CurrentFinalBlock()
+	// After a power loss geth may have gone back to an earlier head.
+	if firm == nil || firm.Number.Cmp(soft.Number) > 0 {
+		firm = soft
+	}
+	return execution.Session{Soft: headOf(soft), Firm: headOf(firm)}, nil
+}
+
+// Execute implements execution.Client. The transactions may be any bytes.
+func (c *Client) Execute(ctx context.Context, parent execution.Hash, b execution.Block) (execution.Result, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return execution.Result{}, ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return execution.Result{}, err
+	}
+	soft := c.BlockChain().CurrentBlock()
+	if soft.Hash() != common.Hash(parent) {
+		return execution.Result{}, fmt.Errorf("execute sequencer block %d on %x, soft head is %s: %w", b.Height, parent, soft.Hash(), execution.ErrParent)
+	}
+	if last := SequencerHeight(soft); b.Height <= last {
+		return execution.Result{}, fmt.Errorf("execute sequencer block %d, soft head was made from %d: %w", b.Height, last, execution.ErrHeight)
+	}
+	built, err := build(c.BlockChain(), soft, b)
+	if err != nil {
+		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
+	}
+	if err := c.write(built); err != nil {
+		return execution.Result{}, fmt.Errorf("write rollup block %d: %w", built.block.NumberU64(), err)
+	}
+	return execution.Result{Head: headOf(built.block.Header()), Skipped: built.skipped}, nil
+}
+
+// SetFirm implements execution.Client. It sets geth's safe and finalized blocks.
+func (c *Client) SetFirm(_ context.Context, firm execution.Hash) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	chain := c.BlockChain()
+	header := chain.GetHeaderByHash(firm)
+	switch {
+	case header == nil:
+		return fmt.Errorf("set firm head %x: no such block: %w", firm, execution.ErrFirm)
+	case header.Number.Cmp(chain.CurrentBlock().Number) > 0 || chain.GetCanonicalHash(header.Number.Uint64()) != header.Hash():
+		// Left by a crash between writing a block and making it the head.
+		return fmt.Errorf("set firm head %x: block %s is not part of the chain: %w", firm, header.Number, execution.ErrFirm)
+	}
+	switch current := chain.CurrentFinalBlock(); {
+	case header.Number.Cmp(current.Number) < 0:
+		return fmt.Errorf("set firm head %x: block %s is below the firm head %s: %w", firm, header.Number, current.Number, execution.ErrFirm)
+	case header.Hash() == current.Hash():
+		return nil
+	}
+	c.setFirm(header)
+	return c.sync()
+}
+
+func (c *Client) setFirm(header *types.Header) {
+	c.BlockChain().SetFinalized(header) // kept on disk
+	c.BlockChain().SetSafe(header)      // in memory; geth starts it at finalized
+}
+
+// Close implements execution.Client.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	if err := c.stack.Close(); err != nil {
+		return fmt.Errorf("close evm: %w", err)
+	}
+	return nil
+}
+
+func headOf(h *types.Header) execution.Head {
+	return execution.Head{
+		Number: h.Number.Uint64(),
+		Hash:   h.Hash(),
+		Height: SequencerHeight(h),
+		Time:   time.Unix(int64(h.Time), 0).UTC(),
+	}
+}

@@ -1,0 +1,126 @@
+package evm
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/rawdb"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/eth"
+	"github.com/ethereum/go-ethereum/eth/ethconfig"
+	gethlog "github.com/ethereum/go-ethereum/log"
+	"github.com/ethereum/go-ethereum/node"
+	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/params"
+)
+
+const (
+	chainName     = "evm"       // directory inside the data directory
+	chainDatabase = "chaindata" // as geth names it
+	fileHandles   = 256
+)
+
+// openGeth starts geth without peers on the data directory.
+func openGeth(cfg Config) (_ *node.Node, _ *eth.Ethereum, err error) {
+	logger := newGethLogger(cfg.Logger)
+	gethlog.SetDefault(logger)
+
+	// The key would name this node to peers; there are none. Without one geth
+	// would make one and keep it.
+	seed := sha256.Sum256([]byte("ordo/evm/no-peers"))
+	key, err := crypto.ToECDSA(seed[:])
+	if err != nil {
+		return nil, nil, err
+	}
+	stack, err := node.New(&node.Config{
+		Name:    chainName,
+		DataDir: cfg.DataDir,
+		Logger:  logger,
+		P2P:     p2p.Config{PrivateKey: key, NoDial: true, NoDiscovery: true},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, stack.Close())
+		}
+	}()
+	if err := checkStored(stack, cfg.Genesis); err != nil {
+		return nil, nil, err
+	}
+	backend, err := eth.New(stack, ethConfig(cfg))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := stack.Start(); err != nil {
+		return nil, nil, err
+	}
+	return stack, backend, nil
+}
+
+// ethConfig chooses geth's settings.
+//
+// State is kept by the hash scheme and written whole at each block (archive):
+// then a block that was executed is on disk, and state is readable at every
+// height.
+func ethConfig(cfg Config) *ethconfig.Config {
+	cache := cfg.CacheMB
+	if cache == 0 {
+		cache = DefaultCacheMB
+	}
+	c := ethconfig.Defaults
+	c.Genesis = cfg.Genesis
+	c.SyncMode = ethconfig.FullSync
+	c.DatabaseHandles = fileHandles
+
+	c.StateScheme = rawdb.HashScheme
+	c.NoPruning = true
+	c.DatabaseCache = cache / 2
+	c.TrieCleanCache = cache / 2
+	c.TrieDirtyCache = 0
+	c.SnapshotCache = 0 // it would have to be rebuilt after each crash
+
+	c.TransactionHistory = 0 // all of it
+	c.Miner.GasPrice = big.NewInt(params.GWei / 1000)
+	c.TxPool.NoLocals = true
+	c.TxPool.Journal = ""
+	c.BlobPool.Datadir = ""
+	return &c
+}
+
+// checkStored refuses a data directory that was made from another genesis. geth
+// itself would take a changed chain ID, and would answer changed rules of the past
+// by going back to where they still hold.
+func checkStored(stack *node.Node, genesis *core.Genesis) error {
+	if _, err := os.Stat(stack.ResolvePath(chainDatabase)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	db, err := stack.OpenDatabaseWithOptions(chainDatabase, node.DatabaseOptions{ReadOnly: true, Handles: fileHandles})
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	defer db.Close()
+
+	stored := rawdb.ReadCanonicalHash(db, 0)
+	config := rawdb.ReadChainConfig(db, stored)
+	head := rawdb.ReadHeadHeader(db)
+	if config == nil || head == nil {
+		return nil // killed while it was being made: geth writes the genesis in one batch
+	}
+	const next = "use the genesis that it was made from, or another data directory"
+	if want := genesis.ToBlock().Hash(); want != stored {
+		return fmt.Errorf("%w: the chain on disk begins with %s, the genesis given makes %s; %s", ErrGenesis, stored, want, next)
+	}
+	if config.ChainID.Cmp(genesis.Config.ChainID) != 0 {
+		return fmt.Errorf("%w: the chain on disk has chain ID %s, the genesis given has %s; %s", ErrGenesis, config.ChainID, genesis.Config.ChainID, next)
+	}
+	if err := config.CheckCompatible(genesis.Config, head.Number.Uint64(), head.Time); err != nil {
+		return fmt.Errorf("%w: it changes rules of blocks that are on disk (%v); %s", ErrGenesis, err, next)
+	}
+	return nil
+}
