@@ -13,6 +13,7 @@ import (
 
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // version is set by the linker.
@@ -41,18 +42,16 @@ func newRootCmd() *cobra.Command {
 			if err := l.UnmarshalText([]byte(level)); err != nil {
 				return fmt.Errorf("--log-level %q is not one of debug, info, warn, error", level)
 			}
-			slog.SetDefault(slog.New(tint.NewHandler(os.Stderr, &tint.Options{Level: l, TimeFormat: time.StampMilli, NoColor: !isTerminal(os.Stderr)})))
+			slog.SetDefault(slog.New(tint.NewTextHandler(os.Stderr, &tint.Options{Level: l, TimeFormat: time.StampMilli, NoColor: !isTerminal(os.Stderr)})))
 			return nil
 		},
 	}
 	root.PersistentFlags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(
+		newDevnetCmd(),
 		newKeysCmd(),
 	)
 	return root
 }
 
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

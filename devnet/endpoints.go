@@ -1,0 +1,83 @@
+package devnet
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/ordo-network/ordo/order"
+)
+
+// Endpoints tells programs where a network answers and what it may be checked
+// against.
+type Endpoints struct {
+	ChainID    string           `json:"chain_id"`
+	Rollups    []RollupEndpoint `json:"rollups"`
+	Sequencer  string           `json:"sequencer"`
+	Sequencers []string         `json:"sequencers"`
+	CometRPC   string           `json:"comet_rpc"`
+	CometRPCs  []string         `json:"comet_rpcs"`
+	DA         string           `json:"da"`
+	Metrics    []string         `json:"metrics"`
+	// Genesis is the path of the sequencer chain's genesis file.
+	Genesis string `json:"genesis"`
+	Home    string `json:"home"`
+}
+
+// RollupEndpoint is one rollup.
+type RollupEndpoint struct {
+	Name     string `json:"name"`
+	RollupID string `json:"rollup_id"`
+	ChainID  uint64 `json:"chain_id"`
+	RPC      string `json:"rpc"`
+	WS       string `json:"ws"`
+}
+
+// DefaultHome is where a devnet lives that was given no other place.
+func DefaultHome() (string, error) {
+	dir, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the home directory: %w (name a data directory with --home)", err)
+	}
+	return filepath.Join(dir, ".ordo", "devnet"), nil
+}
+
+// EndpointsFile is where the devnet in home keeps its endpoints.
+func EndpointsFile(home string) string { return filepath.Join(home, endpointsName) }
+
+// LoadEndpoints reads a file of endpoints.
+func LoadEndpoints(path string) (*Endpoints, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read endpoints: %w", err)
+	}
+	var e Endpoints
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return nil, fmt.Errorf("%s is no file of endpoints: %w", path, err)
+	}
+	return &e, nil
+}
+
+func (p plan) endpoints(home string) *Endpoints {
+	e := &Endpoints{
+		ChainID: ChainID, Home: home, Genesis: genesisFile(home),
+		DA:      httpURL(p.Relayer.DA),
+		Metrics: []string{},
+	}
+	for _, v := range p.Validators {
+		e.Sequencers = append(e.Sequencers, httpURL(v.API))
+		e.CometRPCs = append(e.CometRPCs, httpURL(v.RPC))
+		e.Metrics = append(e.Metrics, httpURL(v.Metrics)+"/metrics")
+	}
+	e.Sequencer, e.CometRPC = e.Sequencers[0], e.CometRPCs[0]
+	e.Metrics = append(e.Metrics, httpURL(p.Relayer.Metrics)+"/metrics")
+	for i, r := range p.Rollups {
+		e.Rollups = append(e.Rollups, RollupEndpoint{
+			Name: rollupNames[i], RollupID: order.NewRollupID(rollupNames[i]).String(), ChainID: firstChainID + uint64(i),
+			RPC: httpURL(r.RPC), WS: "ws://" + loopback(r.RPC),
+		})
+		e.Metrics = append(e.Metrics, httpURL(r.Metrics)+"/metrics")
+	}
+	return e
+}

@@ -1,0 +1,187 @@
+package devnet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Names in a devnet's directory, beside the homes of its processes.
+const (
+	manifestName  = "devnet.json"
+	lockName      = "devnet.lock"
+	endpointsName = "endpoints.json"
+	processesName = "processes.json"
+	logsName      = "logs"
+)
+
+const manifestVersion = 1
+
+// manifest marks a directory as a devnet's and tells what is in it. It is written
+// before anything else, and once more, as complete, after everything else: a
+// directory whose making was cut short is recognised and made anew.
+type manifest struct {
+	Version  int   `json:"version"`
+	Complete bool  `json:"complete"`
+	Shape    Shape `json:"network"`
+}
+
+// lock makes sure that one devnet alone works in a directory. The kernel releases
+// it when the process ends, however it ends.
+func lock(home string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(home, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("a devnet is running in %s already: stop it, or start another with --home and --base-port", home)
+		}
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	return f, nil
+}
+
+// checkHome refuses a directory that holds anything but a devnet: its content
+// would be mixed up with a network's, and removed by --fresh.
+func checkHome(home string) error {
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	entries, err := os.ReadDir(home)
+	if err != nil {
+		return fmt.Errorf("read the data directory: %w", err)
+	}
+	foreign := ""
+	for _, e := range entries {
+		switch e.Name() {
+		case manifestName:
+			return nil
+		case lockName:
+		default:
+			foreign = e.Name()
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("%s holds %s and no devnet: name an empty or a new directory with --home", home, foreign)
+	}
+	return nil
+}
+
+// resolve returns the shape of the network that home is to have, and whether it
+// must be made first. It changes nothing.
+func (o Options) resolve() (s Shape, missing bool, err error) {
+	m, err := readManifest(o.Home)
+	switch {
+	case o.Fresh, errors.Is(err, fs.ErrNotExist), err == nil && !m.Complete:
+		return o.Shape, true, o.Shape.Validate()
+	case err != nil:
+		return Shape{}, false, err
+	}
+	s, err = o.match(m.Shape)
+	return s, false, err
+}
+
+// remake gives home a new network, in place of whatever is there. The caller holds
+// the lock.
+func remake(home string, s Shape, build func(home string, s Shape) error) error {
+	m := manifest{Version: manifestVersion, Shape: s}
+	path := filepath.Join(home, manifestName)
+	if err := writeJSON(path, m); err != nil {
+		return err
+	}
+	// From here to the second write a crash leaves an incomplete directory.
+	if err := wipe(home); err != nil {
+		return err
+	}
+	if err := build(home, s); err != nil {
+		return fmt.Errorf("make the network's data: %w", err)
+	}
+	m.Complete = true
+	return writeJSON(path, m)
+}
+
+// match returns the shape of the network that is there, unless a setting was typed
+// that it does not have.
+func (o Options) match(found Shape) (Shape, error) {
+	for _, c := range []struct {
+		setting    string
+		want, have any
+	}{
+		{"validators", o.Shape.Validators, found.Validators},
+		{"rollups", o.Shape.Rollups, found.Rollups},
+		{"block-time", o.Shape.BlockTime, found.BlockTime},
+		{"base-port", o.Shape.BasePort, found.BasePort},
+	} {
+		if o.Set != nil && o.Set(c.setting) && c.want != c.have {
+			return Shape{}, fmt.Errorf("the network in %s was made with --%s %v, not %v: leave the flag out to resume it, or add --fresh to make a new network", o.Home, c.setting, c.have, c.want)
+		}
+	}
+	return found, nil
+}
+
+func readManifest(home string) (manifest, error) {
+	path := filepath.Join(home, manifestName)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return manifest{}, fmt.Errorf("read the data directory: %w", err)
+	}
+	var m manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return manifest{}, fmt.Errorf("%s is damaged (%w): start with --fresh to make a new network", path, err)
+	}
+	if m.Version != manifestVersion {
+		return manifest{}, fmt.Errorf("%s was made by another version of ordo: start with --fresh to make a new network", path)
+	}
+	if m.Complete {
+		if err := m.Shape.Validate(); err != nil {
+			return manifest{}, fmt.Errorf("%s is damaged (%w): start with --fresh to make a new network", path, err)
+		}
+	}
+	return m, nil
+}
+
+// wipe removes everything but the manifest and the lock.
+func wipe(home string) error {
+	entries, err := os.ReadDir(home)
+	if err != nil {
+		return fmt.Errorf("remove the old network: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() == manifestName || e.Name() == lockName {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(home, e.Name())); err != nil {
+			return fmt.Errorf("remove the old network: %w", err)
+		}
+	}
+	return nil
+}
+
+// writeJSON replaces a file as a whole: readers and crashes see the old content or
+// the new.
+func writeJSON(path string, v any) (err error) {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = tmp.Write(append(raw, '\n'))
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

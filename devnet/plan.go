@@ -1,0 +1,130 @@
+package devnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+const maxPort = 65535
+
+// Standard ports: those that wallets expect for the rollups, and CometBFT's
+// neighbourhood for the rest.
+const (
+	standardRollup    = 8545
+	standardValidator = 26600
+	validatorStride   = 10
+	standardRelayer   = standardValidator + MaxValidators*validatorStride
+	standardMetrics   = standardRelayer + validatorStride
+)
+
+type validatorPorts struct{ RPC, P2P, API, Metrics int }
+
+type rollupPorts struct{ RPC, Metrics int }
+
+type relayerPorts struct{ DA, Metrics int }
+
+// plan says who listens where. It depends on the shape alone.
+type plan struct {
+	Validators []validatorPorts
+	Rollups    []rollupPorts
+	Relayer    relayerPorts
+}
+
+func newPlan(s Shape) plan {
+	p := plan{Validators: make([]validatorPorts, s.Validators), Rollups: make([]rollupPorts, s.Rollups)}
+	if s.BasePort == 0 {
+		for i := range p.Rollups {
+			p.Rollups[i] = rollupPorts{RPC: standardRollup + i, Metrics: standardMetrics + i}
+		}
+		for i := range p.Validators {
+			base := standardValidator + i*validatorStride
+			p.Validators[i] = validatorPorts{P2P: base, RPC: base + 1, API: base + 2, Metrics: base + 3}
+		}
+		p.Relayer = relayerPorts{DA: standardRelayer, Metrics: standardRelayer + 1}
+		return p
+	}
+	next := s.BasePort
+	port := func() int { next++; return next - 1 }
+	for i := range p.Rollups {
+		p.Rollups[i].RPC = port()
+	}
+	for i := range p.Validators {
+		p.Validators[i] = validatorPorts{P2P: port(), RPC: port(), API: port(), Metrics: port()}
+	}
+	p.Relayer = relayerPorts{DA: port(), Metrics: port()}
+	for i := range p.Rollups {
+		p.Rollups[i].Metrics = port()
+	}
+	return p
+}
+
+// claim is one port and who asks for it.
+type claim struct {
+	port  int
+	owner string
+}
+
+func (p plan) claims() []claim {
+	var out []claim
+	for i, r := range p.Rollups {
+		out = append(out, claim{r.RPC, "RPC of rollup " + rollupNames[i]}, claim{r.Metrics, "metrics of rollup " + rollupNames[i]})
+	}
+	for i, v := range p.Validators {
+		name := validatorName(i)
+		out = append(out, claim{v.API, "API of " + name}, claim{v.RPC, "CometBFT RPC of " + name},
+			claim{v.P2P, "peer-to-peer of " + name}, claim{v.Metrics, "metrics of " + name})
+	}
+	return append(out, claim{p.Relayer.DA, "DA layer of the relayer"}, claim{p.Relayer.Metrics, "metrics of the relayer"})
+}
+
+func (p plan) last() int {
+	last := 0
+	for _, c := range p.claims() {
+		last = max(last, c.port)
+	}
+	return last
+}
+
+// portRelease is how long a port may stay taken by what was killed a moment ago,
+// such as the children of a devnet that died.
+const portRelease = time.Second
+
+// check tells the first port that is taken, and who asked for it.
+func (p plan) check() error {
+	deadline := time.Now().Add(portRelease)
+	for _, c := range p.claims() {
+		for {
+			err := tryListen(c.port)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, syscall.EADDRINUSE) {
+				return fmt.Errorf("port %d, asked for by the %s, cannot be used: %w", c.port, c.owner, err)
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("port %d, asked for by the %s, is in use by another program: stop that program, or start the devnet elsewhere with --base-port and --home", c.port, c.owner)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	return nil
+}
+
+func tryListen(port int) error {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", loopback(port))
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+func httpURL(port int) string { return "http://" + loopback(port) }
+
+func validatorName(i int) string { return "validator-" + strconv.Itoa(i) }

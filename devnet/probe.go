@@ -1,0 +1,183 @@
+package devnet
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/ordo-network/ordo/internal/jsonrpc"
+	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+)
+
+const probeTimeout = time.Second
+
+// probe asks a network how it stands, from outside, as any client would.
+type probe struct {
+	endpoints *Endpoints
+	http      *http.Client
+
+	// What the last call of status saw.
+	last     Status
+	executed float64
+	asked    time.Time
+}
+
+func newProbe(e *Endpoints) *probe {
+	p := &probe{endpoints: e, http: &http.Client{Timeout: probeTimeout}}
+	for _, r := range e.Rollups {
+		p.last.Rollups = append(p.last.Rollups, RollupStatus{Name: r.Name})
+	}
+	return p
+}
+
+// missing returns the names of those that do not answer yet.
+func (p *probe) missing(ctx context.Context) []string {
+	var checks []func() string
+	for i, url := range p.endpoints.Sequencers {
+		checks = append(checks, func() string {
+			if h, err := p.sequencerHeight(ctx, url); err != nil || h == 0 {
+				return validatorName(i)
+			}
+			return ""
+		})
+	}
+	for _, r := range p.endpoints.Rollups {
+		checks = append(checks, func() string {
+			if _, err := p.block(ctx, r.RPC, "latest"); err != nil {
+				return "rollup " + r.Name
+			}
+			return ""
+		})
+	}
+	for _, url := range p.endpoints.Metrics {
+		checks = append(checks, func() string {
+			if _, err := p.metric(ctx, url, ""); err != nil {
+				return "metrics at " + url
+			}
+			return ""
+		})
+	}
+	var missing []string
+	for _, name := range concurrently(checks) {
+		if name != "" {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// status asks everybody at once. Who does not answer keeps the values it had.
+func (p *probe) status(ctx context.Context) *Status {
+	next := Status{Height: p.last.Height, Rollups: make([]RollupStatus, len(p.last.Rollups))}
+	heights := make([]func() uint64, len(p.endpoints.Sequencers))
+	for i, url := range p.endpoints.Sequencers {
+		heights[i] = func() uint64 {
+			h, _ := p.sequencerHeight(ctx, url) // one that is down counts as 0
+			return h
+		}
+	}
+	executed := make([]func() float64, len(p.endpoints.Rollups))
+	for i, r := range p.endpoints.Rollups {
+		executed[i] = func() float64 {
+			s := p.last.Rollups[i]
+			latest, err := p.block(ctx, r.RPC, "latest")
+			if err == nil {
+				s.Latest = latest
+			}
+			if safe, err := p.block(ctx, r.RPC, "safe"); err == nil {
+				s.Safe = safe
+			}
+			s.Up = err == nil
+			next.Rollups[i] = s
+			n, _ := p.metric(ctx, p.rollupMetrics(i), `ordo_rollup_transactions_total{outcome="executed"}`)
+			return n
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for _, h := range concurrently(heights) {
+			next.Height = max(next.Height, h)
+		}
+	})
+	sum := 0.0
+	wg.Go(func() {
+		for _, n := range concurrently(executed) {
+			sum += n
+		}
+	})
+	wg.Wait()
+	now := time.Now()
+	// A counter falls where its process started anew: no rate can be told then.
+	if span := now.Sub(p.asked).Seconds(); !p.asked.IsZero() && sum >= p.executed && span > 0 {
+		next.PerSecond = (sum - p.executed) / span
+	}
+	p.executed, p.asked = sum, now
+	p.last = next
+	return &next
+}
+
+// rollupMetrics is the address of the metrics of rollup i: they are the last ones.
+func (p *probe) rollupMetrics(i int) string {
+	return p.endpoints.Metrics[len(p.endpoints.Metrics)-len(p.endpoints.Rollups)+i]
+}
+
+func (p *probe) sequencerHeight(ctx context.Context, url string) (uint64, error) {
+	client := sequencerv1connect.NewSequencerServiceClient(p.http, url, connect.WithReadMaxBytes(1<<20))
+	info, err := client.GetInfo(ctx, connect.NewRequest(&sequencerv1.GetInfoRequest{}))
+	if err != nil {
+		return 0, fmt.Errorf("ask %s: %w", url, err)
+	}
+	return info.Msg.GetLatestHeight(), nil
+}
+
+func (p *probe) block(ctx context.Context, rpc, tag string) (uint64, error) {
+	var head struct {
+		Number jsonrpc.Quantity `json:"number"`
+	}
+	client := jsonrpc.Client{URL: rpc, HTTP: p.http}
+	err := client.Call(ctx, &head, "eth_getBlockByNumber", tag, false)
+	return uint64(head.Number), err
+}
+
+// metric returns one series of a Prometheus endpoint, and 0 where it is not there.
+func (p *probe) metric(ctx context.Context, url, series string) (float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, fmt.Errorf("ask %s: %w", url, err)
+	}
+	resp, err := p.http.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("ask %s: %w", url, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("ask %s: HTTP status %s", url, resp.Status)
+	}
+	lines := bufio.NewScanner(io.LimitReader(resp.Body, 8<<20))
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), series+" "); ok && series != "" {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, lines.Err()
+}
+
+// concurrently runs the functions at once and returns their results in order.
+func concurrently[T any](fs []func() T) []T {
+	out := make([]T, len(fs))
+	var wg sync.WaitGroup
+	for i, f := range fs {
+		wg.Go(func() { out[i] = f() })
+	}
+	wg.Wait()
+	return out
+}
