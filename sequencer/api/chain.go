@@ -1,0 +1,216 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	cmttypes "github.com/cometbft/cometbft/types"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+)
+
+// BlockStore is what is read of CometBFT's block store. Its methods return nil
+// for what is not there.
+type BlockStore interface {
+	Base() int64
+	Height() int64
+	LoadBlock(height int64) *cmttypes.Block
+	LoadBlockCommit(height int64) *cmttypes.Commit
+	LoadSeenCommit(height int64) *cmttypes.Commit
+}
+
+// StateStore is what is read of CometBFT's state store.
+type StateStore interface {
+	LoadFinalizeBlockResponse(height int64) (*abci.ResponseFinalizeBlock, error)
+	LoadValidators(height int64) (*cmttypes.ValidatorSet, error)
+}
+
+// Dropped is a bundle that a block carries and does not order.
+type Dropped struct {
+	ID     order.BundleID
+	Reason string
+}
+
+// OutcomeFunc says what a block ordered and what it dropped, from its transactions and
+// their results. The block may alias the transactions.
+type OutcomeFunc func(chainID string, height uint64, txs [][]byte, results []*abci.ExecTxResult) (*order.Block, []Dropped, error)
+
+// Errors of reading a height, told apart by errors.Is.
+var (
+	errNotYet = errors.New("not committed yet")
+	errPruned = errors.New("no longer stored")
+	errClosed = errors.New("the node is shutting down")
+)
+
+const (
+	// recentBytes bounds what the recent heights hold together; the newest one
+	// stays whatever its size.
+	recentBytes = 48 << 20
+	// recentHeights bounds their number: a block costs some kilobytes although it is empty.
+	recentHeights = 64
+	// assembling bounds the blocks that are made at the same time.
+	assembling = 4
+)
+
+// chain makes what each height serves.
+type chain struct {
+	id      string
+	blocks  BlockStore
+	states  StateStore
+	outcome OutcomeFunc
+	metrics *metrics
+	head    *head
+	recent  *recent
+	flight  singleflight.Group
+	slots   chan struct{}
+
+	open   sync.RWMutex // held for reading while the stores are read
+	closed bool
+}
+
+func newChain(id string, blocks BlockStore, states StateStore, outcome OutcomeFunc, m *metrics) *chain {
+	c := &chain{
+		id: id, blocks: blocks, states: states, outcome: outcome,
+		metrics: m,
+		head:    newHead(), recent: newRecent(recentHeights, recentBytes), slots: make(chan struct{}, assembling),
+	}
+	// A stopped node may hold one block more than it has results for: consensus
+	// replays that block and announces it.
+	for h := blocks.Height(); h > 0 && h >= blocks.Base(); h-- {
+		if _, err := states.LoadFinalizeBlockResponse(h); err == nil {
+			c.head.advance(uint64(h))
+			m.head.Set(float64(h))
+			break
+		}
+	}
+	return c
+}
+
+// close returns once nothing reads the stores any more, nor will.
+func (c *chain) close() {
+	c.open.Lock()
+	defer c.open.Unlock()
+	c.closed = true
+}
+
+// latest returns the last height that is served; 0 where there is none.
+func (c *chain) latest() uint64 { return c.head.height() }
+
+// earliest returns the first height that is served; 0 where there is none.
+func (c *chain) earliest() uint64 { return uint64(max(c.blocks.Base(), 0)) }
+
+// at returns what the height serves. Errors: errNotYet, errPruned, errClosed.
+func (c *chain) at(ctx context.Context, height uint64) (*served, error) {
+	if height > c.latest() {
+		return nil, fmt.Errorf("block %d is %w: the latest is %d", height, errNotYet, c.latest())
+	}
+	if height < c.earliest() {
+		return nil, c.pruned(height)
+	}
+	if s := c.recent.get(height); s != nil {
+		return s, nil
+	}
+	// The work goes on for the others who wait for it when this caller goes away.
+	ch := c.flight.DoChan(fmt.Sprint(height), func() (any, error) {
+		c.slots <- struct{}{}
+		defer func() { <-c.slots }()
+		c.open.RLock()
+		defer c.open.RUnlock()
+		if c.closed {
+			return nil, errClosed
+		}
+		s, err := c.assemble(height)
+		if err != nil {
+			return nil, err
+		}
+		c.recent.put(s)
+		c.metrics.made.Inc()
+		return s, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-ch:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*served), nil
+	}
+}
+
+func (c *chain) pruned(height uint64) error {
+	return fmt.Errorf("block %d is %w: the earliest here is %d", height, errPruned, c.earliest())
+}
+
+// assemble makes what the height serves from the stores.
+func (c *chain) assemble(height uint64) (*served, error) {
+	h := int64(height) // no head lies above that
+	block := c.blocks.LoadBlock(h)
+	if block == nil {
+		return nil, c.pruned(height)
+	}
+	// Every node serves the commit that the next block carries, once there is one.
+	commit := c.blocks.LoadBlockCommit(h)
+	if commit == nil {
+		commit = c.blocks.LoadSeenCommit(h)
+	}
+	if commit == nil {
+		return nil, c.pruned(height)
+	}
+	results, err := c.states.LoadFinalizeBlockResponse(h)
+	if err != nil {
+		return nil, fmt.Errorf("load results of block %d: %w", height, err)
+	}
+	validators, err := loadValidators(c.states, h)
+	if err != nil {
+		return nil, fmt.Errorf("load validators of block %d: %w", height, err)
+	}
+	txs := block.Txs.ToSliceOfBytes()
+	if len(txs) == 0 {
+		return nil, fmt.Errorf("block %d has no ordering header", height)
+	}
+	ordered, dropped, err := c.outcome(c.id, height, txs, results.TxResults)
+	if err != nil {
+		return nil, fmt.Errorf("read the order of block %d: %w", height, err)
+	}
+	signed, err := (&cmttypes.SignedHeader{Header: &block.Header, Commit: commit}).ToProto().Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("encode header of block %d: %w", height, err)
+	}
+	set, err := validators.ToProto()
+	if err != nil {
+		return nil, fmt.Errorf("encode validators of block %d: %w", height, err)
+	}
+	rawSet, err := set.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("encode validators of block %d: %w", height, err)
+	}
+	proof := block.Txs.Proof(0).Proof
+	size := len(signed) + len(rawSet)
+	for _, tx := range txs {
+		size += 2 * len(tx) // the raw bytes, and what is decoded of them
+	}
+	return &served{
+		height: height, hash: block.Hash(), signedHeader: signed,
+		validators: rawSet, validatorsHash: string(block.ValidatorsHash),
+		header:      txs[0],
+		headerProof: &orderv1.MerkleProof{Total: uint64(proof.Total), Index: uint64(proof.Index), Aunts: proof.Aunts},
+		order:       ordered, dropped: dropped, size: size,
+	}, nil
+}
+
+// loadValidators leaves out the proposer priorities where the store can: they are in no hash, and
+// advancing them takes a step for each height since the set last changed.
+func loadValidators(states StateStore, height int64) (*cmttypes.ValidatorSet, error) {
+	if fast, ok := states.(interface {
+		LoadValidatorsFast(height int64) (*cmttypes.ValidatorSet, error)
+	}); ok {
+		return fast.LoadValidatorsFast(height)
+	}
+	return states.LoadValidators(height)
+}

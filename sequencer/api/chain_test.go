@@ -1,0 +1,328 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	dbm "github.com/cometbft/cometbft-db"
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/crypto/merkle"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	sm "github.com/cometbft/cometbft/state"
+	"github.com/cometbft/cometbft/store"
+	cmttypes "github.com/cometbft/cometbft/types"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"log/slog"
+
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/sequencer/api"
+)
+
+const chainID = "ordo-test"
+
+var (
+	alpha = order.NewRollupID("alpha")
+	beta  = order.NewRollupID("beta")
+)
+
+// testChain is CometBFT's own stores, filled with signed blocks.
+type testChain struct {
+	t       testing.TB
+	keys    map[string]cmttypes.MockPV // by address
+	state   sm.State
+	Blocks  *store.BlockStore
+	States  sm.Store
+	last    *cmttypes.Commit
+	serving []*api.Server
+}
+
+func newTestChain(t testing.TB, validators int) *testChain {
+	t.Helper()
+	c := &testChain{
+		t: t, keys: make(map[string]cmttypes.MockPV), last: &cmttypes.Commit{},
+		Blocks: store.NewBlockStore(dbm.NewMemDB()), States: sm.NewStore(dbm.NewMemDB(), sm.StoreOptions{}),
+	}
+	doc := &cmttypes.GenesisDoc{ChainID: chainID, GenesisTime: time.Unix(1_700_000_000, 0), ConsensusParams: cmttypes.DefaultConsensusParams()}
+	for range validators {
+		doc.Validators = append(doc.Validators, c.newValidator())
+	}
+	state, err := sm.MakeGenesisState(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.state = state
+	c.save()
+	return c
+}
+
+func (c *testChain) newValidator() cmttypes.GenesisValidator {
+	pv := cmttypes.NewMockPV()
+	key, _ := pv.GetPubKey()
+	c.keys[string(key.Address())] = pv
+	return cmttypes.GenesisValidator{Address: key.Address(), PubKey: key, Power: 10}
+}
+
+func (c *testChain) save() {
+	if err := c.States.Save(c.state); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// addValidator changes the set two blocks after the next.
+func (c *testChain) addValidator() {
+	v := c.newValidator()
+	next := c.state.NextValidators.Copy()
+	if err := next.UpdateWithChangeSet([]*cmttypes.Validator{cmttypes.NewValidator(v.PubKey, v.Power)}); err != nil {
+		c.t.Fatal(err)
+	}
+	c.state.NextValidators = next
+	c.state.LastHeightValidatorsChanged = c.state.LastBlockHeight + 1 + 1
+	c.save()
+}
+
+// commit adds a block with the bundles; those in dropped are carried and not ordered.
+func (c *testChain) commit(bundles []*order.Bundle, dropped ...int) uint64 {
+	c.t.Helper()
+	height := c.state.LastBlockHeight + 1
+	marks := make([]byte, len(bundles))
+	for _, i := range dropped {
+		marks[i] = 1
+	}
+	batch := (&order.Batch{Bundles: bundles}).Encode()
+	block, _, err := layOut(uint64(height), batch, marks)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	txs := cmttypes.Txs{block.Header().Encode(), batch}
+	proposer := c.state.Validators.GetProposer().Address
+	b, err := c.state.MakeBlock(height, txs, c.last, nil, proposer)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	b.Time = c.state.LastBlockTime.Add(time.Second)
+	parts, err := b.MakePartSet(cmttypes.BlockPartSizeBytes)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	id := cmttypes.BlockID{Hash: b.Hash(), PartSetHeader: parts.Header()}
+	seen := c.sign(id, height, b.Time)
+	c.Blocks.SaveBlock(b, parts, seen)
+	err = c.States.SaveFinalizeBlockResponse(height, &abci.ResponseFinalizeBlock{
+		TxResults: []*abci.ExecTxResult{{}, {Data: marks}}, AppHash: []byte{1},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.last = seen
+	c.state.LastBlockHeight, c.state.LastBlockID, c.state.LastBlockTime = height, id, b.Time
+	c.state.LastValidators, c.state.Validators = c.state.Validators, c.state.NextValidators
+	c.state.NextValidators = c.state.NextValidators.CopyIncrementProposerPriority(1)
+	c.save()
+	for _, s := range c.serving {
+		s.Advance(uint64(height))
+	}
+	return uint64(height)
+}
+
+// sign makes a commit of all validators but, where there are enough, the last.
+func (c *testChain) sign(id cmttypes.BlockID, height int64, at time.Time) *cmttypes.Commit {
+	commit := &cmttypes.Commit{Height: height, BlockID: id}
+	for i, v := range c.state.Validators.Validators {
+		if i == 3 {
+			commit.Signatures = append(commit.Signatures, cmttypes.NewCommitSigAbsent())
+			continue
+		}
+		vote := &cmtproto.Vote{
+			Type: cmtproto.PrecommitType, Height: height, BlockID: id.ToProto(), Timestamp: at,
+			ValidatorAddress: v.Address, ValidatorIndex: int32(i),
+		}
+		if err := c.keys[string(v.Address)].SignVote(chainID, vote); err != nil {
+			c.t.Fatal(err)
+		}
+		commit.Signatures = append(commit.Signatures, cmttypes.CommitSig{
+			BlockIDFlag: cmttypes.BlockIDFlagCommit, ValidatorAddress: v.Address, Timestamp: at, Signature: vote.Signature,
+		})
+	}
+	return commit
+}
+
+// layOut is the order of a block of this test: marks say which bundles are dropped.
+func layOut(height uint64, rawBatch, marks []byte) (*order.Block, []api.Dropped, error) {
+	batch, err := order.DecodeBatch(rawBatch)
+	if err != nil {
+		return nil, nil, err
+	}
+	var ordered []order.Ordered
+	var dropped []api.Dropped
+	for i, b := range batch.Bundles {
+		id := b.ID(chainID)
+		if marks[i] == 1 {
+			dropped = append(dropped, api.Dropped{ID: id, Reason: "payer cannot pay"})
+			continue
+		}
+		ordered = append(ordered, order.Ordered{ID: id, Bundle: b})
+	}
+	block, err := order.NewBlock(height, ordered, uint64(len(dropped)))
+	return block, dropped, err
+}
+
+func outcome(_ string, height uint64, txs [][]byte, results []*abci.ExecTxResult) (*order.Block, []api.Dropped, error) {
+	if len(txs) != 2 || len(results) != 2 {
+		return nil, nil, fmt.Errorf("%d transactions, %d results, want 2 each", len(txs), len(results))
+	}
+	return layOut(height, txs[1], results[1].Data)
+}
+
+// testPool stands for the chain's pool.
+type testPool struct {
+	mu   sync.Mutex
+	held map[order.BundleID]bool
+	fail error
+}
+
+func (p *testPool) Submit(_ context.Context, raw []byte) (order.BundleID, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fail != nil {
+		return order.BundleID{}, p.fail
+	}
+	b, err := order.DecodeBundle(raw)
+	if err != nil {
+		return order.BundleID{}, err
+	}
+	id, err := b.Verify(chainID)
+	if err != nil {
+		return id, err
+	}
+	if p.held == nil {
+		p.held = make(map[order.BundleID]bool)
+	}
+	p.held[id] = true
+	return id, nil
+}
+
+func (p *testPool) Has(id order.BundleID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held[id]
+}
+
+func (p *testPool) set(fail error, forget ...order.BundleID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fail = fail
+	for _, id := range forget {
+		delete(p.held, id)
+	}
+}
+
+var nonce int // makes bundles of one test process distinct
+var nonceMu sync.Mutex
+
+func newBundle(expiry uint64, rollups ...order.RollupID) *order.Bundle {
+	nonceMu.Lock()
+	nonce++
+	tx := fmt.Appendf(nil, "transaction %d", nonce)
+	nonceMu.Unlock()
+	b := &order.Bundle{Expiry: expiry, FeeLimit: 100}
+	for _, r := range rollups {
+		b.Legs = append(b.Legs, order.Leg{RollupID: r, Transactions: [][]byte{tx, append([]byte("second "), tx...)}})
+	}
+	b.Sign(chainID, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)))
+	return b
+}
+
+// serve starts a server over the chain and returns its URL and how to stop it.
+func serve(t testing.TB, c *testChain, change func(*api.Options)) (url string, stop func()) {
+	t.Helper()
+	opts := api.Options{
+		ChainID: chainID, Version: "test", Blocks: c.Blocks, States: c.States, Outcome: outcome, Pool: new(testPool),
+		Params: func(context.Context) (api.Params, error) {
+			return api.Params{FeePerKilobyte: 3, MaxExpiryBlocks: 100, MaxBundleBytes: order.MaxBundleBytes}, nil
+		},
+		CatchingUp: func() bool { return false },
+		IndexDir:   t.TempDir(), Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&opts)
+	}
+	s, err := api.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.serving = append(c.serving, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, ln) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return "http://" + ln.Addr().String(), stop
+}
+
+// verify checks a rollup block as a follower would, and returns its transactions.
+func verify(t testing.TB, b *orderv1.RollupBlock, id order.RollupID, height uint64, set *cmttypes.ValidatorSet) ([][]byte, *cmttypes.ValidatorSet) {
+	t.Helper()
+	fail := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatalf("block %d: %v", height, err)
+		}
+	}
+	if len(b.Validators) > 0 {
+		raw := new(cmtproto.ValidatorSet)
+		fail(raw.Unmarshal(b.Validators))
+		var err error
+		set, err = cmttypes.ValidatorSetFromProto(raw)
+		fail(err)
+	}
+	raw := new(cmtproto.SignedHeader)
+	fail(raw.Unmarshal(b.SignedHeader))
+	signed, err := cmttypes.SignedHeaderFromProto(raw)
+	fail(err)
+	fail(signed.ValidateBasic(chainID))
+	if uint64(signed.Height) != height {
+		t.Fatalf("block of height %d, want %d", signed.Height, height)
+	}
+	if !bytes.Equal(set.Hash(), signed.ValidatorsHash) {
+		t.Fatalf("block %d: validators do not hash to the header's", height)
+	}
+	fail(set.VerifyCommitLight(chainID, signed.Commit.BlockID, signed.Height, signed.Commit))
+	proof := merkle.Proof{Total: int64(b.OrderingHeaderProof.Total), Index: int64(b.OrderingHeaderProof.Index), Aunts: b.OrderingHeaderProof.Aunts}
+	leaf := cmttypes.Tx(b.OrderingHeader).Hash()
+	proof.LeafHash = merkle.HashFromByteSlices([][]byte{leaf})
+	fail(proof.Verify(signed.DataHash, leaf))
+	h, err := order.DecodeHeader(b.OrderingHeader)
+	fail(err)
+	var records []order.LegRecord
+	var txs [][]byte
+	for _, l := range b.Legs {
+		r, err := order.LegRecordFromProto(l.Record)
+		fail(err)
+		if order.LegDigest(l.Transactions) != r.Digest {
+			t.Fatalf("block %d: leg does not match its digest", height)
+		}
+		records = append(records, r)
+		txs = append(txs, l.Transactions...)
+	}
+	fail(h.Commitment.VerifyNamespace(id, records, b.NamespaceProof))
+	return txs, set
+}
+
+func (c *testChain) height() uint64 { return uint64(c.Blocks.Height()) }

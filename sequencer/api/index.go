@@ -1,0 +1,244 @@
+package api
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ordo-network/ordo/order"
+)
+
+// Keys of the index:
+//
+//	n              -> height: all blocks up to it are indexed
+//	b bundle       -> fate: what became of the bundle
+//	h height bundle ->       a fate of that height, for pruning
+//
+// A fate is kind (1 byte), height (8), index (8), reason (the rest); numbers are
+// big endian.
+const (
+	keyIndexed byte = 'n'
+	keyBundle  byte = 'b'
+	keyHeight  byte = 'h'
+)
+
+// pruneEvery is the number of blocks between two prunings.
+const pruneEvery = 256
+
+type fateKind byte
+
+const (
+	fateUnknown  fateKind = iota
+	fateReceived          // by this node; height is the bundle's expiry
+	fateDropped
+	fateOrdered
+)
+
+// fate is what became of a bundle.
+type fate struct {
+	kind   fateKind
+	height uint64
+	index  uint64
+	reason string
+}
+
+// index knows the fate of the bundles of recent blocks and of those that were
+// submitted here. All of it but the receipts follows from the blocks: a write
+// that a crash loses is made again, because the height that is reached stands in
+// the same batch as what that height brought. A receipt that a crash loses is
+// given again by the pool, which has the bundle on disk (see Server.Received).
+type index struct {
+	log     *slog.Logger
+	chain   *chain
+	retain  uint64 // heights; 0 keeps all
+	metrics *metrics
+
+	mu sync.RWMutex // a fate is read before it is written
+	db *pebble.DB
+}
+
+func openIndex(dir string, retain uint64, c *chain, m *metrics, log *slog.Logger) (*index, error) {
+	cache := pebble.NewCache(4 << 20)
+	defer cache.Unref()
+	db, err := pebble.Open(dir, &pebble.Options{
+		Cache: cache, MemTableSize: 2 << 20, MaxOpenFiles: 64,
+		Logger: quiet{log},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open bundle index %s: %w", dir, err)
+	}
+	return &index{log: log, chain: c, retain: retain, metrics: m, db: db}, nil
+}
+
+func (x *index) close() error { return x.db.Close() }
+
+// follow indexes block after block until the context ends.
+func (x *index) follow(ctx context.Context) error {
+	next, err := x.height()
+	if err != nil {
+		return err
+	}
+	for next++; ; next++ {
+		next = max(next, x.chain.earliest()) // what was pruned before it was indexed is gone
+		if err := x.chain.head.wait(ctx, max(next, 1)); err != nil {
+			return err
+		}
+		s, err := x.chain.at(ctx, next)
+		if errors.Is(err, errPruned) {
+			next = max(next, x.chain.earliest()) - 1
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("index block %d: %w", next, err)
+		}
+		if err := x.add(s); err != nil {
+			return fmt.Errorf("index block %d: %w", next, err)
+		}
+		if next%pruneEvery == 0 {
+			if err := x.prune(next); err != nil {
+				return fmt.Errorf("prune bundle index: %w", err)
+			}
+		}
+		x.metrics.indexed.Set(float64(next))
+	}
+}
+
+// height returns the last height indexed.
+func (x *index) height() (uint64, error) {
+	v, closer, err := x.db.Get([]byte{keyIndexed})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read bundle index: %w", err)
+	}
+	defer func() { _ = closer.Close() }()
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// add indexes one block.
+func (x *index) add(s *served) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	batch := x.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	ordered := make(map[order.BundleID]bool, len(s.order.Bundles))
+	for i, o := range s.order.Bundles {
+		x.set(batch, o.ID, fate{kind: fateOrdered, height: s.height, index: uint64(i)})
+		ordered[o.ID] = true
+	}
+	for _, d := range s.dropped {
+		before, err := x.get(d.ID)
+		if err != nil {
+			return err
+		}
+		// A second copy of a bundle that was ordered is dropped as a duplicate: that
+		// is not what became of the bundle.
+		if before.kind == fateOrdered || ordered[d.ID] {
+			continue
+		}
+		x.set(batch, d.ID, fate{kind: fateDropped, height: s.height, reason: d.Reason})
+	}
+	_ = batch.Set([]byte{keyIndexed}, binary.BigEndian.AppendUint64(nil, s.height), nil) // batches in memory do not fail
+	// Without a sync: all that is lost is indexed again.
+	return batch.Commit(pebble.NoSync)
+}
+
+// received notes that this node took the bundle in.
+func (x *index) received(id order.BundleID, expiry uint64) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	before, err := x.get(id)
+	if err != nil || before.kind == fateOrdered || before.kind == fateReceived {
+		return err
+	}
+	batch := x.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	x.set(batch, id, fate{kind: fateReceived, height: expiry})
+	return batch.Commit(pebble.NoSync)
+}
+
+// fate returns what became of the bundle, and the height up to which that is known.
+func (x *index) fate(id order.BundleID) (fate, uint64, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	f, err := x.get(id)
+	if err != nil {
+		return f, 0, err
+	}
+	height, err := x.height()
+	return f, height, err
+}
+
+// prune forgets the fates below the retained heights.
+func (x *index) prune(height uint64) error {
+	if x.retain == 0 || height <= x.retain {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	end := binary.BigEndian.AppendUint64([]byte{keyHeight}, height-x.retain)
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyHeight}, UpperBound: end})
+	if err != nil {
+		return err
+	}
+	batch := x.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	for ok := it.First(); ok; ok = it.Next() {
+		key := it.Key()
+		if len(key) != 1+8+len(order.BundleID{}) {
+			continue
+		}
+		id := order.BundleID(key[9:])
+		f, err := x.get(id)
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		if f.height == binary.BigEndian.Uint64(key[1:9]) {
+			_ = batch.Delete(append([]byte{keyBundle}, id[:]...), nil)
+		}
+	}
+	if err := it.Close(); err != nil {
+		return err
+	}
+	_ = batch.DeleteRange([]byte{keyHeight}, end, nil)
+	return batch.Commit(pebble.NoSync)
+}
+
+func (x *index) set(batch *pebble.Batch, id order.BundleID, f fate) {
+	v := binary.BigEndian.AppendUint64([]byte{byte(f.kind)}, f.height)
+	v = binary.BigEndian.AppendUint64(v, f.index)
+	_ = batch.Set(append([]byte{keyBundle}, id[:]...), append(v, f.reason...), nil)
+	_ = batch.Set(append(binary.BigEndian.AppendUint64([]byte{keyHeight}, f.height), id[:]...), nil, nil)
+}
+
+func (x *index) get(id order.BundleID) (fate, error) {
+	v, closer, err := x.db.Get(append([]byte{keyBundle}, id[:]...))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return fate{}, nil
+	}
+	if err != nil {
+		return fate{}, fmt.Errorf("read bundle index: %w", err)
+	}
+	defer func() { _ = closer.Close() }()
+	if len(v) < 17 {
+		return fate{}, fmt.Errorf("bundle index holds %d bytes for bundle %s, want 17 or more", len(v), id)
+	}
+	return fate{
+		kind: fateKind(v[0]), height: binary.BigEndian.Uint64(v[1:9]),
+		index: binary.BigEndian.Uint64(v[9:17]), reason: string(v[17:]),
+	}, nil
+}
+
+// quiet is pebble's logger: what it tells about its files is of no use above
+// debug. Fatalf must not return; pebble's own ends the process.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) Infof(format string, args ...any)  { q.log.Debug(fmt.Sprintf(format, args...)) }
+func (q quiet) Errorf(format string, args ...any) { q.log.Error(fmt.Sprintf(format, args...)) }
+func (q quiet) Fatalf(format string, args ...any) { pebble.DefaultLogger.Fatalf(format, args...) }

@@ -1,0 +1,201 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
+)
+
+// SubmitBundle implements SequencerServiceHandler.
+func (s *Server) SubmitBundle(ctx context.Context, req *connect.Request[v1.SubmitBundleRequest]) (*connect.Response[v1.SubmitBundleResponse], error) {
+	bundle, err := order.DecodeBundle(req.Msg.GetBundle())
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInvalidArgument, err)
+	}
+	id, err := s.opts.Pool.Submit(ctx, req.Msg.GetBundle())
+	switch {
+	case errors.Is(err, ErrAlreadyOrdered):
+		// What the caller wanted is done, perhaps by its own first try.
+		id = bundle.ID(s.opts.ChainID)
+	case err != nil:
+		return nil, submitError(err)
+	default:
+		// A crash before this line loses no more than an answer that was not given; a
+		// crash after it, see Received.
+		if err := s.index.received(id, bundle.Expiry); err != nil {
+			return nil, connect.NewError(connect.CodeInternal, err)
+		}
+	}
+	return connect.NewResponse(&v1.SubmitBundleResponse{BundleId: id[:]}), nil
+}
+
+// GetBundleStatus implements SequencerServiceHandler.
+func (s *Server) GetBundleStatus(_ context.Context, req *connect.Request[v1.GetBundleStatusRequest]) (*connect.Response[v1.GetBundleStatusResponse], error) {
+	id, err := order.BundleIDFromBytes(req.Msg.GetBundleId())
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInvalidArgument, err)
+	}
+	// The pool is asked first: a bundle that is ordered between the two questions
+	// is then found by the second.
+	pooled := s.opts.Pool.Has(id)
+	f, indexed, err := s.index.fate(id)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInternal, err)
+	}
+	res := &v1.GetBundleStatusResponse{State: v1.BundleState_BUNDLE_STATE_UNKNOWN}
+	switch {
+	case f.kind == fateOrdered:
+		res.State, res.Height, res.Index = v1.BundleState_BUNDLE_STATE_ORDERED, f.height, f.index
+	case pooled:
+		res.State = v1.BundleState_BUNDLE_STATE_RECEIVED
+	case f.kind == fateDropped:
+		res.State, res.Height, res.Reason = v1.BundleState_BUNDLE_STATE_DROPPED, f.height, f.reason
+	case f.kind == fateReceived && indexed >= f.height:
+		// Every block that could have ordered it is indexed, and none did.
+		res.State = v1.BundleState_BUNDLE_STATE_EXPIRED
+	case f.kind == fateReceived:
+		res.State = v1.BundleState_BUNDLE_STATE_RECEIVED
+	}
+	return connect.NewResponse(res), nil
+}
+
+// GetBlock implements SequencerServiceHandler.
+func (s *Server) GetBlock(ctx context.Context, req *connect.Request[v1.GetBlockRequest]) (*connect.Response[v1.GetBlockResponse], error) {
+	b, err := s.at(ctx, req.Msg.GetHeight())
+	if err != nil {
+		return nil, err
+	}
+	res := &v1.GetBlockResponse{
+		Height: b.height, Hash: b.hash, SignedHeader: b.signedHeader,
+		OrderingHeader: new(orderv1.OrderingHeader),
+		Bundles:        make([]*v1.OrderedBundle, 0, len(b.order.Bundles)),
+		Dropped:        make([]*v1.DroppedBundle, 0, len(b.dropped)),
+	}
+	if err := proto.Unmarshal(b.header, res.OrderingHeader); err != nil {
+		return nil, connect.NewError(connect.CodeInternal, fmt.Errorf("decode ordering header: %w", err))
+	}
+	for _, o := range b.order.Bundles {
+		res.Bundles = append(res.Bundles, &v1.OrderedBundle{BundleId: o.ID[:], Bundle: bundleProto(o.Bundle)})
+	}
+	for _, d := range b.dropped {
+		res.Dropped = append(res.Dropped, &v1.DroppedBundle{BundleId: d.ID[:], Reason: d.Reason})
+	}
+	return connect.NewResponse(res), nil
+}
+
+func bundleProto(b *order.Bundle) *orderv1.Bundle {
+	p := &orderv1.Bundle{Payer: b.Payer[:], Expiry: b.Expiry, FeeLimit: b.FeeLimit, Signature: b.Signature[:]}
+	for i := range b.Legs {
+		p.Legs = append(p.Legs, &orderv1.Leg{RollupId: b.Legs[i].RollupID[:], Transactions: b.Legs[i].Transactions})
+	}
+	return p
+}
+
+// GetRollupBlock implements SequencerServiceHandler.
+func (s *Server) GetRollupBlock(ctx context.Context, req *connect.Request[v1.GetRollupBlockRequest]) (*connect.Response[v1.GetRollupBlockResponse], error) {
+	id, err := order.RollupIDFromBytes(req.Msg.GetRollupId())
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInvalidArgument, err)
+	}
+	b, err := s.at(ctx, req.Msg.GetHeight())
+	if err != nil {
+		return nil, err
+	}
+	block, err := b.rollup(id)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInternal, err)
+	}
+	block.Validators = b.validators
+	return connect.NewResponse(&v1.GetRollupBlockResponse{Block: block}), nil
+}
+
+// SubscribeRollup implements SequencerServiceHandler.
+func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.SubscribeRollupRequest], stream *connect.ServerStream[v1.SubscribeRollupResponse]) error {
+	id, err := order.RollupIDFromBytes(req.Msg.GetRollupId())
+	if err != nil {
+		return connect.NewError(connect.CodeInvalidArgument, err)
+	}
+	height := req.Msg.GetFromHeight()
+	if height == 0 || height > math.MaxInt64 {
+		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("from_height is %d, want 1 or more", height))
+	}
+	s.metrics.streams.Inc()
+	defer s.metrics.streams.Dec()
+	// The client learns at once that the stream stands, however long its first block takes.
+	if err := stream.Send(nil); err != nil {
+		return err
+	}
+	var validators string // hash of the set that the client has
+	for ; ; height++ {
+		if err := s.chain.head.wait(ctx, height); err != nil {
+			return s.readError(err)
+		}
+		b, err := s.chain.at(ctx, height)
+		if err != nil {
+			return s.readError(err)
+		}
+		block, err := b.rollup(id)
+		if err != nil {
+			return connect.NewError(connect.CodeInternal, err)
+		}
+		if b.validatorsHash != validators {
+			block.Validators, validators = b.validators, b.validatorsHash
+		}
+		if err := stream.Send(&v1.SubscribeRollupResponse{Block: block, LatestHeight: s.chain.latest()}); err != nil {
+			return err
+		}
+		s.metrics.sent.Inc()
+	}
+}
+
+// GetInfo implements SequencerServiceHandler.
+func (s *Server) GetInfo(ctx context.Context, _ *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error) {
+	p, err := s.opts.Params(ctx)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("read the chain's parameters: %w", err))
+	}
+	return connect.NewResponse(&v1.GetInfoResponse{
+		ChainId: s.opts.ChainID, LatestHeight: s.chain.latest(), EarliestHeight: s.chain.earliest(),
+		CatchingUp: s.opts.CatchingUp(), Version: s.opts.Version,
+		FeePerKilobyte: p.FeePerKilobyte, MaxExpiryBlocks: p.MaxExpiryBlocks, MaxBundleBytes: p.MaxBundleBytes,
+	}), nil
+}
+
+// at returns what a height serves; 0 is the latest.
+func (s *Server) at(ctx context.Context, height uint64) (*served, error) {
+	if height == 0 {
+		if height = s.chain.latest(); height == 0 {
+			return nil, connect.NewError(connect.CodeOutOfRange, errors.New("there is no block yet"))
+		}
+	}
+	b, err := s.chain.at(ctx, height)
+	if err != nil {
+		return nil, s.readError(err)
+	}
+	return b, nil
+}
+
+// readError gives an error of reading the chain its code.
+func (s *Server) readError(err error) error {
+	switch {
+	case errors.Is(err, errNotYet), errors.Is(err, errPruned):
+		return connect.NewError(connect.CodeOutOfRange, err)
+	case s.stopping.Err() != nil, errors.Is(err, errClosed):
+		return connect.NewError(connect.CodeUnavailable, errClosed)
+	case errors.Is(err, context.Canceled):
+		return connect.NewError(connect.CodeCanceled, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return connect.NewError(connect.CodeDeadlineExceeded, err)
+	default:
+		s.log.Error("reading a block failed", "err", err)
+		return connect.NewError(connect.CodeInternal, err)
+	}
+}
