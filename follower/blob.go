@@ -75,7 +75,7 @@ func EncodeBlob(blocks []*orderv1.RollupBlock) ([]byte, error) {
 		}
 		hash := claimedValidatorsHash(rb.GetSignedHeader())
 		if i > 0 && bytes.Equal(hash, known) && len(rb.GetValidators()) > 0 {
-			rb = withValidators(rb, nil)
+			rb = withoutValidators(rb)
 		}
 		known = hash
 		size := proto.Size(rb)
@@ -235,11 +235,11 @@ func bodyError(err error) error {
 	}
 }
 
-// withValidators returns the block with another validator set, or with none. It
-// shares all else with rb, which stays as it is.
-func withValidators(rb *orderv1.RollupBlock, validators []byte) *orderv1.RollupBlock {
+// withoutValidators returns the block without its validator set. It shares all
+// else with rb, which stays as it is.
+func withoutValidators(rb *orderv1.RollupBlock) *orderv1.RollupBlock {
 	return &orderv1.RollupBlock{
-		RollupId: rb.RollupId, SignedHeader: rb.SignedHeader, Validators: validators, OrderingHeader: rb.OrderingHeader,
+		RollupId: rb.RollupId, SignedHeader: rb.SignedHeader, OrderingHeader: rb.OrderingHeader,
 		OrderingHeaderProof: rb.OrderingHeaderProof, NamespaceProof: rb.NamespaceProof, Legs: rb.Legs,
 	}
 }

@@ -41,7 +41,7 @@ func TestBlobRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in[1], in[3] = withValidators(in[1], nil), withValidators(in[3], nil)
+	in[1], in[3] = withoutValidators(in[1]), withoutValidators(in[3])
 	if len(out) != len(in) {
 		t.Fatalf("%d blocks, want %d", len(out), len(in))
 	}

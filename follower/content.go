@@ -1,0 +1,127 @@
+package follower
+
+import (
+	"fmt"
+
+	"github.com/cometbft/cometbft/crypto/merkle"
+	cmttypes "github.com/cometbft/cometbft/types"
+
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+)
+
+// open verifies what a block holds against its header, whose commit holds.
+func (v *Verifier) open(rb *orderv1.RollupBlock, lb *lightBlock) (*Block, error) {
+	header, err := openHeader(rb, lb.signed.Header)
+	if err != nil {
+		return nil, err
+	}
+	records, err := openRecords(rb, header)
+	if err != nil {
+		return nil, err
+	}
+	// The proof costs a hash per leg, so it stands before the data is hashed.
+	if err := header.Commitment.VerifyNamespace(v.rollup, records, rb.GetNamespaceProof()); err != nil {
+		if len(records) == 0 {
+			return nil, fmt.Errorf("%w: %w", err, ErrAbsence)
+		}
+		return nil, fmt.Errorf("legs against commitment %x: %w", header.Commitment.Bytes()[64:], err)
+	}
+	b := &Block{Height: header.Height, Hash: lb.hash, Time: lb.signed.Time, Legs: make([]Leg, len(records)), checkpoint: lb.checkpoint()}
+	for i, r := range records {
+		txs := rb.Legs[i].GetTransactions()
+		got := order.Leg{RollupID: v.rollup, Transactions: txs}.Summary()
+		if got.Digest != r.Digest || got.Length != r.Length || got.Count != r.Count {
+			return nil, fmt.Errorf("leg %d of bundle %s has digest %s, length %d and %d transactions, want %s, %d and %d: %w",
+				i, r.BundleID, got.Digest, got.Length, got.Count, r.Digest, r.Length, r.Count, ErrAlteredLeg)
+		}
+		b.Legs[i] = Leg{LegRecord: r, Transactions: txs}
+	}
+	if b.Proto, err = canonical(rb, lb, records); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// openHeader verifies that the ordering header is transaction 0 of the block.
+func openHeader(rb *orderv1.RollupBlock, block *cmttypes.Header) (order.Header, error) {
+	raw, path := rb.GetOrderingHeader(), rb.GetOrderingHeaderProof()
+	if err := atMost("ordering header", len(raw), maxOrderingHeaderBytes); err != nil {
+		return order.Header{}, err
+	}
+	if err := atMost("hashes of the ordering header's proof", len(path.GetAunts()), maxProofHashes); err != nil {
+		return order.Header{}, err
+	}
+	if path.GetIndex() != 0 || path.GetTotal() == 0 || path.GetTotal() > maxHeight {
+		return order.Header{}, fmt.Errorf("proof is for transaction %d of %d, want 0 of at least 1: %w", path.GetIndex(), path.GetTotal(), ErrOrderingHeader)
+	}
+	for i, aunt := range path.GetAunts() {
+		if len(aunt) != len(order.Digest{}) {
+			return order.Header{}, fmt.Errorf("hash %d of the proof has %d bytes, want %d: %w", i, len(aunt), len(order.Digest{}), ErrOrderingHeader)
+		}
+	}
+	// A leaf of CometBFT's data hash is the hash of a transaction, hashed as a leaf.
+	tx := cmttypes.Tx(raw)
+	proof := cmttypes.TxProof{RootHash: block.DataHash, Data: tx, Proof: merkle.Proof{
+		Total: int64(path.GetTotal()), LeafHash: merkle.HashFromByteSlices([][]byte{tx.Hash()}), Aunts: path.GetAunts(),
+	}}
+	if err := proof.Validate(block.DataHash); err != nil {
+		return order.Header{}, fmt.Errorf("ordering header %X is not transaction 0 under data hash %X: %w: %w", tx.Hash(), block.DataHash, err, ErrOrderingHeader)
+	}
+	header, err := order.DecodeHeader(raw)
+	if err != nil {
+		return order.Header{}, fmt.Errorf("%w: %w", err, ErrOrderingHeader)
+	}
+	if header.Height != uint64(block.Height) {
+		return order.Header{}, fmt.Errorf("ordering header is for height %d, block has %d: %w", header.Height, block.Height, ErrOrderingHeader)
+	}
+	return header, nil
+}
+
+// openRecords reads the legs' records and compares their number and order with
+// what header and proof say. The proof is not verified here: these checks give the
+// plain cases their names.
+func openRecords(rb *orderv1.RollupBlock, header order.Header) ([]order.LegRecord, error) {
+	legs, proof := rb.GetLegs(), rb.GetNamespaceProof()
+	if uint64(len(legs)) > header.Legs {
+		return nil, fmt.Errorf("%d legs, the block has %d of all rollups: %w", len(legs), header.Legs, ErrExtraLeg)
+	}
+	if covered := proof.GetEnd() - proof.GetStart(); len(proof.GetLeafHash()) == 0 && covered != uint64(len(legs)) {
+		if covered > uint64(len(legs)) {
+			return nil, fmt.Errorf("%d legs, the proof covers %d: %w", len(legs), covered, ErrMissingLeg)
+		}
+		return nil, fmt.Errorf("%d legs, the proof covers %d: %w", len(legs), covered, ErrExtraLeg)
+	}
+	records := make([]order.LegRecord, len(legs))
+	for i, leg := range legs {
+		var err error
+		if records[i], err = order.LegRecordFromProto(leg.GetRecord()); err != nil {
+			return nil, fmt.Errorf("leg %d: %w: %w", i, err, ErrMalformed)
+		}
+		if i > 0 && records[i].BundleIndex <= records[i-1].BundleIndex {
+			return nil, fmt.Errorf("leg %d is of bundle %d, after one of bundle %d: %w", i, records[i].BundleIndex, records[i-1].BundleIndex, ErrLegOrder)
+		}
+	}
+	return records, nil
+}
+
+// canonical returns a verified block in wire form, made of its verified parts
+// alone: what hangs on it unread (unknown fields, proposer priorities) does not
+// travel further.
+func canonical(rb *orderv1.RollupBlock, lb *lightBlock, records []order.LegRecord) (*orderv1.RollupBlock, error) {
+	signed, err := lb.signed.ToProto().Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("encode signed header: %w", err)
+	}
+	path, proof := rb.GetOrderingHeaderProof(), rb.GetNamespaceProof()
+	out := &orderv1.RollupBlock{
+		RollupId: rb.GetRollupId(), SignedHeader: signed, Validators: lb.validators.encoded, OrderingHeader: rb.GetOrderingHeader(),
+		OrderingHeaderProof: &orderv1.MerkleProof{Total: path.GetTotal(), Index: path.GetIndex(), Aunts: path.GetAunts()},
+		NamespaceProof:      &orderv1.NamespaceProof{Start: proof.GetStart(), End: proof.GetEnd(), Nodes: proof.GetNodes(), LeafHash: proof.GetLeafHash()},
+		Legs:                make([]*orderv1.RollupLeg, len(records)),
+	}
+	for i, r := range records {
+		out.Legs[i] = &orderv1.RollupLeg{Record: r.Proto(), Transactions: rb.Legs[i].GetTransactions()}
+	}
+	return out, nil
+}
