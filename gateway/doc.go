@@ -1,0 +1,27 @@
+// Package gateway brings a rollup's transactions into the order. In come opaque
+// transactions, each on disk before Submit returns; every few milliseconds they
+// are bundled, signed by the gateway's payer, and sent to a sequencer until they
+// are ordered. What became of them comes back through Observe.
+//
+// The life of a transaction:
+//
+//	queued     on disk, waits for a bundle; a gap before its nonce holds it back
+//	in flight  in one bundle that may still be ordered
+//	executed   in a block of the rollup; forgotten after a while
+//	dropped    ended otherwise, with a reason that is kept for a while
+//
+// A bundle is live from the moment its record is on disk until it is ordered or
+// the chain has passed its expiry without it; nothing else ends it, whatever
+// sequencers answer. It is sent again, always the same bytes, to one sequencer
+// after another until then: the chain takes an ID once. A transaction is in at
+// most one live bundle at any time, crashes included, and goes back to the queue
+// when its bundle expires, or is ordered where the transaction before it was not.
+//
+// What always holds: a transaction that Submit accepted ends as executed or with
+// a reason that can be asked for; a bundle lists a sender's transactions by nonce,
+// without gap; bundles go to one sequencer in the order of their making, and to
+// the next one only when that fails.
+//
+// The core (core.go, cut.go, send.go) is a state machine without clock, disk or
+// network; the journal writes what it changes; run.go is the loop around both.
+package gateway

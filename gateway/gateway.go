@@ -1,0 +1,276 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/order"
+)
+
+// ErrStopped is returned by Submit and Observe where Run has ended.
+var ErrStopped = errors.New("gateway has stopped")
+
+// Config says how a gateway works. Zero values stand for the defaults where
+// there is one.
+type Config struct {
+	RollupID   order.RollupID
+	ChainID    string             // of the sequencer chain
+	Key        ed25519.PrivateKey // of the payer
+	Dir        string             // of the journal
+	Sequencers []Sequencer        // in the order in which they are tried; not empty
+	Chain      Chain
+
+	FlushInterval   time.Duration // least time between two bundles; default 5ms
+	ResendAfter     time.Duration // a bundle taken and not ordered goes to the next sequencer; default 3s
+	SendTimeout     time.Duration // of one call of a sequencer; default 2s
+	HoldFor         time.Duration // how long a transaction waits for a nonce gap to be filled; default 30min
+	KeepEnded       time.Duration // how long outcomes are remembered; default 1h
+	MaxTxs          int           // transactions held; default 50,000
+	MaxTxsPerSender int           // of one sender; default 2,048
+	MaxBytes        int           // of all transactions held; default 64 MiB
+	MaxInFlight     int           // live bundles; default 128
+
+	Logger     *slog.Logger          // default: none
+	Registerer prometheus.Registerer // default: none
+	Now        func() time.Time      // default time.Now
+
+	fs vfs.FS // of tests
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.RollupID == order.RollupID{}:
+		return errors.New("gateway: no rollup ID")
+	case c.ChainID == "" || len(c.ChainID) > order.MaxChainIDLen:
+		return fmt.Errorf("gateway: sequencer chain ID of %d bytes, want 1 to %d", len(c.ChainID), order.MaxChainIDLen)
+	case len(c.Key) != ed25519.PrivateKeySize:
+		return fmt.Errorf("gateway: payer key of %d bytes, want %d", len(c.Key), ed25519.PrivateKeySize)
+	case len(c.Sequencers) == 0:
+		return errors.New("gateway: no sequencer; give at least one URL of a sequencer's API")
+	case c.Chain == nil:
+		return errors.New("gateway: no rollup chain")
+	}
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&c.FlushInterval, 5*time.Millisecond)
+	def(&c.ResendAfter, 3*time.Second)
+	def(&c.SendTimeout, 2*time.Second)
+	def(&c.HoldFor, 30*time.Minute)
+	def(&c.KeepEnded, time.Hour)
+	bound := func(n *int, v int) {
+		if *n <= 0 {
+			*n = v
+		}
+	}
+	bound(&c.MaxTxs, 50_000)
+	bound(&c.MaxTxsPerSender, 2048)
+	bound(&c.MaxBytes, 64<<20)
+	bound(&c.MaxInFlight, 128)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+// Gateway is open from New to Close. Its methods are safe for concurrent use.
+type Gateway struct {
+	cfg     Config
+	log     *slog.Logger
+	journal *journal
+	metrics *metrics
+
+	mu   sync.RWMutex // guards core
+	core *core
+
+	submits  chan submission
+	observes chan observation
+	started  chan struct{} // a token: Run is called once
+	stopped  chan struct{} // closed when Run has ended
+}
+
+// New opens the journal and takes up what it holds. It sends nothing before Run.
+func New(cfg Config) (*Gateway, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	j, l, err := openJournal(cfg.Dir, cfg.fs, cfg.RollupID, cfg.ChainID, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		cfg: cfg, log: cfg.Logger, journal: j,
+		submits: make(chan submission, 1024), observes: make(chan observation, 16),
+		started: make(chan struct{}, 1), stopped: make(chan struct{}),
+	}
+	if g.core, err = newCore(&g.cfg, l); err != nil {
+		return nil, errors.Join(fmt.Errorf("read journal %s: %w", cfg.Dir, err), j.close())
+	}
+	if g.metrics, err = newMetrics(cfg.Registerer, g); err != nil {
+		return nil, errors.Join(err, j.close())
+	}
+	if n := len(l.txs); n > 0 {
+		g.log.Info("gateway takes up transactions", "transactions", n, "bundles_in_flight", len(l.bundles), "observed_height", l.observed)
+	}
+	return g, nil
+}
+
+// Close releases the journal, after Run has returned.
+func (g *Gateway) Close() error {
+	g.metrics.unregister(g.cfg.Registerer)
+	return g.journal.close()
+}
+
+// Submit hands in a transaction and returns once it is on disk; it needs Run. A
+// transaction of the same sender and nonce that is still queued is replaced: the caller has judged
+// that it should be. Where ctx ends first, the transaction may be accepted all the same.
+// Errors: ErrKnown, ErrFull, ErrNonceInFlight, ErrTooLarge, ErrUnfunded, ErrStopped.
+func (g *Gateway) Submit(ctx context.Context, tx Tx) error {
+	s := submission{tx: tx, done: make(chan error, 1)}
+	select {
+	case g.submits <- s:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.stopped:
+		return ErrStopped
+	}
+	return g.await(ctx, s.done)
+}
+
+// Observe tells what one block of the sequencer chain did for the rollup. The
+// caller calls it for each height, in order, after the block was executed, also
+// where the block holds nothing; repeating heights is harmless. It needs Run.
+// Errors: ErrStopped.
+func (g *Gateway) Observe(ctx context.Context, o Observed) error {
+	s := observation{o: o, done: make(chan error, 1)}
+	select {
+	case g.observes <- s:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.stopped:
+		return ErrStopped
+	}
+	return g.await(ctx, s.done)
+}
+
+func (g *Gateway) await(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.stopped:
+		select {
+		case err := <-done:
+			return err
+		default:
+			return ErrStopped
+		}
+	}
+}
+
+// Height returns the last sequencer height observed, as far as it is on disk
+// after a restart. A caller that resumes above it may observe the heights between again.
+func (g *Gateway) Height() uint64 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.core.observed
+}
+
+// Pending returns the sender's transactions that have not ended, by nonce. There
+// may be gaps. The caller must not change Raw.
+func (g *Gateway) Pending(sender string) []Tx {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	s := g.core.senders[sender]
+	if s == nil {
+		return nil
+	}
+	txs := make([]Tx, len(s.txs))
+	for i, e := range s.txs {
+		txs[i] = e.Tx
+	}
+	return txs
+}
+
+// Get returns what is known of a transaction. Raw is nil where it has ended.
+func (g *Gateway) Get(hash [32]byte) (Tx, State, bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if e := g.core.txs[hash]; e != nil {
+		return e.Tx, g.core.state(e), true
+	}
+	if r := g.core.history.get(hash); r != nil {
+		return Tx{Hash: hash}, r.State, true
+	}
+	return Tx{}, State{}, false
+}
+
+// state describes a transaction that has not ended.
+func (c *core) state(e *entry) State {
+	if e.bundle == nil {
+		return State{Phase: PhaseQueued, Reason: c.send.unfunded, Received: e.received}
+	}
+	return State{Phase: PhaseInFlight, Reason: e.bundle.trouble, Bundle: e.bundle.id, Received: e.received}
+}
+
+// Content returns all transactions that have not ended, by sender and nonce.
+func (g *Gateway) Content() map[string][]Tx {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	out := make(map[string][]Tx, len(g.core.senders))
+	for name, s := range g.core.senders {
+		txs := make([]Tx, len(s.txs))
+		for i, e := range s.txs {
+			txs[i] = e.Tx
+		}
+		out[name] = txs
+	}
+	return out
+}
+
+// Counts tells how much waits.
+type Counts struct {
+	Queued, InFlight int // transactions
+	Bundles          int // live
+	Bytes            int
+	// Unfunded says why no bundle is taken; "" where all is well.
+	Unfunded string
+}
+
+// Counts returns how much waits.
+func (g *Gateway) Counts() Counts {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.core.counts()
+}
+
+func (c *core) counts() Counts {
+	n := Counts{Bundles: len(c.live), Bytes: c.bytes, Unfunded: c.send.unfunded}
+	for _, b := range c.live {
+		for _, e := range b.txs {
+			if !e.ended {
+				n.InFlight++
+			}
+		}
+	}
+	n.Queued = len(c.txs) - n.InFlight
+	return n
+}

@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// stats is counted by the core.
+type stats struct {
+	bundlesMade, bundlesOrdered, bundlesExpired uint64
+	failovers                                   uint64
+	executed, dropped                           uint64
+	latency                                     func(time.Duration)
+}
+
+func (s *stats) ended(st State) {
+	if st.Phase != PhaseExecuted {
+		s.dropped++
+		return
+	}
+	s.executed++
+	if s.latency != nil {
+		s.latency(st.Ended.Sub(st.Received))
+	}
+}
+
+type metrics struct {
+	collectors []prometheus.Collector
+	submits    *prometheus.CounterVec
+	sends      *prometheus.CounterVec
+	journal    prometheus.Histogram
+	unfunded   prometheus.Gauge
+	warned     bool
+}
+
+func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
+	m := &metrics{
+		submits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_gateway_submitted_total", Help: "Transactions handed in, by result.",
+		}, []string{"result"}),
+		sends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_gateway_sends_total", Help: "Bundles sent to a sequencer, by result.",
+		}, []string{"sequencer", "result"}),
+		journal: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ordo_gateway_journal_sync_seconds", Help: "Time to bring a step to disk.",
+			Buckets: prometheus.ExponentialBuckets(0.0002, 2, 14),
+		}),
+		unfunded: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_gateway_payer_unfunded", Help: "1 while sequencers refuse bundles because the payer cannot pay.",
+		}),
+	}
+	latency := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "ordo_gateway_executed_seconds", Help: "Time from acceptance to execution of a transaction.",
+		Buckets: prometheus.ExponentialBuckets(0.01, 1.6, 18),
+	})
+	g.core.stats.latency = func(d time.Duration) { latency.Observe(d.Seconds()) }
+	counts := func(name, help string, value func(Counts) int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+			func() float64 { return float64(value(g.Counts())) })
+	}
+	counter := func(name, help string, value func(*stats) uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 {
+			g.mu.RLock()
+			defer g.mu.RUnlock()
+			return float64(value(&g.core.stats))
+		})
+	}
+	m.collectors = []prometheus.Collector{
+		m.submits, m.sends, m.journal, m.unfunded, latency,
+		counts("ordo_gateway_queued_transactions", "Transactions that wait for a bundle.", func(c Counts) int { return c.Queued }),
+		counts("ordo_gateway_in_flight_transactions", "Transactions in live bundles.", func(c Counts) int { return c.InFlight }),
+		counts("ordo_gateway_in_flight_bundles", "Bundles that may still be ordered.", func(c Counts) int { return c.Bundles }),
+		counts("ordo_gateway_held_bytes", "Bytes of the transactions held.", func(c Counts) int { return c.Bytes }),
+		counter("ordo_gateway_bundles_made_total", "Bundles made.", func(s *stats) uint64 { return s.bundlesMade }),
+		counter("ordo_gateway_bundles_ordered_total", "Bundles ordered.", func(s *stats) uint64 { return s.bundlesOrdered }),
+		counter("ordo_gateway_bundles_expired_total", "Bundles that expired without being ordered.", func(s *stats) uint64 { return s.bundlesExpired }),
+		counter("ordo_gateway_failovers_total", "Switches to another sequencer.", func(s *stats) uint64 { return s.failovers }),
+		counter("ordo_gateway_executed_total", "Transactions that ended as executed.", func(s *stats) uint64 { return s.executed }),
+		counter("ordo_gateway_dropped_total", "Transactions that ended otherwise.", func(s *stats) uint64 { return s.dropped }),
+	}
+	for i, c := range m.collectors {
+		if err := reg.Register(c); err != nil {
+			for _, done := range m.collectors[:i] {
+				reg.Unregister(done)
+			}
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) unregister(reg prometheus.Registerer) {
+	for _, c := range m.collectors {
+		reg.Unregister(c)
+	}
+}
+
+func (m *metrics) submitted(err error) {
+	result := "other"
+	for _, r := range []struct {
+		err  error
+		name string
+	}{{nil, "accepted"}, {ErrKnown, "known"}, {ErrFull, "full"}, {ErrUnfunded, "unfunded"}, {ErrTooLarge, "too_large"}, {ErrNonceInFlight, "nonce_in_flight"}} {
+		if errors.Is(err, r.err) {
+			result = r.name
+		}
+	}
+	m.submits.WithLabelValues(result).Inc()
+}
+
+func (m *metrics) answered(s Sequencer, err error) {
+	result := "no_answer"
+	switch {
+	case err == nil:
+		result = "taken"
+	case errors.Is(err, ErrBusy):
+		result = "busy"
+	case errors.Is(err, ErrRefused):
+		result = "refused"
+	case errors.Is(err, ErrUnfunded):
+		result = "unfunded"
+	}
+	m.sends.WithLabelValues(s.String(), result).Inc()
+}
+
+// setUnfunded tells the operator once, when the payer can no longer pay, and when it can again.
+func (m *metrics) setUnfunded(reason string, log *slog.Logger) {
+	if (reason != "") == m.warned {
+		return
+	}
+	m.warned = reason != ""
+	if m.warned {
+		m.unfunded.Set(1)
+		log.Error("the payer's account cannot pay for ordering; nothing is accepted until it is funded", "reason", reason)
+		return
+	}
+	m.unfunded.Set(0)
+	log.Info("the payer's account can pay again")
+}

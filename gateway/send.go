@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+const (
+	minBackoff = 50 * time.Millisecond
+	maxBackoff = 5 * time.Second
+	// maxResendAfter bounds how rarely live bundles are sent again while nothing is ordered.
+	maxResendAfter = 30 * time.Second
+	// busyLimit is how often a sequencer may say that it is busy before the next one is tried.
+	busyLimit = 5
+)
+
+// sending is where bundles go. An epoch is the time between two switches to
+// another sequencer: a bundle that this epoch's sequencer has not taken is sent
+// to it, in the order of making, so that what was handed to a sequencer that then
+// failed follows to the next one before anything newer does.
+type sending struct {
+	epoch       uint64
+	inProgress  bool
+	failures    int // in a row
+	busy        int // in a row
+	retryAt     time.Time
+	resendAfter time.Duration
+
+	unfundedVotes int    // in a row
+	unfunded      string // why every sequencer refuses to let the payer pay; "" while none does
+}
+
+func newSending(resendAfter time.Duration) sending {
+	return sending{epoch: 1, resendAfter: resendAfter}
+}
+
+// progress notes that a bundle was ordered: the payer can pay, the chain moves.
+func (s *sending) progress(resendAfter time.Duration) {
+	s.resendAfter, s.unfunded, s.unfundedVotes = resendAfter, "", 0
+}
+
+func (s *sending) rotate() { s.epoch, s.busy = s.epoch+1, 0 }
+
+func backoff(attempt int) time.Duration {
+	return min(maxBackoff, minBackoff<<min(max(attempt-1, 0), 10))
+}
+
+// nextSend returns the bundle to send now and the index of the sequencer to send
+// it to. Each call that returns one is followed by a call of sent.
+func (c *core) nextSend(now time.Time) (*bundle, int, bool) {
+	s := &c.send
+	if s.inProgress || now.Before(s.retryAt) || len(c.live) == 0 {
+		return nil, 0, false
+	}
+	if b := c.resendDue(); b != nil && !now.Before(b.ackedAt.Add(s.resendAfter)) {
+		// Taken long ago and not ordered: the sequencer may have lost it, or be cut off.
+		s.resendAfter = min(2*s.resendAfter, maxResendAfter)
+		s.rotate()
+		c.stats.failovers++
+	}
+	for _, b := range c.live {
+		if b.acked != s.epoch && !now.Before(b.retryAt) {
+			s.inProgress = true
+			return b, int((s.epoch + uint64(b.refusals)) % uint64(len(c.cfg.Sequencers))), true
+		}
+	}
+	return nil, 0, false
+}
+
+// resendDue returns the oldest bundle that this epoch's sequencer took.
+func (c *core) resendDue() *bundle {
+	i := slices.IndexFunc(c.live, func(b *bundle) bool { return b.acked == c.send.epoch })
+	if i < 0 {
+		return nil
+	}
+	return c.live[i]
+}
+
+// sent takes in the answer to a sending.
+func (c *core) sent(b *bundle, err error, now time.Time) {
+	s := &c.send
+	s.inProgress = false
+	n := len(c.cfg.Sequencers)
+	if !errors.Is(err, ErrBusy) {
+		s.busy = 0
+	}
+	switch {
+	case err == nil:
+		b.acked, b.ackedAt, b.trouble = s.epoch, now, ""
+		s.failures, s.unfunded, s.unfundedVotes = 0, "", 0
+	case errors.Is(err, ErrRefused):
+		// This bundle only: the others go on without it. It stays live, for what
+		// one sequencer says does not keep another one from ordering it.
+		b.trouble = err.Error()
+		b.refusals++
+		b.retryAt = now.Add(backoff(b.refusals / n))
+	case errors.Is(err, ErrUnfunded):
+		b.trouble = err.Error()
+		s.unfundedVotes++
+		if s.unfundedVotes >= n {
+			s.unfunded = err.Error()
+			s.retryAt = now.Add(backoff(s.unfundedVotes / n))
+		}
+		s.rotate()
+	case errors.Is(err, ErrBusy):
+		s.busy++
+		s.retryAt = now.Add(backoff(s.busy))
+		if s.busy >= busyLimit {
+			s.rotate()
+		}
+	default:
+		s.failures++
+		if s.failures%n == 0 {
+			s.retryAt = now.Add(backoff(s.failures / n))
+		}
+		s.rotate()
+		c.stats.failovers++
+	}
+}
+
+// setInfo takes in what the sequencers say of their chain.
+func (c *core) setInfo(info Info, now time.Time) {
+	c.info = info
+	if info.Height >= c.head {
+		c.head, c.headAt = info.Height, now
+	}
+}
+
+// deadline returns when the core has something to do next, if nothing comes in.
+func (c *core) deadline(now time.Time) time.Time {
+	at := c.sweepAt
+	earlier := func(t time.Time) {
+		if t.Before(at) {
+			at = t
+		}
+	}
+	if c.mayCut(now) {
+		earlier(c.cutAt.Add(c.cfg.FlushInterval))
+	}
+	if s := &c.send; !s.inProgress {
+		for _, b := range c.live {
+			if b.acked != s.epoch {
+				earlier(latest(s.retryAt, b.retryAt))
+			}
+		}
+		if b := c.resendDue(); b != nil {
+			earlier(latest(s.retryAt, b.ackedAt.Add(s.resendAfter)))
+		}
+	}
+	return at
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

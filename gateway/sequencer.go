@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+)
+
+// Errors of Sequencer.SubmitBundle, told apart by errors.Is. Any other error
+// stands for a sequencer that did not answer: the bundle may be stored all the same.
+var (
+	// ErrBusy: the sequencer has no room for now.
+	ErrBusy = errors.New("sequencer is busy")
+	// ErrRefused: the sequencer does not take this bundle.
+	ErrRefused = errors.New("sequencer refused the bundle")
+	// ErrUnfunded: the payer's account does not hold what the bundle costs.
+	ErrUnfunded = errors.New("payer has no funds for ordering")
+)
+
+// Info is what the gateway needs to know of the sequencer chain.
+type Info struct {
+	ChainID         string
+	Height          uint64
+	FeePerKilobyte  uint64 // uordo for 1,000 bytes
+	MaxExpiryBlocks uint64
+	MaxBundleBytes  uint64
+}
+
+// Sequencer is one node of the sequencer chain. Methods are called concurrently.
+type Sequencer interface {
+	// String names the node in logs and metrics.
+	String() string
+	// SubmitBundle hands in a bundle's canonical encoding and returns once the node
+	// has it on disk. A bundle that the node knows already is no error.
+	// Errors: ErrBusy, ErrRefused, ErrUnfunded; any other: no answer.
+	SubmitBundle(ctx context.Context, raw []byte) error
+	// Info describes the chain as this node sees it.
+	Info(ctx context.Context) (Info, error)
+}
+
+type remote struct {
+	url    string
+	client sequencerv1connect.SequencerServiceClient
+}
+
+// NewRemote returns the sequencer node whose API is at the URL, for example
+// http://127.0.0.1:26680. Nothing is dialled before the first call.
+func NewRemote(url string) Sequencer {
+	url = strings.TrimRight(url, "/")
+	return &remote{url: url, client: sequencerv1connect.NewSequencerServiceClient(newHTTPClient(), url,
+		connect.WithGRPC(), connect.WithReadMaxBytes(1<<16))}
+}
+
+// newHTTPClient speaks HTTP/2, without TLS too, so that bundles share one connection.
+func newHTTPClient() *http.Client {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Client{Transport: &http.Transport{
+		Protocols:           protocols,
+		DialContext:         (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS13},
+		TLSHandshakeTimeout: 2 * time.Second,
+		IdleConnTimeout:     time.Minute,
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: 5 * time.Second,
+			PingTimeout:     2 * time.Second,
+		},
+	}}
+}
+
+func (r *remote) String() string { return r.url }
+
+func (r *remote) SubmitBundle(ctx context.Context, raw []byte) error {
+	_, err := r.client.SubmitBundle(ctx, connect.NewRequest(&sequencerv1.SubmitBundleRequest{Bundle: raw}))
+	if err == nil {
+		return nil
+	}
+	switch connect.CodeOf(err) {
+	case connect.CodeAlreadyExists:
+		return nil
+	case connect.CodeResourceExhausted:
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	case connect.CodeFailedPrecondition:
+		return fmt.Errorf("%w: %w", ErrUnfunded, err)
+	case connect.CodeInvalidArgument, connect.CodeOutOfRange, connect.CodePermissionDenied:
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	default:
+		return err
+	}
+}
+
+func (r *remote) Info(ctx context.Context) (Info, error) {
+	resp, err := r.client.GetInfo(ctx, connect.NewRequest(&sequencerv1.GetInfoRequest{}))
+	if err != nil {
+		return Info{}, err
+	}
+	return Info{
+		ChainID: resp.Msg.ChainId, Height: resp.Msg.LatestHeight, FeePerKilobyte: resp.Msg.FeePerKilobyte,
+		MaxExpiryBlocks: resp.Msg.MaxExpiryBlocks, MaxBundleBytes: resp.Msg.MaxBundleBytes,
+	}, nil
+}

@@ -1,0 +1,431 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ordo-network/ordo/order"
+)
+
+const simChain = "sim-1"
+
+var (
+	simRollup = order.NewRollupID("sim")
+	simKey    = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	simStart  = time.UnixMilli(1_700_000_000_000)
+)
+
+// sim is a world with one gateway, some sequencers that fail in all ways, a chain, and a
+// rollup that knows nonces. One seed is one history, to the last write.
+type sim struct {
+	t    *testing.T
+	rng  *rand.Rand
+	calm bool // no more faults, no more transactions
+	now  time.Time
+
+	// the sequencers and their chain
+	nodes  []*simNode
+	height uint64
+	window uint64 // bound on expiry
+	fate   map[order.BundleID]*simBundle
+	blocks [][]*simBundle // blocks[h-1]: what height h orders
+
+	// the rollup, as far as it is executed
+	soft     uint64
+	nonces   map[string]uint64
+	executed map[[32]byte]uint64 // height
+	observed []Observed          // by height, from 1
+
+	// the clients
+	next  map[string]uint64
+	acked map[[32]byte]Tx
+
+	// the gateway
+	cfg      Config
+	fs       *vfs.MemFS
+	journal  *journal
+	core     *core
+	answerAt time.Time
+	answer   *answer
+	crashes  int
+}
+
+type simNode struct {
+	index int
+	down  bool
+	pool  []*simBundle
+}
+
+func (n *simNode) String() string { return fmt.Sprint("node-", n.index) }
+
+type simBundle struct {
+	id      order.BundleID
+	b       *order.Bundle
+	ordered uint64
+}
+
+func simTx(sender string, nonce uint64, salt byte) Tx {
+	raw := binary.BigEndian.AppendUint64([]byte(sender+"|"), nonce)
+	raw = append(raw, salt)
+	return Tx{Hash: sha256.Sum256(raw), Sender: sender, Nonce: nonce, Raw: raw}
+}
+
+func newSim(t *testing.T, seed uint64) *sim {
+	s := &sim{
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: simStart, height: 1, window: 8, blocks: make([][]*simBundle, 1),
+		fate: make(map[order.BundleID]*simBundle), nonces: make(map[string]uint64), executed: make(map[[32]byte]uint64),
+		next: make(map[string]uint64), acked: make(map[[32]byte]Tx), fs: vfs.NewCrashableMem(),
+	}
+	s.cfg = Config{
+		RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: "journal", Chain: s,
+		MaxTxs: 300, MaxTxsPerSender: 60, MaxInFlight: 12, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	s.window += s.rng.Uint64N(100)
+	for i := range 1 + s.rng.IntN(4) {
+		s.nodes = append(s.nodes, &simNode{index: i})
+		s.cfg.Sequencers = append(s.cfg.Sequencers, NewRemote(fmt.Sprint("http://", i)))
+	}
+	if err := s.cfg.check(); err != nil {
+		t.Fatal(err)
+	}
+	s.open()
+	return s
+}
+
+func (s *sim) open() {
+	j, l, err := openJournal(s.cfg.Dir, s.fs, simRollup, simChain, s.cfg.Logger)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.journal = j
+	if s.core, err = newCore(&s.cfg, l); err != nil {
+		s.t.Fatal(err)
+	}
+	s.answer = nil
+}
+
+// crash is kill -9 and loss of power: of what was not synced, any part is gone.
+func (s *sim) crash() {
+	s.crashes++
+	fs := s.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: s.rng.IntN(101), RNG: rand.New(rand.NewPCG(s.rng.Uint64(), 2))})
+	s.journal.close()
+	s.fs = fs
+	s.open()
+	if s.chance(50) { // a driver that replays what it is not sure of
+		for h := s.core.observed + 1; h <= s.soft; h++ {
+			s.core.observe(s.observed[h-1], s.now)
+		}
+	}
+}
+
+func (s *sim) chance(percent int) bool { return s.rng.IntN(100) < percent }
+
+func (s *sim) fault(percent int) bool { return !s.calm && s.chance(percent) }
+
+// NextNonce and Executed are the rollup's answers.
+func (s *sim) NextNonce(sender string) (uint64, error) {
+	if s.fault(2) {
+		return 0, errors.New("no state")
+	}
+	return s.nonces[sender], nil
+}
+
+func (s *sim) Executed(hash [32]byte) (bool, error) {
+	if s.fault(2) {
+		return false, errors.New("no index")
+	}
+	return s.executed[hash] > 0, nil
+}
+
+// step is Run's, with a crash before or after the write.
+func (s *sim) step(acks []Tx) {
+	w := s.core.step(s.now)
+	if s.fault(1) {
+		s.crash()
+		return
+	}
+	if len(w.changes) > 0 {
+		if err := s.journal.commit(w.changes, w.sync); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for _, tx := range acks {
+		s.acked[tx.Hash] = tx
+	}
+	if s.fault(1) {
+		s.crash()
+		return
+	}
+	if w.send != nil {
+		s.answer = &answer{b: w.send, err: s.submit(s.nodes[w.target], w.raw)}
+		s.answerAt = s.now.Add(time.Duration(s.rng.IntN(30)) * time.Millisecond)
+	}
+	if !w.deadline.After(s.now) && w.send == nil {
+		s.t.Fatalf("deadline %s has passed and nothing was done", w.deadline)
+	}
+}
+
+// submit is a sequencer's answer. It may fail before and after storing.
+func (s *sim) submit(n *simNode, raw []byte) error {
+	b, err := order.DecodeBundle(raw)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	id, err := b.Verify(simChain)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.fate[id] == nil {
+		s.checkNew(id, b)
+		s.fate[id] = &simBundle{id: id, b: b}
+	}
+	switch {
+	case n.down:
+		return errors.New("connection refused")
+	case s.fault(5):
+		return ErrBusy
+	case s.fault(3):
+		return ErrUnfunded
+	case s.fault(3) || b.Expiry <= s.height:
+		return ErrRefused
+	case s.fault(4):
+		return errors.New("lost on the way there")
+	}
+	n.pool = append(n.pool, s.fate[id])
+	if s.fault(4) {
+		return errors.New("lost on the way back")
+	}
+	return nil
+}
+
+// checkNew holds a new bundle against all others: none of its transactions may be
+// in a bundle that can still be ordered.
+func (s *sim) checkNew(id order.BundleID, b *order.Bundle) {
+	s.t.Helper()
+	last := make(map[string]uint64)
+	for _, raw := range b.Legs[0].Transactions {
+		sender, nonce := parseSim(raw)
+		if prev, ok := last[sender]; ok && nonce != prev+1 {
+			s.t.Fatalf("bundle lists %s's nonce %d after %d", sender, nonce, prev)
+		}
+		last[sender] = nonce
+		for _, other := range s.fate {
+			if other.ordered > 0 || other.b.Expiry <= s.soft {
+				continue
+			}
+			for _, x := range other.b.Legs[0].Transactions {
+				if bytes.Equal(x, raw) && other.b.Payer == b.Payer {
+					s.t.Fatalf("%s/%d is in live bundle %s and now in %s", sender, nonce, other.id, id)
+				}
+			}
+		}
+	}
+}
+
+func parseSim(raw []byte) (sender string, nonce uint64) {
+	i := bytes.IndexByte(raw, '|')
+	return string(raw[:i]), binary.BigEndian.Uint64(raw[i+1:])
+}
+
+// order makes the next block of the sequencer chain from what its nodes hold.
+func (s *sim) order() {
+	s.height++
+	var block []*simBundle
+	for _, n := range s.nodes {
+		if n.down {
+			continue
+		}
+		var rest []*simBundle
+		for _, b := range n.pool {
+			switch {
+			case b.ordered > 0 || b.b.Expiry < s.height:
+			case s.fault(10): // gossip is slow
+				rest = append(rest, b)
+			default:
+				b.ordered = s.height
+				block = append(block, b)
+			}
+		}
+		n.pool = rest
+	}
+	if s.fault(20) {
+		s.rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
+	}
+	if s.fault(5) && len(block) > 0 { // somebody else pays for a copy
+		leg := block[0].b.Legs[0]
+		i := s.rng.IntN(len(leg.Transactions))
+		b := &order.Bundle{Expiry: s.height, Legs: []order.Leg{{RollupID: simRollup, Transactions: leg.Transactions[i : i+1]}}}
+		b.Sign(simChain, ed25519.NewKeyFromSeed(binary.BigEndian.AppendUint64(make([]byte, 24), s.rng.Uint64())))
+		x := &simBundle{id: b.ID(simChain), b: b, ordered: s.height}
+		s.fate[x.id] = x
+		block = append([]*simBundle{x}, block...)
+	}
+	s.blocks = append(s.blocks, block)
+}
+
+// execute is one step of the follower and its driver.
+func (s *sim) execute() {
+	if s.soft+1 > s.height {
+		return
+	}
+	s.soft++
+	o := Observed{Height: s.soft}
+	for _, b := range s.blocks[s.soft-1] {
+		o.Bundles = append(o.Bundles, b.id)
+		for _, raw := range b.b.Legs[0].Transactions {
+			sender, nonce := parseSim(raw)
+			h := sha256.Sum256(raw)
+			if nonce != s.nonces[sender] {
+				o.Skipped = append(o.Skipped, Skipped{Hash: h, Reason: "nonce", Retry: nonce > s.nonces[sender]})
+				continue
+			}
+			if s.executed[h] > 0 {
+				s.t.Fatalf("%s/%d executed twice", sender, nonce)
+			}
+			s.nonces[sender]++
+			s.executed[h] = s.soft
+			o.Executed = append(o.Executed, h)
+		}
+	}
+	s.observed = append(s.observed, o)
+	if s.fault(1) {
+		s.crash() // executed and never observed
+		return
+	}
+	s.core.observe(o, s.now)
+	if s.fault(10) {
+		s.core.observe(o, s.now)
+	}
+}
+
+func (s *sim) tick() {
+	s.now = s.now.Add(time.Duration(1+s.rng.IntN(10)) * time.Millisecond)
+	if s.answer != nil && !s.now.Before(s.answerAt) {
+		s.core.sent(s.answer.b, s.answer.err, s.now)
+		s.answer = nil
+	}
+	if s.chance(5) {
+		s.core.setInfo(Info{ChainID: simChain, Height: s.height, FeePerKilobyte: 10, MaxExpiryBlocks: s.window, MaxBundleBytes: 600}, s.now)
+	}
+	if s.chance(10) {
+		s.order()
+	}
+	if s.chance(30) {
+		s.execute()
+	}
+	var acks []Tx
+	if !s.calm {
+		for range s.rng.IntN(4) {
+			sender := fmt.Sprint("sender-", s.rng.IntN(4))
+			tx := simTx(sender, s.next[sender], 0)
+			switch err := s.core.admit(tx, s.now); {
+			case err == nil:
+				s.next[sender]++
+				acks = append(acks, tx)
+			case errors.Is(err, ErrKnown):
+				// A crash came between disk and answer: the client tries the same again.
+				s.next[sender]++
+				s.acked[tx.Hash] = tx
+			case errors.Is(err, ErrFull), errors.Is(err, ErrUnfunded), errors.Is(err, ErrNonceInFlight):
+			default:
+				s.t.Fatal(err)
+			}
+		}
+		if s.chance(1) {
+			n := s.nodes[s.rng.IntN(len(s.nodes))]
+			n.down = !n.down
+		}
+	}
+	crashes := s.crashes
+	if s.step(acks); s.crashes > crashes {
+		// A client that got no answer starts over at its first transaction without one.
+		for _, tx := range acks {
+			if _, ok := s.acked[tx.Hash]; !ok {
+				s.next[tx.Sender] = min(s.next[tx.Sender], tx.Nonce)
+			}
+		}
+	}
+}
+
+// TestSimulation runs seeded histories of faults: crashes around every write,
+// sequencers that fail before and after storing, that are busy, refuse or go down,
+// bundles that wait, are reordered, copied by others, and expire. Whatever
+// happens, each accepted transaction is executed, once, and is never in two bundles that may be ordered.
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 5
+	}
+	var crashes, expired, total int
+	for seed := range seeds {
+		s := newSim(t, seed)
+		for range 1500 {
+			s.tick()
+		}
+		s.calm = true
+		for _, n := range s.nodes {
+			n.down = false
+		}
+		for i := 0; ; i++ {
+			s.tick()
+			if s.pending() == 0 {
+				break
+			}
+			if i > 200_000 {
+				s.dump()
+				t.Fatalf("seed %d: %d of %d accepted transactions still wait after %s", seed, s.pending(), len(s.acked), s.now.Sub(simStart))
+			}
+		}
+		for s.soft < s.height || len(s.core.live) > 0 {
+			s.tick()
+		}
+		if c := s.core.counts(); len(s.core.txs) != 0 || len(s.core.senders) != 0 || c.Bytes != 0 {
+			t.Errorf("seed %d: left over: %+v", seed, c)
+		}
+		s.journal.close()
+		crashes, expired, total = crashes+s.crashes, expired+int(s.core.stats.bundlesExpired), total+len(s.acked)
+	}
+	t.Logf("%d transactions, %d crashes, %d expiries", total, crashes, expired)
+	if crashes == 0 || expired == 0 || total < int(seeds)*100 {
+		t.Error("the histories hold too little to show anything")
+	}
+}
+
+func (s *sim) pending() (n int) {
+	for h := range s.acked {
+		if s.executed[h] == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *sim) dump() {
+	for name, x := range s.core.senders {
+		tx := simTx(name, s.nonces[name], 0)
+		_, acked := s.acked[tx.Hash]
+		s.t.Logf("missing: acked %v history %+v", acked, s.core.history.get(tx.Hash))
+		s.t.Logf("%s: next %d, in flight %d, cautious %v", name, s.nonces[name], x.inFlight, x.cautious)
+		for _, e := range x.txs {
+			s.t.Logf("  %d %v", e.Nonce, e.bundle != nil)
+		}
+	}
+	s.t.Logf("height %d soft %d %+v head %d %s ago, live %d, ready %d held %d", s.height, s.soft, s.core.send, s.core.head, s.now.Sub(s.core.headAt), len(s.core.live), s.core.ready.Len(), s.core.held.Len())
+	for h, tx := range s.acked {
+		if s.executed[h] == 0 {
+			s.t.Logf("waits: %s/%d %+v", tx.Sender, tx.Nonce, s.core.history.get(h))
+		}
+	}
+}
