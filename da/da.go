@@ -41,6 +41,7 @@ func ID(data []byte) BlobID { return sha256.Sum256(data) }
 
 // Limits of a layer, in bytes.
 type Limits struct {
+	// MaxBlobBytes bounds one blob, and all blobs of one Submit together.
 	MaxBlobBytes int
 }
 
@@ -48,8 +49,10 @@ type Limits struct {
 type Layer interface {
 	// Name is how users name the layer: "local", "celestia".
 	Name() string
-	// Submit stores the blobs under the namespace, all at one height, and returns
-	// once that height is final. Storing the same data again is allowed and stores it twice.
+	// Submit stores the blobs under the namespace, all at one height and in the order
+	// given, and returns once that height is final. Storing the same data again is
+	// allowed and stores it twice. No blobs, or an empty one, are ErrRejected. Where ctx ends
+	// first, the error is ErrUnavailable, and the blobs may be stored all the same.
 	// Errors: ErrTooLarge, ErrRejected, ErrUnavailable.
 	Submit(ctx context.Context, ns Namespace, blobs [][]byte) (height uint64, err error)
 	// Blobs returns what the namespace holds at the height, in the layer's order;

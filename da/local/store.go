@@ -1,0 +1,218 @@
+package local
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// What is on disk, all integers big endian:
+//
+//	'f'                                   format version, 1 byte
+//	'h' height(8)                         block header, see header.encode
+//	'b' height(8) namespace(29) index(4)  data of one blob; index is its place in the block
+//
+// Keys of a block follow those of all blocks before, so pebble moves tables down
+// without rewriting them, and a namespace at a height is one range of keys
+// whatever else the height holds.
+const (
+	keyFormat byte = 'f'
+	keyHeader byte = 'h'
+	keyBlob   byte = 'b'
+
+	formatVersion byte = 1
+)
+
+// namespace is a Celestia namespace, see da.Namespace.V0.
+type namespace = [29]byte
+
+// entry is a blob on its way into a block.
+type entry struct {
+	ns   namespace
+	data []byte
+}
+
+// header describes one block. The hashes chain the blocks, so that two stores
+// that grew apart are told apart by any one header.
+type header struct {
+	height   uint64
+	time     time.Time
+	previous [32]byte
+	data     [32]byte // SHA-256 over (namespace, SHA-256 of the data) of each blob, in order of storage
+}
+
+func (h header) hash() [32]byte {
+	return sha256.Sum256(append([]byte("ordo/da/local/header/v1\x00"), h.encode()...))
+}
+
+func (h header) encode() []byte {
+	out := binary.BigEndian.AppendUint64(nil, h.height)
+	out = binary.BigEndian.AppendUint64(out, uint64(h.time.UnixNano()))
+	out = append(out, h.previous[:]...)
+	return append(out, h.data[:]...)
+}
+
+func decodeHeader(raw []byte) (header, error) {
+	if len(raw) != 80 {
+		return header{}, fmt.Errorf("block header has %d bytes, want 80", len(raw))
+	}
+	h := header{
+		height: binary.BigEndian.Uint64(raw),
+		time:   time.Unix(0, int64(binary.BigEndian.Uint64(raw[8:]))).UTC(),
+	}
+	copy(h.previous[:], raw[16:])
+	copy(h.data[:], raw[48:])
+	return h, nil
+}
+
+// store keeps blocks on disk.
+type store struct{ db *pebble.DB }
+
+func openStore(dir string, fs vfs.FS) (*store, error) {
+	opts := &pebble.Options{
+		FS:           fs,
+		CacheSize:    8 << 20,
+		MemTableSize: 8 << 20,
+		MaxOpenFiles: 256,
+		Logger:       quiet{},
+	}
+	// Blobs come compressed.
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open DA store %s: %w", dir, err)
+	}
+	s := &store{db}
+	if err := s.checkFormat(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open DA store %s: %w", dir, err), db.Close())
+	}
+	return s, nil
+}
+
+func (s *store) checkFormat() error {
+	raw, closer, err := s.db.Get([]byte{keyFormat})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return s.db.Set([]byte{keyFormat}, []byte{formatVersion}, pebble.Sync)
+	}
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	if !bytes.Equal(raw, []byte{formatVersion}) {
+		return fmt.Errorf("format %x was written by another version, this one reads %x: start with an empty folder", raw, formatVersion)
+	}
+	return nil
+}
+
+// head returns the last header; the zero header where there is no block.
+func (s *store) head() (header, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyHeader}, UpperBound: []byte{keyHeader + 1}})
+	if err != nil {
+		return header{}, err
+	}
+	defer it.Close()
+	if !it.Last() {
+		return header{}, it.Error()
+	}
+	raw, err := it.ValueAndErr()
+	if err != nil {
+		return header{}, err
+	}
+	return decodeHeader(raw)
+}
+
+// headerAt returns the header at a height. Errors: pebble.ErrNotFound.
+func (s *store) headerAt(height uint64) (header, error) {
+	raw, closer, err := s.db.Get(headerKey(height))
+	if err != nil {
+		return header{}, err
+	}
+	defer closer.Close()
+	return decodeHeader(raw)
+}
+
+// append stores one block on parent. A crash before the commit leaves nothing of
+// the block, a crash after it leaves all of the block: readers never see a part.
+// When append returns, the block is on disk.
+func (s *store) append(parent header, now time.Time, entries []entry) (header, error) {
+	h := header{height: parent.height + 1, time: time.Unix(0, now.UnixNano()).UTC(), previous: parent.hash()}
+	if !h.time.After(parent.time) {
+		h.time = parent.time.Add(1) // the clock was set back
+	}
+	order := make([]int, len(entries))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return bytes.Compare(entries[i].ns[:], entries[j].ns[:]) })
+
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	digest := sha256.New()
+	for _, i := range order {
+		e := entries[i]
+		id := sha256.Sum256(e.data)
+		digest.Write(e.ns[:])
+		digest.Write(id[:])
+		if err := batch.Set(blobKey(h.height, e.ns, uint32(i)), e.data, nil); err != nil {
+			return header{}, fmt.Errorf("store DA block %d: %w", h.height, err)
+		}
+	}
+	digest.Sum(h.data[:0])
+	if err := batch.Set(headerKey(h.height), h.encode(), nil); err != nil {
+		return header{}, fmt.Errorf("store DA block %d: %w", h.height, err)
+	}
+	if err := batch.Commit(pebble.Sync); err != nil {
+		return header{}, fmt.Errorf("store DA block %d: %w", h.height, err)
+	}
+	return h, nil
+}
+
+// blobs calls fn with the place and data of each blob of the namespace at the
+// height. The data is fn's only until it returns.
+func (s *store) blobs(height uint64, ns namespace, fn func(index uint32, data []byte) error) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{
+		LowerBound: blobKey(height, ns, 0),
+		// Index 2^32-1 is never reached: a block holds far fewer blobs.
+		UpperBound: blobKey(height, ns, ^uint32(0)),
+	})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for it.First(); it.Valid(); it.Next() {
+		data, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		key := it.Key()
+		if err := fn(binary.BigEndian.Uint32(key[len(key)-4:]), data); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+func headerKey(height uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{keyHeader}, height)
+}
+
+func blobKey(height uint64, ns namespace, index uint32) []byte {
+	key := binary.BigEndian.AppendUint64([]byte{keyBlob}, height)
+	key = append(key, ns[:]...)
+	return binary.BigEndian.AppendUint32(key, index)
+}
+
+// quiet drops pebble's account of its compactions. Errors are returned; what
+// pebble cannot go on after, a failed write to its log, ends the process.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)         {}
+func (quiet) Errorf(string, ...any)        {}
+func (quiet) Fatalf(f string, args ...any) { panic(fmt.Sprintf("DA store: "+f, args...)) }
