@@ -20,8 +20,8 @@ import (
 
 const probeTimeout = time.Second
 
-// probe asks a network how it stands, from outside, as any client would.
-type probe struct {
+// Probe asks a network how it stands, from outside, as any client would.
+type Probe struct {
 	endpoints *Endpoints
 	http      *http.Client
 
@@ -31,8 +31,9 @@ type probe struct {
 	asked    time.Time
 }
 
-func newProbe(e *Endpoints) *probe {
-	p := &probe{endpoints: e, http: &http.Client{Timeout: probeTimeout}}
+// NewProbe returns a probe of the network with these endpoints.
+func NewProbe(e *Endpoints) *Probe {
+	p := &Probe{endpoints: e, http: &http.Client{Timeout: probeTimeout}}
 	for _, r := range e.Rollups {
 		p.last.Rollups = append(p.last.Rollups, RollupStatus{Name: r.Name})
 	}
@@ -40,11 +41,11 @@ func newProbe(e *Endpoints) *probe {
 }
 
 // missing returns the names of those that do not answer yet.
-func (p *probe) missing(ctx context.Context) []string {
+func (p *Probe) missing(ctx context.Context) []string {
 	var checks []func() string
 	for i, url := range p.endpoints.Sequencers {
 		checks = append(checks, func() string {
-			if h, err := p.sequencerHeight(ctx, url); err != nil || h == 0 {
+			if h, err := p.SequencerHeight(ctx, url); err != nil || h == 0 {
 				return validatorName(i)
 			}
 			return ""
@@ -52,7 +53,7 @@ func (p *probe) missing(ctx context.Context) []string {
 	}
 	for _, r := range p.endpoints.Rollups {
 		checks = append(checks, func() string {
-			if _, err := p.block(ctx, r.RPC, "latest"); err != nil {
+			if _, err := p.Block(ctx, r.RPC, "latest"); err != nil {
 				return "rollup " + r.Name
 			}
 			return ""
@@ -60,7 +61,7 @@ func (p *probe) missing(ctx context.Context) []string {
 	}
 	for _, url := range p.endpoints.Metrics {
 		checks = append(checks, func() string {
-			if _, err := p.metric(ctx, url, ""); err != nil {
+			if _, err := p.Metric(ctx, url, ""); err != nil {
 				return "metrics at " + url
 			}
 			return ""
@@ -76,12 +77,12 @@ func (p *probe) missing(ctx context.Context) []string {
 }
 
 // status asks everybody at once. Who does not answer keeps the values it had.
-func (p *probe) status(ctx context.Context) *Status {
+func (p *Probe) status(ctx context.Context) *Status {
 	next := Status{Height: p.last.Height, Rollups: make([]RollupStatus, len(p.last.Rollups))}
 	heights := make([]func() uint64, len(p.endpoints.Sequencers))
 	for i, url := range p.endpoints.Sequencers {
 		heights[i] = func() uint64 {
-			h, _ := p.sequencerHeight(ctx, url) // one that is down counts as 0
+			h, _ := p.SequencerHeight(ctx, url) // one that is down counts as 0
 			return h
 		}
 	}
@@ -89,16 +90,16 @@ func (p *probe) status(ctx context.Context) *Status {
 	for i, r := range p.endpoints.Rollups {
 		executed[i] = func() float64 {
 			s := p.last.Rollups[i]
-			latest, err := p.block(ctx, r.RPC, "latest")
+			latest, err := p.Block(ctx, r.RPC, "latest")
 			if err == nil {
 				s.Latest = latest
 			}
-			if safe, err := p.block(ctx, r.RPC, "safe"); err == nil {
+			if safe, err := p.Block(ctx, r.RPC, "safe"); err == nil {
 				s.Safe = safe
 			}
 			s.Up = err == nil
 			next.Rollups[i] = s
-			n, _ := p.metric(ctx, p.rollupMetrics(i), `ordo_rollup_transactions_total{outcome="executed"}`)
+			n, _ := p.Metric(ctx, p.rollupMetrics(i), `ordo_rollup_transactions_total{outcome="executed"}`)
 			return n
 		}
 	}
@@ -126,11 +127,12 @@ func (p *probe) status(ctx context.Context) *Status {
 }
 
 // rollupMetrics is the address of the metrics of rollup i: they are the last ones.
-func (p *probe) rollupMetrics(i int) string {
+func (p *Probe) rollupMetrics(i int) string {
 	return p.endpoints.Metrics[len(p.endpoints.Metrics)-len(p.endpoints.Rollups)+i]
 }
 
-func (p *probe) sequencerHeight(ctx context.Context, url string) (uint64, error) {
+// SequencerHeight returns the last height of the sequencer node at url.
+func (p *Probe) SequencerHeight(ctx context.Context, url string) (uint64, error) {
 	client := sequencerv1connect.NewSequencerServiceClient(p.http, url, connect.WithReadMaxBytes(1<<20))
 	info, err := client.GetInfo(ctx, connect.NewRequest(&sequencerv1.GetInfoRequest{}))
 	if err != nil {
@@ -139,7 +141,9 @@ func (p *probe) sequencerHeight(ctx context.Context, url string) (uint64, error)
 	return info.Msg.GetLatestHeight(), nil
 }
 
-func (p *probe) block(ctx context.Context, rpc, tag string) (uint64, error) {
+// Block returns the number of the block that a rollup has under a tag, such as
+// "latest" or "safe".
+func (p *Probe) Block(ctx context.Context, rpc, tag string) (uint64, error) {
 	var head struct {
 		Number jsonrpc.Quantity `json:"number"`
 	}
@@ -148,8 +152,8 @@ func (p *probe) block(ctx context.Context, rpc, tag string) (uint64, error) {
 	return uint64(head.Number), err
 }
 
-// metric returns one series of a Prometheus endpoint, and 0 where it is not there.
-func (p *probe) metric(ctx context.Context, url, series string) (float64, error) {
+// Metric returns one series of a Prometheus endpoint, and 0 where it is not there.
+func (p *Probe) Metric(ctx context.Context, url, series string) (float64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, fmt.Errorf("ask %s: %w", url, err)

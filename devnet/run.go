@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 		pids: map[string]int{"devnet": os.Getpid()}, pidsFile: filepath.Join(o.Home, processesName),
 	}
 	s.start(o.children(shape))
-	watch(ctx, o, newProbe(ports.endpoints(o.Home)), s, report, began)
+	watch(ctx, o, NewProbe(ports.endpoints(o.Home)), s, report, began)
 
 	report(Event{Kind: Stopping, Home: o.Home})
 	// Whoever asks twice does not want to wait.
@@ -89,7 +89,7 @@ func Run(ctx context.Context, o Options) error {
 
 // watch waits until everything answers, publishes the endpoints, and then reports
 // how the network stands, until ctx ends.
-func watch(ctx context.Context, o Options, p *probe, s *supervisor, report func(Event), began time.Time) {
+func watch(ctx context.Context, o Options, p *Probe, s *supervisor, report func(Event), began time.Time) {
 	ready, warned := false, false
 	tick := time.NewTicker(readyInterval)
 	defer tick.Stop()

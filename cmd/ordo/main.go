@@ -50,6 +50,8 @@ func newRootCmd() *cobra.Command {
 	root.AddCommand(
 		newDevnetCmd(),
 		newKeysCmd(),
+		newStatusCmd(),
+		newTxCmd(),
 	)
 	return root
 }
