@@ -23,6 +23,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/eth"
 	"github.com/ethereum/go-ethereum/node"
+	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/ordo-network/ordo/execution"
 )
@@ -48,6 +49,7 @@ const DefaultCacheMB = 64
 type Client struct {
 	stack *node.Node
 	eth   *eth.Ethereum
+	apis  []rpc.API
 
 	mu     sync.Mutex // one call at a time; guards closed
 	closed bool
@@ -68,7 +70,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open evm in %s: %w", cfg.DataDir, err)
 	}
-	c := &Client{stack: stack, eth: backend}
+	c := &Client{stack: stack, eth: backend, apis: newAPIs(backend)}
 	// The genesis is firm by definition. Saying so keeps the tags safe and
 	// finalized from being errors on a young chain.
 	if chain := c.BlockChain(); chain.CurrentFinalBlock() == nil {
@@ -78,8 +80,16 @@ func New(cfg Config) (*Client, error) {
 }
 
 // Ethereum returns geth's node service, for its API backend. Nothing may be added
-// to its transaction pool, and its chain is changed by this client alone.
+// to its transaction pool, which is closed, and its chain is changed by this
+// client alone.
 func (c *Client) Ethereum() *eth.Ethereum { return c.eth }
+
+// APIs returns geth's JSON-RPC services that are safe to show to the public: eth
+// with filters and subscriptions, net, web3, txpool, and of debug what reads the
+// chain. Where geth would ask its pool they answer from the head, and methods that
+// send transactions refuse: whoever takes transactions registers services of its
+// own after these, and they override single methods.
+func (c *Client) APIs() []rpc.API { return c.apis }
 
 // BlockChain returns the chain, for reading. Subscribers to its feeds must keep
 // up: a block is done when every subscriber took its event.
@@ -166,7 +176,7 @@ func (c *Client) Close() error {
 		return nil
 	}
 	c.closed = true
-	if err := c.stack.Close(); err != nil {
+	if err := closeGeth(c.stack, c.eth); err != nil {
 		return fmt.Errorf("close evm: %w", err)
 	}
 	return nil

@@ -105,37 +105,3 @@ func TestTransfer(t *testing.T) {
 		t.Errorf("recipient has %d wei, want 2", got)
 	}
 }
-
-func BenchmarkExecute(b *testing.B) {
-	for _, n := range []int{1, 15, 150} {
-		b.Run("txs="+big.NewInt(int64(n)).String(), func(b *testing.B) { benchmark(b, n) })
-	}
-}
-
-func benchmark(b *testing.B, n int) {
-	c := open(b, b.TempDir())
-	soft := session(b, c).Soft.Hash
-	var nonces [10]uint64
-	var height, sent uint64
-	for b.Loop() {
-		b.StopTimer()
-		txs := make([][]byte, n)
-		for i := range txs {
-			from := int(sent % 10)
-			// A recipient of its own for each transaction: the state grows.
-			var to common.Address
-			binary.BigEndian.PutUint64(to[:], sent*0x9E3779B97F4A7C15)
-			txs[i] = transfer(b, from, nonces[from], to)
-			nonces[from]++
-			sent++
-		}
-		height++
-		b.StartTimer()
-		res, err := c.Execute(context.Background(), soft, block(height, txs...))
-		if err != nil || len(res.Skipped) != 0 {
-			b.Fatal(err, res.Skipped)
-		}
-		soft = res.Head.Hash
-	}
-	b.ReportMetric(float64(sent)/b.Elapsed().Seconds(), "tx/s")
-}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 
 	"github.com/ethereum/go-ethereum/core"
@@ -15,7 +14,6 @@ import (
 	gethlog "github.com/ethereum/go-ethereum/log"
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/p2p"
-	"github.com/ethereum/go-ethereum/params"
 )
 
 const (
@@ -24,13 +22,16 @@ const (
 	fileHandles   = 256
 )
 
-// openGeth starts geth without peers on the data directory.
+// openGeth assembles geth on the data directory. Its services are never started:
+// what they begin serves peers, the transaction pool and the log index. The pool is
+// closed at once, or it would follow the chain, recovering the sender of each
+// transaction again.
 func openGeth(cfg Config) (_ *node.Node, _ *eth.Ethereum, err error) {
 	logger := newGethLogger(cfg.Logger)
 	gethlog.SetDefault(logger)
 
-	// The key would name this node to peers; there are none. Without one geth
-	// would make one and keep it.
+	// The key would name this node to peers. Without one geth would make one and
+	// keep it.
 	seed := sha256.Sum256([]byte("ordo/evm/no-peers"))
 	key, err := crypto.ToECDSA(seed[:])
 	if err != nil {
@@ -57,10 +58,20 @@ func openGeth(cfg Config) (_ *node.Node, _ *eth.Ethereum, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := stack.Start(); err != nil {
-		return nil, nil, err
+	if err := backend.TxPool().Close(); err != nil {
+		return nil, nil, fmt.Errorf("close transaction pool: %w", err)
 	}
 	return stack, backend, nil
+}
+
+// closeGeth stops what openGeth assembled and closes the database.
+func closeGeth(stack *node.Node, backend *eth.Ethereum) error {
+	backend.BlobCache().Stop()
+	backend.Downloader().Terminate()
+	backend.BlockChain().Stop()
+	err := backend.Engine().Close()
+	rawdb.PopUncleanShutdownMarker(backend.ChainDb()) // or the next start warns
+	return errors.Join(err, stack.Close())
 }
 
 // ethConfig chooses geth's settings.
@@ -86,7 +97,9 @@ func ethConfig(cfg Config) *ethconfig.Config {
 	c.SnapshotCache = 0 // it would have to be rebuilt after each crash
 
 	c.TransactionHistory = 0 // all of it
-	c.Miner.GasPrice = big.NewInt(params.GWei / 1000)
+	// The log index rewrites its last map at each head: more than a small block
+	// costs otherwise. Searches go by the bloom filters of the headers.
+	c.LogNoHistory = true
 	c.TxPool.NoLocals = true
 	c.TxPool.Journal = ""
 	c.BlobPool.Datadir = ""

@@ -7,22 +7,12 @@ import (
 	gethlog "github.com/ethereum/go-ethereum/log"
 )
 
-// uselessServer is what geth says of a peer-to-peer side that was switched off.
-const uselessServer = "P2P server will be useless, neither dialing nor listening"
-
 // quietHandler passes on geth's warnings and errors. geth logs through one logger
 // for the process; below warnings it speaks of every block.
 type quietHandler struct{ slog.Handler }
 
 func (h quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
-}
-
-func (h quietHandler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == uselessServer {
-		return nil
-	}
-	return h.Handler.Handle(ctx, r)
 }
 
 func (h quietHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
