@@ -67,8 +67,10 @@ func NewBlock(height uint64, bundles []Ordered, dropped uint64) (*Block, error) 
 		}
 	}
 	slices.SortFunc(b.leaves, func(x, y leaf) int {
-		return cmp.Or(bytes.Compare(x.rollup[:], y.rollup[:]),
-			cmp.Compare(x.record.BundleIndex, y.record.BundleIndex), cmp.Compare(x.record.LegIndex, y.record.LegIndex))
+		if c := bytes.Compare(x.rollup[:], y.rollup[:]); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(x.record.BundleIndex, y.record.BundleIndex), cmp.Compare(x.record.LegIndex, y.record.LegIndex))
 	})
 	hashes := make([]node, len(b.leaves))
 	var scratch []byte

@@ -94,11 +94,11 @@ var signatures = []struct {
 		s := fromLittleEndian(b.Signature[32:])
 		copy(b.Signature[32:], littleEndian(s.Add(s, groupOrder)))
 	}, false},
-	{"payer that is no point", func(t *rapid.T, b *order.Bundle) {
+	{"payer that is no point", func(_ *rapid.T, b *order.Bundle) {
 		b.Sign(chainID, key(1))
 		b.Payer = order.Payer{2}
 	}, false},
-	{"R that is no point", func(t *rapid.T, b *order.Bundle) {
+	{"R that is no point", func(_ *rapid.T, b *order.Bundle) {
 		b.Sign(chainID, key(1))
 		copy(b.Signature[:], append([]byte{2}, make([]byte, 31)...))
 	}, false},

@@ -9,7 +9,7 @@ import (
 // verifyChunk is how many signatures are verified in one equation. Where one of
 // them is bad, all of its chunk are verified again one by one: a larger chunk
 // gains little and gives whoever sends bad signatures more work to cause.
-const verifyChunk = 64
+const verifyChunk = 32
 
 // VerifyBatch checks the payers' signatures of many bundles at about half the cost
 // of Verify for each, with the same outcome. Result i belongs to bundle i: its ID
