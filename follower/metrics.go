@@ -1,0 +1,54 @@
+package follower
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	height    prometheus.Gauge
+	latest    prometheus.Gauge
+	blocks    prometheus.Counter
+	refused   *prometheus.CounterVec
+	failovers *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) metrics {
+	with := promauto.With(r) // of nil: counted, not registered
+	return metrics{
+		height: with.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_follower_height", Help: "Last height of the sequencer chain that was verified."}),
+		latest: with.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_follower_latest_height", Help: "Height that the endpoint in use claims the sequencer chain has."}),
+		blocks: with.NewCounter(prometheus.CounterOpts{
+			Name: "ordo_follower_verified_blocks_total", Help: "Blocks that were verified."}),
+		refused: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_follower_refused_blocks_total", Help: "Blocks that did not verify, by reason."}, []string{"reason"}),
+		failovers: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_follower_failovers_total", Help: "Times that an endpoint was given up, by cause."}, []string{"cause"}),
+	}
+}
+
+type firmMetrics struct {
+	height   prometheus.Gauge
+	daHeight prometheus.Gauge
+	pending  prometheus.Gauge
+	blocks   prometheus.Counter
+	skipped  *prometheus.CounterVec
+}
+
+func newFirmMetrics(r prometheus.Registerer) firmMetrics {
+	with := promauto.With(r)
+	return firmMetrics{
+		height: with.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_follower_firm_height", Help: "Last height of the sequencer chain that was verified from DA."}),
+		daHeight: with.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_follower_da_height", Help: "Last height of the DA layer that was read."}),
+		pending: with.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_follower_pending_blob_bytes", Help: "Bytes of blobs that wait for blobs below them."}),
+		blocks: with.NewCounter(prometheus.CounterOpts{
+			Name: "ordo_follower_firm_blocks_total", Help: "Blocks that were verified from DA."}),
+		skipped: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_follower_skipped_blobs_total", Help: "Blobs given up, whole or in part, by reason."}, []string{"reason"}),
+	}
+}

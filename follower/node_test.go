@@ -1,0 +1,104 @@
+package follower
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	"github.com/ordo-network/ordo/order"
+	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+)
+
+// testNode serves a chain over HTTP, as a sequencer node does, or with a fault.
+type testNode struct {
+	sequencerv1connect.UnimplementedSequencerServiceHandler
+	chain *testChain
+	url   string
+
+	// fault, where set, is asked before each message of a stream.
+	fault func(ctx context.Context, height int, resp *sequencerv1.SubscribeRollupResponse, st *connect.ServerStream[sequencerv1.SubscribeRollupResponse]) (done bool, err error)
+	// blockFault, where set, may alter what GetRollupBlock returns.
+	blockFault func(height uint64, resp *sequencerv1.GetRollupBlockResponse) error
+	claims     atomic.Int64 // added to the height in GetInfo
+
+	streams, fetches atomic.Int64
+}
+
+func (c *testChain) serve(t testing.TB) *testNode {
+	t.Helper()
+	n := &testNode{chain: c}
+	mux := http.NewServeMux()
+	mux.Handle(sequencerv1connect.NewSequencerServiceHandler(n))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	n.url = server.URL
+	return n
+}
+
+func (n *testNode) SubscribeRollup(ctx context.Context, req *connect.Request[sequencerv1.SubscribeRollupRequest], st *connect.ServerStream[sequencerv1.SubscribeRollupResponse]) error {
+	n.streams.Add(1)
+	id, err := order.RollupIDFromBytes(req.Msg.GetRollupId())
+	if err != nil {
+		return connect.NewError(connect.CodeInvalidArgument, err)
+	}
+	var known string
+	for h := int(req.Msg.GetFromHeight()); ; h++ {
+		var b *testBlock
+		for b == nil {
+			var grown <-chan struct{}
+			if b, grown = n.chain.at(h); b != nil {
+				break
+			}
+			select {
+			case <-grown:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		resp := &sequencerv1.SubscribeRollupResponse{Block: b.rollupBlock(id), LatestHeight: uint64(n.chain.height())}
+		if string(b.header.ValidatorsHash) == known {
+			resp.Block.Validators = nil
+		}
+		known = string(b.header.ValidatorsHash)
+		if n.fault != nil {
+			if done, err := n.fault(ctx, h, resp, st); done || err != nil {
+				return err
+			}
+		}
+		if err := st.Send(resp); err != nil {
+			return err
+		}
+	}
+}
+
+func (n *testNode) GetRollupBlock(_ context.Context, req *connect.Request[sequencerv1.GetRollupBlockRequest]) (*connect.Response[sequencerv1.GetRollupBlockResponse], error) {
+	n.fetches.Add(1)
+	b, _ := n.chain.at(int(req.Msg.GetHeight()))
+	if b == nil {
+		return nil, connect.NewError(connect.CodeNotFound, errors.New("no such block"))
+	}
+	id, err := order.RollupIDFromBytes(req.Msg.GetRollupId())
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInvalidArgument, err)
+	}
+	resp := &sequencerv1.GetRollupBlockResponse{Block: b.rollupBlock(id)}
+	if n.blockFault != nil {
+		if err := n.blockFault(req.Msg.GetHeight(), resp); err != nil {
+			return nil, err
+		}
+	}
+	return connect.NewResponse(resp), nil
+}
+
+func (n *testNode) GetInfo(context.Context, *connect.Request[sequencerv1.GetInfoRequest]) (*connect.Response[sequencerv1.GetInfoResponse], error) {
+	return connect.NewResponse(&sequencerv1.GetInfoResponse{
+		ChainId: testChainID, LatestHeight: uint64(int64(n.chain.height()) + n.claims.Load()), EarliestHeight: 1,
+	}), nil
+}
