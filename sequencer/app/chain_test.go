@@ -1,0 +1,211 @@
+package app_test
+
+import (
+	"context"
+	stded25519 "crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	cmttypes "github.com/cometbft/cometbft/types"
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/stretchr/testify/require"
+
+	"cosmossdk.io/log/v2"
+
+	"github.com/cosmos/cosmos-sdk/crypto/keys/ed25519"
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/app"
+	"github.com/ordo-network/ordo/sequencer/ordering"
+)
+
+const chainID = "ordo-test"
+
+var alpha, beta = order.NewRollupID("alpha"), order.NewRollupID("beta")
+
+// payer returns the key of a payer; the genesis of a test chain funds the first ones.
+func payer(i int) stded25519.PrivateKey {
+	seed := sha256.Sum256(fmt.Appendf(nil, "payer %d", i))
+	return stded25519.NewKeyFromSeed(seed[:])
+}
+
+func payerKey(i int) order.Payer { return order.Payer(payer(i).Public().(stded25519.PublicKey)) }
+
+func payerAddress(i int) sdk.AccAddress { return ordering.Address(payerKey(i)) }
+
+func operator(i int) *secp256k1.PrivKey {
+	return secp256k1.GenPrivKeyFromSecret(fmt.Appendf(nil, "operator %d", i))
+}
+
+func consensusKey(i int) *ed25519.PrivKey {
+	return ed25519.GenPrivKeyFromSecret(fmt.Appendf(nil, "consensus %d", i))
+}
+
+// chain drives one application as CometBFT does.
+type chain struct {
+	t       testing.TB
+	db      dbm.DB
+	dir     string
+	app     *app.App
+	abci    abci.Application
+	genesis *cmttypes.GenesisDoc
+	vals    []abci.Validator
+	height  int64
+	time    time.Time
+}
+
+const (
+	funded       = 4 // payers in the genesis
+	funds        = 1_000_000_000
+	genesisStake = 100_000_000
+)
+
+func newGenesis(t testing.TB, validators int) *cmttypes.GenesisDoc {
+	enc, err := app.NewEncoding()
+	require.NoError(t, err)
+	g, err := app.NewGenesis(enc)
+	require.NoError(t, err)
+	for i := range validators {
+		require.NoError(t, g.AddAccount(sdk.AccAddress(operator(i).PubKey().Address()), 10*genesisStake))
+		tx, err := app.NewValidatorTx(enc, chainID, fmt.Sprintf("v%d", i), operator(i), consensusKey(i).PubKey(), genesisStake)
+		require.NoError(t, err)
+		g.AddValidators(tx)
+	}
+	for i := range funded {
+		require.NoError(t, g.AddAccount(payerAddress(i), funds))
+	}
+	doc, err := g.Doc(chainID, time.Unix(1_700_000_000, 0).UTC())
+	require.NoError(t, err)
+	return doc
+}
+
+func open(t testing.TB, db dbm.DB, dir string) *app.App {
+	a, err := app.New(log.NewNopLogger(), db, app.Options{ChainID: chainID, PoolDir: dir, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	return a
+}
+
+func newChain(t testing.TB) *chain {
+	c := &chain{t: t, db: dbm.NewMemDB(), dir: t.TempDir(), genesis: newGenesis(t, 2)}
+	c.app = open(t, c.db, c.dir)
+	c.abci = c.app.ABCI()
+	t.Cleanup(func() { _ = c.app.Pool().Close() })
+	params := c.genesis.ConsensusParams.ToProto()
+	res, err := c.abci.InitChain(context.Background(), &abci.RequestInitChain{
+		Time: c.genesis.GenesisTime, ChainId: chainID, InitialHeight: 1, ConsensusParams: &params, AppStateBytes: c.genesis.AppState,
+	})
+	require.NoError(t, err)
+	for i := range len(res.Validators) {
+		c.vals = append(c.vals, abci.Validator{Address: consensusKey(i).PubKey().Address(), Power: res.Validators[i].Power})
+	}
+	c.time = c.genesis.GenesisTime
+	c.block()
+	return c
+}
+
+func (c *chain) commit() abci.CommitInfo {
+	info := abci.CommitInfo{}
+	if c.height == 0 {
+		return info
+	}
+	for _, v := range c.vals {
+		info.Votes = append(info.Votes, abci.VoteInfo{Validator: v, BlockIdFlag: 2})
+	}
+	return info
+}
+
+func (c *chain) nextTime() time.Time { return c.time.Add(100 * time.Millisecond) }
+
+func (c *chain) prepare() [][]byte {
+	ext := abci.ExtendedCommitInfo{}
+	for _, v := range c.commit().Votes {
+		ext.Votes = append(ext.Votes, abci.ExtendedVoteInfo{Validator: v.Validator, BlockIdFlag: v.BlockIdFlag})
+	}
+	res, err := c.abci.PrepareProposal(context.Background(), &abci.RequestPrepareProposal{
+		MaxTxBytes: 4 << 20, LocalLastCommit: ext, Height: c.height + 1, Time: c.nextTime(), ProposerAddress: c.vals[0].Address,
+	})
+	require.NoError(c.t, err)
+	require.GreaterOrEqual(c.t, len(res.Txs), ordering.OwnTxs)
+	return res.Txs
+}
+
+func (c *chain) process(txs [][]byte) bool {
+	res, err := c.abci.ProcessProposal(context.Background(), &abci.RequestProcessProposal{
+		Txs: txs, ProposedLastCommit: c.commit(), Height: c.height + 1, Time: c.nextTime(), ProposerAddress: c.vals[0].Address, Hash: []byte("hash"),
+	})
+	require.NoError(c.t, err)
+	return res.IsAccepted()
+}
+
+func (c *chain) finalize(txs [][]byte) (*abci.ResponseFinalizeBlock, error) {
+	return c.abci.FinalizeBlock(context.Background(), &abci.RequestFinalizeBlock{
+		Txs: txs, DecidedLastCommit: c.commit(), Height: c.height + 1, Time: c.nextTime(), ProposerAddress: c.vals[0].Address, Hash: []byte("hash"),
+	})
+}
+
+func (c *chain) save() {
+	_, err := c.abci.Commit(context.Background(), &abci.RequestCommit{})
+	require.NoError(c.t, err)
+	c.height++
+	c.time = c.nextTime()
+}
+
+type outcome struct {
+	txs   [][]byte
+	res   *abci.ResponseFinalizeBlock
+	block *order.Block
+	drops []ordering.Drop
+}
+
+// apply executes and commits a block that the application must accept.
+func (c *chain) apply(txs [][]byte) outcome {
+	require.True(c.t, c.process(txs), "block refused")
+	res, err := c.finalize(txs)
+	require.NoError(c.t, err)
+	require.Len(c.t, res.TxResults, len(txs))
+	block, drops, err := ordering.Outcome(chainID, uint64(c.height+1), txs, res.TxResults)
+	require.NoError(c.t, err)
+	c.save()
+	return outcome{txs, res, block, drops}
+}
+
+// block lets the application propose, and applies that.
+func (c *chain) block() outcome { return c.apply(c.prepare()) }
+
+func (c *chain) bundle(i int, edit func(*order.Bundle)) *order.Bundle {
+	b := &order.Bundle{
+		Expiry: uint64(c.height) + 20, FeeLimit: 1000,
+		Legs: []order.Leg{{RollupID: alpha, Transactions: [][]byte{[]byte("tx")}}, {RollupID: beta, Transactions: [][]byte{[]byte("ty")}}},
+	}
+	if edit != nil {
+		edit(b)
+	}
+	b.Sign(chainID, payer(i))
+	return b
+}
+
+func (c *chain) submit(b *order.Bundle) order.BundleID {
+	id, err := c.app.Pool().Submit(context.Background(), b.Encode())
+	require.NoError(c.t, err)
+	return id
+}
+
+func data(s string) func(*order.Bundle) {
+	return func(b *order.Bundle) { b.Legs[0].Transactions = [][]byte{[]byte(s)} }
+}
+
+func TestBundleIsOrdered(t *testing.T) {
+	c := newChain(t)
+	id := c.submit(c.bundle(0, nil))
+	require.True(t, c.app.Pool().Has(id))
+	out := c.block()
+	require.Len(t, out.block.Bundles, 1)
+	require.Equal(t, id, out.block.Bundles[0].ID)
+	require.False(t, c.app.Pool().Has(id))
+}

@@ -1,0 +1,145 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	cmttypes "github.com/cometbft/cometbft/types"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/ordering"
+)
+
+// errBlock is returned for a block that no honest proposer makes.
+var errBlock = errors.New("invalid block")
+
+// headerRoom is more than an ordering header and the batch's framing take.
+const headerRoom = 512
+
+// prepareProposal builds a block from the pool.
+func (a *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
+	rules, err := a.rules(ctx, req.Height)
+	if err != nil {
+		return nil, err
+	}
+	// An eighth of the block is left to ordinary transactions, so that governance is
+	// heard under load.
+	batch := a.pool.Select(rules, int(req.MaxTxBytes-req.MaxTxBytes/8)-headerRoom)
+	result, err := rules.Evaluate(batch)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate what the pool selected: %w", err)
+	}
+	// On the proposal's own branch of the state, so that a payer's transactions are
+	// checked against what its bundles leave it.
+	if err := a.keepers.ordering.Apply(ctx, result); err != nil {
+		return nil, err
+	}
+	txs := [][]byte{result.Block.Header().Encode(), ordering.EncodeInline(batch)}
+	room := req.MaxTxBytes - cmttypes.ComputeProtoSizeForTxs(cmttypes.ToTxs(txs))
+	gas := newGasBudget(ctx)
+	for _, raw := range a.pool.Txs() {
+		size := cmttypes.ComputeProtoSizeForTxs([]cmttypes.Tx{raw})
+		if size > room {
+			continue
+		}
+		tx, err := a.enc.TxConfig.TxDecoder()(raw)
+		if err != nil || !gas.fits(tx) {
+			continue
+		}
+		if _, _, _, err := a.RunTx(sdk.ExecModePrepareProposal, raw, tx, -1, nil, nil); err != nil {
+			continue
+		}
+		gas.spend(tx)
+		room -= size
+		txs = append(txs, raw)
+	}
+	return &abci.ResponsePrepareProposal{Txs: txs}, nil
+}
+
+// processProposal accepts what an honest proposer could have built.
+func (a *App) processProposal(ctx sdk.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+	if _, err := a.evaluate(ctx, req.Height, req.Txs); err != nil {
+		a.Logger().Error("proposal refused", "height", req.Height, "proposer", fmt.Sprintf("%X", req.ProposerAddress), "reason", err)
+		return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
+	}
+	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
+}
+
+// rules returns what the state in ctx says about the block of that height.
+func (a *App) rules(ctx sdk.Context, height int64) (*ordering.Rules, error) {
+	return a.keepers.ordering.Rules(ctx, uint64(height), a.window, a.verifier)
+}
+
+// evaluate checks all of a block's transactions against the state before it, and
+// returns what it orders. Errors wrap errBlock or what is wrong with the batch.
+func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte) (*ordering.Evaluation, error) {
+	if len(txs) < ordering.OwnTxs {
+		return nil, fmt.Errorf("%d transactions: %w", len(txs), ordering.ErrLayout)
+	}
+	batch, err := ordering.DecodeInline(txs[1])
+	if err != nil {
+		return nil, err
+	}
+	rules, err := a.rules(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	result, err := rules.Evaluate(batch)
+	if err != nil {
+		return nil, err
+	}
+	if want := result.Block.Header(); !bytes.Equal(txs[0], want.Encode()) {
+		have, err := order.DecodeHeader(txs[0])
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("ordering header is %+v, the batch makes it %+v: %w", have, want, errBlock)
+	}
+	gas := newGasBudget(ctx)
+	for i, raw := range txs[ordering.OwnTxs:] {
+		tx, err := a.enc.TxConfig.TxDecoder()(raw)
+		if err != nil {
+			return nil, fmt.Errorf("transaction %d: %w", i+ordering.OwnTxs, err)
+		}
+		if len(tx.GetMsgs()) == 0 {
+			return nil, fmt.Errorf("transaction %d has no message: %w", i+ordering.OwnTxs, errBlock)
+		}
+		if !gas.fits(tx) {
+			return nil, fmt.Errorf("transaction %d goes past the block's gas: %w", i+ordering.OwnTxs, errBlock)
+		}
+		gas.spend(tx)
+	}
+	return result, nil
+}
+
+// gasBudget is what a block's ordinary transactions may want in gas.
+type gasBudget struct {
+	limited bool
+	left    uint64
+}
+
+func newGasBudget(ctx sdk.Context) gasBudget {
+	if b := ctx.ConsensusParams().Block; b != nil && b.MaxGas >= 0 {
+		return gasBudget{limited: true, left: uint64(b.MaxGas)}
+	}
+	return gasBudget{}
+}
+
+func (g gasBudget) fits(tx sdk.Tx) bool { return !g.limited || wanted(tx) <= g.left }
+
+func (g *gasBudget) spend(tx sdk.Tx) {
+	if g.limited {
+		g.left -= wanted(tx)
+	}
+}
+
+func wanted(tx sdk.Tx) uint64 {
+	if t, ok := tx.(sdk.FeeTx); ok {
+		return t.GetGas()
+	}
+	return 0
+}
