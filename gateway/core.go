@@ -44,6 +44,9 @@ type Tx struct {
 	Sender string
 	Nonce  uint64
 	Raw    []byte
+	// Note is the caller's own and comes back with the transaction. It is not
+	// journaled: nil for what was taken up after a restart.
+	Note any
 }
 
 // Chain is what the gateway asks the rollup. It must answer for the soft head
@@ -100,6 +103,7 @@ type bundle struct {
 	refusals int
 	retryAt  time.Time
 	trouble  string // why it was last refused
+	dropped  []int  // sequencers that say that the chain dropped it
 }
 
 // core is the state machine. Time, heights and outcomes come in as arguments;

@@ -97,13 +97,13 @@ type Gateway struct {
 	journal *journal
 	metrics *metrics
 
-	mu   sync.RWMutex // guards core
-	core *core
+	mu      sync.RWMutex // guards core and waiting
+	core    *core
+	waiting []chan<- error // for what was taken in to be on disk
 
-	submits  chan submission
-	observes chan observation
-	started  chan struct{} // a token: Run is called once
-	stopped  chan struct{} // closed when Run has ended
+	wake    chan struct{} // something was taken in
+	started chan struct{} // a token: Run is called once
+	stopped chan struct{} // closed when Run has ended
 }
 
 // New opens the journal and takes up what it holds. It sends nothing before Run.
@@ -117,8 +117,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, log: cfg.Logger, journal: j,
-		submits: make(chan submission, 1024), observes: make(chan observation, 16),
-		started: make(chan struct{}, 1), stopped: make(chan struct{}),
+		wake: make(chan struct{}, 1), started: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	if g.core, err = newCore(&g.cfg, l); err != nil {
 		return nil, errors.Join(fmt.Errorf("read journal %s: %w", cfg.Dir, err), j.close())
@@ -138,20 +137,28 @@ func (g *Gateway) Close() error {
 	return g.journal.close()
 }
 
-// Submit hands in a transaction and returns once it is on disk; it needs Run. A
-// transaction of the same sender and nonce that is still queued is replaced: the caller has judged
-// that it should be. Where ctx ends first, the transaction may be accepted all the same.
-// Errors: ErrKnown, ErrFull, ErrNonceInFlight, ErrTooLarge, ErrUnfunded, ErrStopped.
+// Submit hands in a transaction and returns once it is on disk; it needs Run. It is
+// Admit and Wait in one. Errors: those of both.
 func (g *Gateway) Submit(ctx context.Context, tx Tx) error {
-	s := submission{tx: tx, done: make(chan error, 1)}
-	select {
-	case g.submits <- s:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-g.stopped:
-		return ErrStopped
+	a, err := g.Admit(tx)
+	if err != nil {
+		return err
 	}
-	return g.await(ctx, s.done)
+	return a.Wait(ctx)
+}
+
+// Admit hands in a transaction. It is in the queue when Admit returns, so that the
+// next one can be judged by it, and on disk when Wait returns: only then may anybody
+// be told that it was accepted. A transaction of the same sender and nonce that is
+// still queued is replaced: the caller has judged that it should be.
+// Errors: ErrKnown, ErrFull, ErrNonceInFlight, ErrTooLarge, ErrUnfunded, ErrStopped.
+func (g *Gateway) Admit(tx Tx) (*Admission, error) {
+	if g.hasStopped() {
+		return nil, ErrStopped
+	}
+	a, err := g.take(func(c *core, now time.Time) error { return c.admit(tx, now) })
+	g.metrics.submitted(err)
+	return a, err
 }
 
 // Observe tells what one block of the sequencer chain did for the rollup. The
@@ -159,26 +166,61 @@ func (g *Gateway) Submit(ctx context.Context, tx Tx) error {
 // where the block holds nothing; repeating heights is harmless. It needs Run.
 // Errors: ErrStopped.
 func (g *Gateway) Observe(ctx context.Context, o Observed) error {
-	s := observation{o: o, done: make(chan error, 1)}
-	select {
-	case g.observes <- s:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-g.stopped:
+	if g.hasStopped() {
 		return ErrStopped
 	}
-	return g.await(ctx, s.done)
+	a, err := g.take(func(c *core, now time.Time) error { c.observe(o, now); return nil })
+	if err != nil {
+		return err
+	}
+	return a.Wait(ctx)
 }
 
-func (g *Gateway) await(ctx context.Context, done <-chan error) error {
+// take changes the core and has the next step write what that changed.
+func (g *Gateway) take(f func(*core, time.Time) error) (*Admission, error) {
+	done := make(chan error, 1)
+	g.mu.Lock()
+	err := f(g.core, g.cfg.Now())
+	if err == nil {
+		g.waiting = append(g.waiting, done)
+	}
+	g.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	select {
-	case err := <-done:
+	case g.wake <- struct{}{}:
+	default:
+	}
+	return &Admission{done: done, stopped: g.stopped}, nil
+}
+
+func (g *Gateway) hasStopped() bool {
+	select {
+	case <-g.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Admission is something taken in that may not be on disk yet.
+type Admission struct {
+	done    <-chan error
+	stopped <-chan struct{}
+}
+
+// Wait returns once it is on disk; it may be called once. Where ctx ends first, or
+// Run, it may get to the disk all the same. Errors: ErrStopped.
+func (a *Admission) Wait(ctx context.Context) error {
+	select {
+	case err := <-a.done:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-g.stopped:
+	case <-a.stopped:
 		select {
-		case err := <-done:
+		case err := <-a.done:
 			return err
 		default:
 			return ErrStopped

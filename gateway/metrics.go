@@ -11,10 +11,10 @@ import (
 
 // stats is counted by the core.
 type stats struct {
-	bundlesMade, bundlesOrdered, bundlesExpired uint64
-	failovers                                   uint64
-	executed, dropped                           uint64
-	latency                                     func(time.Duration)
+	bundlesMade, bundlesOrdered, bundlesExpired, bundlesDropped uint64
+	failovers                                                   uint64
+	executed, dropped                                           uint64
+	latency                                                     func(time.Duration)
 }
 
 func (s *stats) ended(st State) {
@@ -78,6 +78,7 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
 		counter("ordo_gateway_bundles_made_total", "Bundles made.", func(s *stats) uint64 { return s.bundlesMade }),
 		counter("ordo_gateway_bundles_ordered_total", "Bundles ordered.", func(s *stats) uint64 { return s.bundlesOrdered }),
 		counter("ordo_gateway_bundles_expired_total", "Bundles that expired without being ordered.", func(s *stats) uint64 { return s.bundlesExpired }),
+		counter("ordo_gateway_bundles_dropped_total", "Bundles that the chain dropped.", func(s *stats) uint64 { return s.bundlesDropped }),
 		counter("ordo_gateway_failovers_total", "Switches to another sequencer.", func(s *stats) uint64 { return s.failovers }),
 		counter("ordo_gateway_executed_total", "Transactions that ended as executed.", func(s *stats) uint64 { return s.executed }),
 		counter("ordo_gateway_dropped_total", "Transactions that ended otherwise.", func(s *stats) uint64 { return s.dropped }),
@@ -119,7 +120,7 @@ func (m *metrics) answered(s Sequencer, err error) {
 		result = "taken"
 	case errors.Is(err, ErrBusy):
 		result = "busy"
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, ErrRefused), errors.Is(err, ErrDropped):
 		result = "refused"
 	case errors.Is(err, ErrUnfunded):
 		result = "unfunded"

@@ -10,36 +10,25 @@ import (
 )
 
 const (
-	// maxStep bounds what one step of the loop takes in before it writes.
-	maxStep = 2048
 	// infoInterval is how often the sequencers are asked for height and price.
 	infoInterval = 2 * time.Second
 	// maxFee is a price for 1,000 bytes, in uordo, that no chain asks.
 	maxFee = 1 << 40
 )
 
-type submission struct {
-	tx   Tx
-	done chan error
-}
-
-type observation struct {
-	o    Observed
-	done chan error
-}
-
+// answer is a sequencer's, to a bundle.
 type answer struct {
-	b   *bundle
-	seq Sequencer
-	err error
+	b      *bundle
+	target int
+	err    error
 }
 
 // Run works until ctx ends, which is no error, or the journal cannot be written.
 // It may be called once.
 //
-// Each step takes in what has come, lets the core decide, writes what changed as
-// one batch, and only then answers and sends. A crash before the write undoes the whole
-// step, and nobody was told of it; a crash after it is the start of newCore.
+// What comes in changes the core at once. Each step lets the core decide what is due, writes all that
+// changed as one batch, and only then answers and sends. A crash before the write
+// undoes what nobody was told of; a crash after it is the start of newCore.
 func (g *Gateway) Run(ctx context.Context) error {
 	select {
 	case g.started <- struct{}{}:
@@ -60,48 +49,52 @@ func (g *Gateway) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		var replies []chan error
 		select {
 		case <-ctx.Done():
 			return nil
-		case s := <-g.submits:
-			replies = g.intake(s, replies)
-		case o := <-g.observes:
-			replies = g.watch(o, replies)
+		case <-g.wake:
 		case a := <-answers:
 			g.answered(a)
 		case info := <-infos:
 			g.locked(func(c *core, now time.Time) { c.setInfo(info, now) })
 		case <-timer.C:
 		}
-		replies = g.drain(replies)
-
 		var w work
+		var waiting []chan<- error
 		g.locked(func(c *core, now time.Time) {
 			w = c.step(now)
+			waiting, g.waiting = g.waiting, nil
 			timer.Reset(w.deadline.Sub(now))
 		})
-		if len(w.changes) > 0 {
-			start := time.Now()
-			if err := g.journal.commit(w.changes, w.sync); err != nil {
-				answerAll(replies, err)
-				return fmt.Errorf("gateway: %w", err)
-			}
-			if w.sync {
-				g.metrics.journal.Observe(time.Since(start).Seconds())
-			}
+		if err := g.write(w); err != nil {
+			answerAll(waiting, err)
+			return err
 		}
-		answerAll(replies, nil)
+		answerAll(waiting, nil)
 		g.metrics.setUnfunded(w.unfunded, g.log)
 		if w.send != nil {
 			seq := g.cfg.Sequencers[w.target]
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, g.cfg.SendTimeout)
 				defer cancel()
-				answers <- answer{w.send, seq, seq.SubmitBundle(ctx, w.raw)}
+				answers <- answer{w.send, w.target, seq.SubmitBundle(ctx, w.raw)}
 			})
 		}
 	}
+}
+
+func (g *Gateway) write(w work) error {
+	if len(w.changes) == 0 {
+		return nil
+	}
+	start := time.Now()
+	if err := g.journal.commit(w.changes, w.sync); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	if w.sync {
+		g.metrics.journal.Observe(time.Since(start).Seconds())
+	}
+	return nil
 }
 
 func (g *Gateway) locked(f func(*core, time.Time)) {
@@ -110,49 +103,18 @@ func (g *Gateway) locked(f func(*core, time.Time)) {
 	f(g.core, g.cfg.Now())
 }
 
-// intake lets the core judge; a refusal is answered at once, an acceptance with the step.
-func (g *Gateway) intake(s submission, replies []chan error) []chan error {
-	var err error
-	g.locked(func(c *core, now time.Time) { err = c.admit(s.tx, now) })
-	g.metrics.submitted(err)
-	if err != nil {
-		s.done <- err
-		return replies
-	}
-	return append(replies, s.done)
-}
-
-func (g *Gateway) watch(o observation, replies []chan error) []chan error {
-	g.locked(func(c *core, now time.Time) { c.observe(o.o, now) })
-	return append(replies, o.done)
-}
-
-// drain takes in what else has come, so that one write serves all of it.
-func (g *Gateway) drain(replies []chan error) []chan error {
-	for range maxStep {
-		select {
-		case s := <-g.submits:
-			replies = g.intake(s, replies)
-		case o := <-g.observes:
-			replies = g.watch(o, replies)
-		default:
-			return replies
-		}
-	}
-	return replies
-}
-
-func answerAll(replies []chan error, err error) {
-	for _, done := range replies {
+func answerAll(waiting []chan<- error, err error) {
+	for _, done := range waiting {
 		done <- err
 	}
 }
 
 func (g *Gateway) answered(a answer) {
-	g.locked(func(c *core, now time.Time) { c.sent(a.b, a.err, now) })
-	g.metrics.answered(a.seq, a.err)
+	g.locked(func(c *core, now time.Time) { c.sent(a.b, a.target, a.err, now) })
+	seq := g.cfg.Sequencers[a.target]
+	g.metrics.answered(seq, a.err)
 	if a.err != nil && !errors.Is(a.err, context.Canceled) {
-		g.log.Debug("bundle not taken", "sequencer", a.seq.String(), "bundle", a.b.id.String(), "err", a.err)
+		g.log.Debug("bundle not taken", "sequencer", seq.String(), "bundle", a.b.id.String(), "err", a.err)
 	}
 }
 

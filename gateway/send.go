@@ -77,8 +77,8 @@ func (c *core) resendDue() *bundle {
 	return c.live[i]
 }
 
-// sent takes in the answer to a sending.
-func (c *core) sent(b *bundle, err error, now time.Time) {
+// sent takes in the answer to a sending to the sequencer of that index.
+func (c *core) sent(b *bundle, target int, err error, now time.Time) {
 	s := &c.send
 	s.inProgress = false
 	n := len(c.cfg.Sequencers)
@@ -89,12 +89,20 @@ func (c *core) sent(b *bundle, err error, now time.Time) {
 	case err == nil:
 		b.acked, b.ackedAt, b.trouble = s.epoch, now, ""
 		s.failures, s.unfunded, s.unfundedVotes = 0, "", 0
+	case errors.Is(err, ErrDropped):
+		// No block will ever order it, if that is true. Where it is not, its
+		// transactions are paid for twice, and still executed once.
+		if !slices.Contains(b.dropped, target) {
+			b.dropped = append(b.dropped, target)
+		}
+		if 2*len(b.dropped) > n && c.byID[b.id] == b {
+			c.resolve(b, c.requeue)
+			c.stats.bundlesDropped++
+			return
+		}
+		c.refuse(b, err, now)
 	case errors.Is(err, ErrRefused):
-		// This bundle only: the others go on without it. It stays live, for what
-		// one sequencer says does not keep another one from ordering it.
-		b.trouble = err.Error()
-		b.refusals++
-		b.retryAt = now.Add(backoff(b.refusals / n))
+		c.refuse(b, err, now)
 	case errors.Is(err, ErrUnfunded):
 		b.trouble = err.Error()
 		s.unfundedVotes++
@@ -117,6 +125,14 @@ func (c *core) sent(b *bundle, err error, now time.Time) {
 		s.rotate()
 		c.stats.failovers++
 	}
+}
+
+// refuse puts off this bundle only: the others go on without it. It stays live, for what
+// one sequencer says does not keep another one from ordering it.
+func (c *core) refuse(b *bundle, err error, now time.Time) {
+	b.trouble = err.Error()
+	b.refusals++
+	b.retryAt = now.Add(backoff(b.refusals / len(c.cfg.Sequencers)))
 }
 
 // setInfo takes in what the sequencers say of their chain.

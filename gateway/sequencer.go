@@ -12,6 +12,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
@@ -23,6 +24,8 @@ var (
 	ErrBusy = errors.New("sequencer is busy")
 	// ErrRefused: the sequencer does not take this bundle.
 	ErrRefused = errors.New("sequencer refused the bundle")
+	// ErrDropped: a block has dropped the bundle, and none will ever order it.
+	ErrDropped = errors.New("chain dropped the bundle")
 	// ErrUnfunded: the payer's account does not hold what the bundle costs.
 	ErrUnfunded = errors.New("payer has no funds for ordering")
 )
@@ -42,7 +45,7 @@ type Sequencer interface {
 	String() string
 	// SubmitBundle hands in a bundle's canonical encoding and returns once the node
 	// has it on disk. A bundle that the node knows already is no error.
-	// Errors: ErrBusy, ErrRefused, ErrUnfunded; any other: no answer.
+	// Errors: ErrBusy, ErrRefused, ErrDropped, ErrUnfunded; any other: no answer.
 	SubmitBundle(ctx context.Context, raw []byte) error
 	// Info describes the chain as this node sees it.
 	Info(ctx context.Context) (Info, error)
@@ -92,11 +95,39 @@ func (r *remote) SubmitBundle(ctx context.Context, raw []byte) error {
 	case connect.CodeResourceExhausted:
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	case connect.CodeFailedPrecondition:
-		return fmt.Errorf("%w: %w", ErrUnfunded, err)
+		return fmt.Errorf("%w: %w", r.objection(ctx, raw), err)
 	case connect.CodeInvalidArgument, connect.CodeOutOfRange, connect.CodePermissionDenied:
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	default:
 		return err
+	}
+}
+
+// objection finds out what the chain's state has against a bundle that the node
+// refused for it: the code says no more than that. It was dropped, or it is out of
+// bounds; if neither, the payer cannot pay.
+func (r *remote) objection(ctx context.Context, raw []byte) error {
+	info, err := r.Info(ctx)
+	if err != nil {
+		return ErrRefused
+	}
+	b, err := order.DecodeBundle(raw)
+	if err != nil {
+		return ErrRefused
+	}
+	id := b.ID(info.ChainID)
+	status, err := r.client.GetBundleStatus(ctx, connect.NewRequest(&sequencerv1.GetBundleStatusRequest{BundleId: id[:]}))
+	size := uint64(b.Size())
+	switch {
+	case err != nil:
+		return ErrRefused
+	case status.Msg.State == sequencerv1.BundleState_BUNDLE_STATE_DROPPED:
+		return ErrDropped
+	case b.Expiry <= info.Height, b.Expiry > info.Height+info.MaxExpiryBlocks, size > info.MaxBundleBytes,
+		(size*info.FeePerKilobyte+999)/1000 > b.FeeLimit:
+		return ErrRefused
+	default:
+		return ErrUnfunded
 	}
 }
 

@@ -73,6 +73,7 @@ type simBundle struct {
 	id      order.BundleID
 	b       *order.Bundle
 	ordered uint64
+	dropped bool // for good
 }
 
 func simTx(sender string, nonce uint64, salt byte) Tx {
@@ -89,7 +90,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	}
 	s.cfg = Config{
 		RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: "journal", Chain: s,
-		MaxTxs: 300, MaxTxsPerSender: 60, MaxInFlight: 12, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		MaxTxs: 300, MaxTxsPerSender: 60, MaxInFlight: 12, ResendAfter: 300 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	s.window += s.rng.Uint64N(100)
 	for i := range 1 + s.rng.IntN(4) {
@@ -168,7 +169,7 @@ func (s *sim) step(acks []Tx) {
 		return
 	}
 	if w.send != nil {
-		s.answer = &answer{b: w.send, err: s.submit(s.nodes[w.target], w.raw)}
+		s.answer = &answer{b: w.send, target: w.target, err: s.submit(s.nodes[w.target], w.raw)}
 		s.answerAt = s.now.Add(time.Duration(s.rng.IntN(30)) * time.Millisecond)
 	}
 	if !w.deadline.After(s.now) && w.send == nil {
@@ -193,6 +194,8 @@ func (s *sim) submit(n *simNode, raw []byte) error {
 	switch {
 	case n.down:
 		return errors.New("connection refused")
+	case s.fate[id].dropped:
+		return ErrDropped
 	case s.fault(5):
 		return ErrBusy
 	case s.fault(3):
@@ -221,7 +224,7 @@ func (s *sim) checkNew(id order.BundleID, b *order.Bundle) {
 		}
 		last[sender] = nonce
 		for _, other := range s.fate {
-			if other.ordered > 0 || other.b.Expiry <= s.soft {
+			if other.ordered > 0 || other.dropped || other.b.Expiry <= s.soft {
 				continue
 			}
 			for _, x := range other.b.Legs[0].Transactions {
@@ -249,7 +252,9 @@ func (s *sim) order() {
 		var rest []*simBundle
 		for _, b := range n.pool {
 			switch {
-			case b.ordered > 0 || b.b.Expiry < s.height:
+			case b.ordered > 0 || b.dropped || b.b.Expiry < s.height:
+			case s.fault(2): // the payer spent its money meanwhile
+				b.dropped = true
 			case s.fault(10): // gossip is slow
 				rest = append(rest, b)
 			default:
@@ -312,7 +317,7 @@ func (s *sim) execute() {
 func (s *sim) tick() {
 	s.now = s.now.Add(time.Duration(1+s.rng.IntN(10)) * time.Millisecond)
 	if s.answer != nil && !s.now.Before(s.answerAt) {
-		s.core.sent(s.answer.b, s.answer.err, s.now)
+		s.core.sent(s.answer.b, s.answer.target, s.answer.err, s.now)
 		s.answer = nil
 	}
 	if s.chance(5) {
@@ -368,7 +373,7 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		seeds = 5
 	}
-	var crashes, expired, total int
+	var crashes, expired, dropped, total int
 	for seed := range seeds {
 		s := newSim(t, seed)
 		for range 1500 {
@@ -395,10 +400,11 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("seed %d: left over: %+v", seed, c)
 		}
 		s.journal.close()
+		dropped += int(s.core.stats.bundlesDropped)
 		crashes, expired, total = crashes+s.crashes, expired+int(s.core.stats.bundlesExpired), total+len(s.acked)
 	}
-	t.Logf("%d transactions, %d crashes, %d expiries", total, crashes, expired)
-	if crashes == 0 || expired == 0 || total < int(seeds)*100 {
+	t.Logf("%d transactions, %d crashes, %d bundles expired, %d dropped", total, crashes, expired, dropped)
+	if crashes == 0 || expired == 0 || dropped == 0 || total < int(seeds)*100 {
 		t.Error("the histories hold too little to show anything")
 	}
 }
