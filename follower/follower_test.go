@@ -27,7 +27,7 @@ func (c *testChain) config(t testing.TB, nodes ...*testNode) Config {
 	t.Cleanup(transport.CloseIdleConnections)
 	cfg := Config{
 		Rollup: alpha, Trust: c.trust(t), HTTPClient: &http.Client{Transport: transport}, Now: c.now,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Random: func() float64 { return 0.5 }, StallAfter: 50 * time.Millisecond,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Random: func() float64 { return 0.5 }, StallAfter: time.Minute,
 	}
 	for _, n := range nodes {
 		cfg.Endpoints = append(cfg.Endpoints, n.url)
@@ -80,7 +80,7 @@ func TestFollowerReadsLive(t *testing.T) {
 	n := c.serve(t)
 	reg := prometheus.NewRegistry()
 	cfg := c.config(t, n)
-	cfg.Registerer, cfg.StallAfter = reg, time.Minute
+	cfg.Registerer = reg
 	growing := time.AfterFunc(50*time.Millisecond, func() { c.grow(20) })
 	defer growing.Stop()
 	follow(t, newFollower(t, cfg), c, 1, 31)
@@ -113,6 +113,7 @@ func TestFollowerFailsOver(t *testing.T) {
 		"gap":            {lie(func(c *testChain, r *response) { b, _ := c.at(7); r.Block = b.rollupBlock(alpha) }), "lie", "height"},
 		"no block":       {lie(func(_ *testChain, r *response) { r.Block = nil }), "lie", "rollup"},
 		"100 MB":         {lie(func(_ *testChain, r *response) { r.Block.OrderingHeader = make([]byte, 100<<20) }), "lie", "malformed"},
+		"a bomb":         {lie(func(_ *testChain, r *response) { r.Block.OrderingHeader = make([]byte, 20<<20) }), "lie", "malformed"},
 		"a leg too many": {lie(func(_ *testChain, r *response) { r.Block.Legs = append(r.Block.Legs, r.Block.Legs...) }), "lie", "extra_leg"},
 		"stall": {func(_ *testChain, ctx context.Context, _ *response, _ *serverStream) (bool, error) {
 			<-ctx.Done()
@@ -127,7 +128,11 @@ func TestFollowerFailsOver(t *testing.T) {
 			t.Parallel()
 			c := newTestChain(testValidators(0, 4))
 			c.grow(12)
-			bad, good := c.serve(t), c.serve(t)
+			var opts []connect.HandlerOption
+			if name == "a bomb" {
+				opts = append(opts, connect.WithCompressMinBytes(0))
+			}
+			bad, good := c.serve(t, opts...), c.serve(t)
 			bad.fault = func(ctx context.Context, h int, r *response, st *serverStream) (bool, error) {
 				if h == 6 {
 					return tc.fault(c, ctx, r, st)
@@ -135,8 +140,8 @@ func TestFollowerFailsOver(t *testing.T) {
 				return false, nil
 			}
 			cfg := c.config(t, bad, good)
-			if name == "100 MB" {
-				cfg.StallAfter = time.Minute // sending so much takes its time
+			if tc.cause == "stalled" {
+				cfg.StallAfter = 300 * time.Millisecond
 			}
 			f := newFollower(t, cfg)
 			follow(t, f, c, 1, 12)
@@ -148,7 +153,7 @@ func TestFollowerFailsOver(t *testing.T) {
 					t.Errorf("%v blocks refused for %q, want 1", got, tc.reason)
 				}
 			}
-			if bad, good := bad.streams.Load(), good.streams.Load(); bad != 1 || good != 1 {
+			if bad, good := bad.streams.Load(), good.streams.Load(); bad != 1 || good != 1 && tc.cause != "stalled" {
 				t.Errorf("%d streams at the bad node and %d at the good, want 1 and 1", bad, good)
 			}
 			wait := f.endpoints.list[0].until.Sub(c.now())
@@ -181,14 +186,27 @@ func TestFollowerStaysWhileTheChainStands(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(testValidators(0, 4))
 	c.grow(3)
-	a, b := c.serve(t), c.serve(t)
-	cfg := c.config(t, a, b)
-	cfg.StallAfter = 10 * time.Millisecond
-	growing := time.AfterFunc(200*time.Millisecond, func() { c.grow(3) })
-	defer growing.Stop()
-	follow(t, newFollower(t, cfg), c, 1, 6)
-	if a, b := a.streams.Load(), b.streams.Load(); a != 1 || b != 0 {
-		t.Errorf("%d streams at the first node and %d at the second, want 1 and 0", a, b)
+	nodes := []*testNode{c.serve(t), c.serve(t)}
+	cfg := c.config(t, nodes...)
+	cfg.StallAfter = 50 * time.Millisecond
+	streams := func() int64 { return nodes[0].streams.Load() + nodes[1].streams.Load() }
+	var before int64
+	err := newFollower(t, cfg).Run(t.Context(), 1, func(_ context.Context, b *Block) error {
+		if b.Height == 3 {
+			before = streams()
+			asked := nodes[0].asked.Load() // both are asked how far they are, again and again
+			go func() {
+				eventually(t, "the nodes were asked", func() bool { return nodes[0].asked.Load() > asked+2 })
+				c.grow(1)
+			}()
+		}
+		if b.Height == 4 {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) || streams() != before {
+		t.Errorf("%d streams opened while the chain stood, want none: %v", streams()-before, err)
 	}
 }
 

@@ -27,14 +27,16 @@ type testNode struct {
 	blockFault func(height uint64, resp *sequencerv1.GetRollupBlockResponse) error
 	claims     atomic.Int64 // added to the height in GetInfo
 
-	streams, fetches atomic.Int64
+	streams, fetches, asked atomic.Int64
 }
 
-func (c *testChain) serve(t testing.TB) *testNode {
+// serve starts a node, which compresses nothing unless told to.
+func (c *testChain) serve(t testing.TB, opts ...connect.HandlerOption) *testNode {
 	t.Helper()
+	opts = append([]connect.HandlerOption{connect.WithCompressMinBytes(1 << 30)}, opts...)
 	n := &testNode{chain: c}
 	mux := http.NewServeMux()
-	mux.Handle(sequencerv1connect.NewSequencerServiceHandler(n))
+	mux.Handle(sequencerv1connect.NewSequencerServiceHandler(n, opts...))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
@@ -98,6 +100,7 @@ func (n *testNode) GetRollupBlock(_ context.Context, req *connect.Request[sequen
 }
 
 func (n *testNode) GetInfo(context.Context, *connect.Request[sequencerv1.GetInfoRequest]) (*connect.Response[sequencerv1.GetInfoResponse], error) {
+	n.asked.Add(1)
 	return connect.NewResponse(&sequencerv1.GetInfoResponse{
 		ChainId: testChainID, LatestHeight: uint64(int64(n.chain.height()) + n.claims.Load()), EarliestHeight: 1,
 	}), nil
