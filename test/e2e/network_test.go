@@ -1,0 +1,270 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/ethclient"
+
+	"github.com/ordo-network/ordo/devnet"
+)
+
+// Times that are long enough for a busy machine of two cores.
+const (
+	startTime  = 90 * time.Second
+	stopTime   = 60 * time.Second
+	settleTime = 90 * time.Second
+	poll       = 50 * time.Millisecond
+)
+
+// network is a devnet that runs as a process of the binary.
+type network struct {
+	t         *testing.T // whose end is the network's
+	home      string
+	basePort  int
+	endpoints *devnet.Endpoints
+
+	cmd    *exec.Cmd
+	output *lockedBuffer
+	exited chan struct{} // closed once the process is gone
+	err    error         // of the process, once exited is closed
+}
+
+// lockedBuffer is a bytes.Buffer that a process writes while a test reads.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// newHome returns a data directory and ports for a network that has not been
+// started.
+func newHome(t *testing.T) *network {
+	t.Helper()
+	port, err := devnet.FreePorts(80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &network{t: t, home: filepath.Join(t.TempDir(), "net"), basePort: port}
+}
+
+// start starts the network in its home and waits until everything answers.
+func (n *network) start(t *testing.T, args ...string) {
+	t.Helper()
+	file := n.home + "-endpoints.json"
+	args = append([]string{"devnet", "--home", n.home, "--base-port", strconv.Itoa(n.basePort), "--endpoints-file", file, "--json"}, args...)
+	n.cmd = exec.Command(binary, args...)
+	n.output = new(lockedBuffer)
+	n.cmd.Stdout, n.cmd.Stderr = n.output, n.output
+	n.exited = make(chan struct{})
+	if err := n.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		n.err = n.cmd.Wait()
+		close(n.exited)
+	}()
+	n.t.Cleanup(func() {
+		if n.t.Failed() {
+			n.dump(n.t)
+		}
+		n.stop(n.t)
+	})
+	began := time.Now()
+	eventually(t, startTime, "the endpoints file", func() error {
+		select {
+		case <-n.exited:
+			t.Fatalf("the devnet ended: %v\n%s", n.err, n.output)
+		default:
+		}
+		e, err := devnet.LoadEndpoints(file)
+		n.endpoints = e
+		return err
+	})
+	t.Logf("the devnet answers after %v", time.Since(began).Round(time.Millisecond))
+}
+
+// stop ends the network as Ctrl-C does. It may be called again.
+func (n *network) stop(t *testing.T) {
+	t.Helper()
+	select {
+	case <-n.exited:
+		return
+	default:
+	}
+	_ = n.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-n.exited:
+		if n.err != nil {
+			t.Errorf("the devnet ended with %v\n%s", n.err, n.output)
+		}
+	case <-time.After(stopTime):
+		n.dump(t)
+		_ = n.cmd.Process.Kill()
+		<-n.exited
+		t.Errorf("the devnet did not stop within %v of Ctrl-C", stopTime)
+	}
+}
+
+// dump shows what the processes said last.
+func (n *network) dump(t *testing.T) {
+	t.Helper()
+	t.Logf("the devnet said:\n%s", tail(n.output.String(), 3000))
+	logs, _ := filepath.Glob(filepath.Join(n.home, "logs", "*.log"))
+	for _, path := range logs {
+		if raw, err := os.ReadFile(path); err == nil {
+			t.Logf("%s:\n%s", filepath.Base(path), tail(string(raw), 2000))
+		}
+	}
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "… " + s[len(s)-n:]
+	}
+	return s
+}
+
+// pid returns the process ID of a child.
+func (n *network) pid(t *testing.T, child string) int {
+	t.Helper()
+	var pid int
+	eventually(t, settleTime, "the process ID of "+child, func() error {
+		raw, err := os.ReadFile(filepath.Join(n.home, "processes.json"))
+		if err != nil {
+			return err
+		}
+		var pids map[string]int
+		if err := json.Unmarshal(raw, &pids); err != nil {
+			return err
+		}
+		if pid = pids[child]; pid == 0 {
+			return fmt.Errorf("%s is not among %v", child, pids)
+		}
+		return nil
+	})
+	return pid
+}
+
+// kill ends a child as a crash does, and waits until the devnet has started it
+// again.
+func (n *network) kill(t *testing.T, child string) {
+	t.Helper()
+	old := n.pid(t, child)
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill %s: %v", child, err)
+	}
+	eventually(t, settleTime, child+" to be started again", func() error {
+		if n.pid(t, child) == old {
+			return errors.New("it has not been noticed yet")
+		}
+		return nil
+	})
+	t.Logf("killed %s", child)
+}
+
+func (n *network) rollup(t *testing.T, name string) devnet.RollupEndpoint {
+	t.Helper()
+	for _, r := range n.endpoints.Rollups {
+		if r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("there is no rollup %s among %v", name, n.endpoints.Rollups)
+	return devnet.RollupEndpoint{}
+}
+
+func dial(t *testing.T, url string) *ethclient.Client {
+	t.Helper()
+	c, err := ethclient.DialContext(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// ordo runs a command of the binary and returns what it printed.
+func ordo(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.WaitDelay = 10 * time.Second
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// role starts a role of the binary by itself, as an operator would, and ends it
+// with the test.
+func role(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	output := new(lockedBuffer)
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("ordo %v said:\n%s", args, tail(output.String(), 4000))
+		}
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case err := <-exited:
+			if err != nil {
+				t.Errorf("ordo %v ended with %v", args, err)
+			}
+		case <-time.After(stopTime):
+			_ = cmd.Process.Kill()
+			<-exited
+			t.Errorf("ordo %v did not stop within %v of SIGTERM", args, stopTime)
+		}
+	})
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, limit time.Duration, what string, condition func() error) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(poll) {
+		err := condition()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v in vain for %s: %v", limit, what, err)
+		}
+	}
+}
+
+func readAll(t *testing.T, r io.ReadCloser) []byte {
+	t.Helper()
+	defer r.Close()
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}

@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/ethclient"
+
+	"github.com/ordo-network/ordo/devnet"
+	"github.com/ordo-network/ordo/rollup"
+)
+
+// testSecondNode starts another node of alpha, which must make the same blocks.
+func testSecondNode(t *testing.T, n *network) {
+	r := n.rollup(t, "alpha")
+	first := dial(t, r.RPC)
+	second := startNode(t, n, r, n.endpoints.Sequencers, n.endpoints.DA)
+	sameChain(t, mustChain(t, first, mustNumber(t, first)), second)
+}
+
+// startNode starts one more node of a rollup, from nothing, and returns a client of it.
+func startNode(t *testing.T, n *network, r devnet.RollupEndpoint, sequencers []string, da string) *ethclient.Client {
+	t.Helper()
+	port, err := devnet.FreePorts(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, listen := filepath.Join(t.TempDir(), r.Name), net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	err = rollup.Init(home, rollup.InitOptions{
+		Name: r.Name, ChainID: r.ChainID, SequencerGenesis: n.endpoints.Genesis, Sequencers: sequencers, DA: da,
+		Listen: listen, MetricsListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role(t, "rollup", "start", "--home", home)
+	client := dial(t, "http://"+listen)
+	eventually(t, startTime, "the second node", func() error {
+		_, err := client.BlockNumber(t.Context())
+		return err
+	})
+	return client
+}
+
+// testResume stops the network and starts it again.
+func testResume(t *testing.T, n *network) {
+	before := map[string][]block{}
+	for _, r := range n.endpoints.Rollups {
+		c := dial(t, r.RPC)
+		before[r.Name] = mustChain(t, c, mustNumber(t, c))
+	}
+	children := []int{n.pid(t, "validator-0"), n.pid(t, "relayer"), n.pid(t, "rollup-alpha")}
+	n.stop(t)
+	for _, pid := range children {
+		if syscall.Kill(pid, 0) == nil {
+			t.Errorf("process %d outlived the devnet", pid)
+		}
+	}
+	n.start(t)
+	for _, r := range n.endpoints.Rollups {
+		w := newWallet(t, r, dial(t, r.RPC), 0)
+		sameChain(t, before[r.Name], w.client)
+		to := common.HexToAddress("0x00000000000000000000000000000000000e2e05")
+		if rec := w.send(t, &to, ether, nil, 21_000); rec.Status != types.ReceiptStatusSuccessful || rec.BlockNumber.Uint64() < uint64(len(before[r.Name])) {
+			t.Errorf("%s: the first transfer after the restart has status %d in block %v", r.Name, rec.Status, rec.BlockNumber)
+		}
+	}
+}
+
+// testRebuild stops everything but the DA layer, which the relayer holds, and
+// lets a node without history make the chain from it.
+func testRebuild(t *testing.T, n *network) {
+	r := n.rollup(t, "alpha")
+	first := dial(t, r.RPC)
+	last := mustNumber(t, first)
+	waitTag(t, first, "safe", last)
+	want := mustChain(t, first, last)
+	n.stop(t)
+
+	role(t, "relayer", "start", "--home", filepath.Join(n.home, "relayer"))
+	nowhere, err := devnet.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := startNode(t, n, r, []string{fmt.Sprintf("http://127.0.0.1:%d", nowhere)}, n.endpoints.DA)
+	sameChain(t, want, second)
+	waitTag(t, second, "safe", last)
+	t.Logf("rebuilt %d blocks from DA alone", last)
+}
+
+func testFresh(t *testing.T, n *network) {
+	n.start(t, "--fresh")
+	for _, r := range n.endpoints.Rollups {
+		w := newWallet(t, r, dial(t, r.RPC), 0)
+		if nonce, err := w.client.PendingNonceAt(t.Context(), w.address); err != nil || nonce != 0 {
+			t.Errorf("%s: account 0 has nonce %d on a new network: %v", r.Name, nonce, err)
+		}
+		transfer(t, w)
+	}
+}
+
+// TestBusyPort needs no network: nothing may be started, or made on disk.
+func TestBusyPort(t *testing.T) {
+	n := newHome(t)
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n.basePort)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	out, err := ordo(t.Context(), "devnet", "--home", n.home, "--base-port", strconv.Itoa(n.basePort))
+	want := fmt.Sprintf("ordo: port %d, asked for by the RPC of rollup alpha, is in use", n.basePort)
+	if err == nil || !strings.HasPrefix(out, want) || strings.Count(out, "\n") != 1 {
+		t.Errorf("it said (%v), want one line that begins with %q:\n%s", err, want, out)
+	}
+	if made, err := filepath.Glob(filepath.Join(n.home, "validator-*")); err != nil || len(made) != 0 {
+		t.Errorf("it made %v: %v", made, err)
+	}
+}
