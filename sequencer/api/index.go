@@ -48,10 +48,10 @@ type fate struct {
 }
 
 // index knows the fate of the bundles of recent blocks and of those that were
-// submitted here. All of it but the receipts follows from the blocks: a write
-// that a crash loses is made again, because the height that is reached stands in
-// the same batch as what that height brought. A receipt that a crash loses is
-// given again by the pool, which has the bundle on disk (see Server.Received).
+// submitted here. What blocks say is written without a sync: what a crash loses is
+// indexed again, because the height that is reached stands in the same batch as
+// what that height brought. Receipts are synced, since nothing else tells of a
+// bundle that expired.
 type index struct {
 	log     *slog.Logger
 	chain   *chain
@@ -121,46 +121,42 @@ func (x *index) height() (uint64, error) {
 	return binary.BigEndian.Uint64(v), nil
 }
 
-// add indexes one block.
+// add indexes one block. The chain carries a bundle once, so what the block says
+// of it is the last word.
 func (x *index) add(s *served) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	batch := x.db.NewBatch()
 	defer func() { _ = batch.Close() }()
-	ordered := make(map[order.BundleID]bool, len(s.order.Bundles))
 	for i, o := range s.order.Bundles {
 		x.set(batch, o.ID, fate{kind: fateOrdered, height: s.height, index: uint64(i)})
-		ordered[o.ID] = true
 	}
 	for _, d := range s.dropped {
-		before, err := x.get(d.ID)
-		if err != nil {
-			return err
-		}
-		// A second copy of a bundle that was ordered is dropped as a duplicate: that
-		// is not what became of the bundle.
-		if before.kind == fateOrdered || ordered[d.ID] {
-			continue
-		}
-		x.set(batch, d.ID, fate{kind: fateDropped, height: s.height, reason: d.Reason})
+		x.set(batch, d.ID, fate{kind: fateDropped, height: s.height, reason: d.Reason.String()})
 	}
 	_ = batch.Set([]byte{keyIndexed}, binary.BigEndian.AppendUint64(nil, s.height), nil) // batches in memory do not fail
-	// Without a sync: all that is lost is indexed again.
 	return batch.Commit(pebble.NoSync)
 }
 
-// received notes that this node took the bundle in.
+// received notes that this node took the bundle in. It is on disk on return.
 func (x *index) received(id order.BundleID, expiry uint64) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	before, err := x.get(id)
-	if err != nil || before.kind == fateOrdered || before.kind == fateReceived {
-		return err
-	}
 	batch := x.db.NewBatch()
 	defer func() { _ = batch.Close() }()
-	x.set(batch, id, fate{kind: fateReceived, height: expiry})
-	return batch.Commit(pebble.NoSync)
+	err := func() error {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		before, err := x.get(id)
+		if err != nil || before.kind != fateUnknown {
+			return err
+		}
+		x.set(batch, id, fate{kind: fateReceived, height: expiry})
+		return x.db.Apply(batch, pebble.NoSync)
+	}()
+	if err != nil || batch.Empty() {
+		return err
+	}
+	// Outside the lock, so that concurrent receipts share one sync.
+	return x.db.LogData(nil, pebble.Sync)
 }
 
 // fate returns what became of the bundle, and the height up to which that is known.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
 // served is all that one height serves. It never changes once it is made.
@@ -19,7 +20,7 @@ type served struct {
 	header         []byte // transaction 0
 	headerProof    *orderv1.MerkleProof
 	order          *order.Block
-	dropped        []Dropped
+	dropped        []ordering.Drop
 	size           int // in memory, about
 }
 

@@ -96,13 +96,6 @@ func (s *Server) Advance(height uint64) {
 	s.metrics.head.Set(float64(s.chain.latest()))
 }
 
-// Received notes bundles that this node took in, with the height at which each
-// expires. It is for bundles that the pool finds on its disk when it starts: a crash may
-// have lost the receipt that SubmitBundle wrote.
-func (s *Server) Received(id order.BundleID, expiry uint64) error {
-	return s.index.received(id, expiry)
-}
-
 // Run serves on the listener until the context ends or something fails, and
 // closes the server.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/sequencer/pool"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
@@ -22,14 +23,13 @@ func (s *Server) SubmitBundle(ctx context.Context, req *connect.Request[v1.Submi
 	}
 	id, err := s.opts.Pool.Submit(ctx, req.Msg.GetBundle())
 	switch {
-	case errors.Is(err, ErrAlreadyOrdered):
+	case errors.Is(err, pool.ErrAlreadyOrdered):
 		// What the caller wanted is done, perhaps by its own first try.
 		id = bundle.ID(s.opts.ChainID)
 	case err != nil:
 		return nil, submitError(err)
 	default:
-		// A crash before this line loses no more than an answer that was not given; a
-		// crash after it, see Received.
+		// A crash before this is on disk loses no more than an answer that was not given.
 		if err := s.index.received(id, bundle.Expiry); err != nil {
 			return nil, connect.NewError(connect.CodeInternal, err)
 		}
@@ -86,7 +86,7 @@ func (s *Server) GetBlock(ctx context.Context, req *connect.Request[v1.GetBlockR
 		res.Bundles = append(res.Bundles, &v1.OrderedBundle{BundleId: o.ID[:], Bundle: bundleProto(o.Bundle)})
 	}
 	for _, d := range b.dropped {
-		res.Dropped = append(res.Dropped, &v1.DroppedBundle{BundleId: d.ID[:], Reason: d.Reason})
+		res.Dropped = append(res.Dropped, &v1.DroppedBundle{BundleId: d.ID[:], Reason: d.Reason.String()})
 	}
 	return connect.NewResponse(res), nil
 }
