@@ -50,6 +50,7 @@ func newRootCmd() *cobra.Command {
 	root.AddCommand(
 		newDevnetCmd(),
 		newKeysCmd(),
+		newRelayerCmd(),
 		newStatusCmd(),
 		newTxCmd(),
 	)

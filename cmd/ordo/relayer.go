@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ordo-network/ordo/relayer"
+)
+
+func newRelayerCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "relayer",
+		Short: "Put the order of rollups on a DA layer",
+		Long: `Put the order of rollups on a DA layer, from where rollup nodes read it back as safe
+and finalized. Nobody needs to trust a relayer, and anyone may run one.`,
+	}
+	var home string
+	cmd.PersistentFlags().StringVar(&home, "home", defaultRelayerHome(), "directory of the relayer")
+	cmd.AddCommand(newRelayerInitCmd(&home), newRelayerStartCmd(&home))
+	return cmd
+}
+
+func newRelayerInitCmd(home *string) *cobra.Command {
+	cfg := relayer.DefaultConfig()
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Lay out the home of a relayer",
+		Example: `  ordo relayer init --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json --rollup alpha
+  ordo relayer init --home r --sequencer http://a:26602 --sequencer http://b:26602 \
+      --sequencer-genesis genesis.json --rollup alpha --rollup beta`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := relayer.Init(*home, cfg); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "relayer laid out in %s; settings are in config.toml there\nstart it with: ordo relayer start --home %s\n", *home, *home)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&cfg.Sequencers, "sequencer", nil, "API of a sequencer node, such as http://127.0.0.1:26602; may be given again")
+	f.StringVar(&cfg.SequencerGenesis, "sequencer-genesis", "", "genesis file of the sequencer chain")
+	f.StringArrayVar(&cfg.Rollups, "rollup", nil, "name or ID of a rollup to relay; may be given again")
+	f.StringVar(&cfg.DA.Listen, "da-listen", cfg.DA.Listen, "where the embedded local DA layer is served")
+	f.StringVar(&cfg.Metrics.Listen, "metrics-listen", cfg.Metrics.Listen, "where metrics are served; empty is off")
+	for _, name := range []string{"sequencer", "sequencer-genesis", "rollup"} {
+		_ = cmd.MarkFlagRequired(name) // it exists: it was declared above
+	}
+	return cmd
+}
+
+func newRelayerStartCmd(home *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "start",
+		Short: "Run the relayer until it is interrupted",
+		Example: `  ordo relayer start
+  ordo relayer start --home r --log-level debug`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := relayer.LoadConfig(*home)
+			if err != nil {
+				return err
+			}
+			return relayer.Run(cmd.Context(), *home, cfg, slog.Default())
+		},
+	}
+}
+
+func defaultRelayerHome() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ".ordo-relayer"
+	}
+	return filepath.Join(home, ".ordo", "relayer")
+}

@@ -1,0 +1,209 @@
+package relayer
+
+import (
+	"context"
+	stded25519 "crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	cmtversion "github.com/cometbft/cometbft/proto/tendermint/version"
+	cmttypes "github.com/cometbft/cometbft/types"
+	"github.com/cometbft/cometbft/version"
+
+	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+)
+
+const testChainID = "ordo-test"
+
+// testChain is a sequencer chain in memory with one validator, whose commits are
+// really signed.
+type testChain struct {
+	key     ed25519.PrivKey
+	genesis *cmttypes.GenesisDoc
+	set     *cmttypes.ValidatorSet
+
+	mu     sync.Mutex
+	blocks []*testBlock
+	grown  chan struct{} // closed and replaced with each block
+}
+
+type testBlock struct {
+	header *cmttypes.Header
+	commit *cmttypes.Commit
+	txs    cmttypes.Txs
+	order  *order.Block
+}
+
+func newTestChain() *testChain {
+	key := ed25519.GenPrivKeyFromSecret([]byte("validator"))
+	return &testChain{
+		key: key, grown: make(chan struct{}),
+		set: cmttypes.NewValidatorSet([]*cmttypes.Validator{cmttypes.NewValidator(key.PubKey(), 10)}),
+		genesis: &cmttypes.GenesisDoc{
+			ChainID: testChainID, InitialHeight: 1, GenesisTime: time.Now().Add(-time.Hour).UTC(),
+			Validators: []cmttypes.GenesisValidator{{PubKey: key.PubKey(), Power: 10}},
+		},
+	}
+}
+
+// grow appends a block with one transaction list for each of the rollups.
+func (c *testChain) grow(txs map[string][][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	height := int64(len(c.blocks) + 1)
+	seed := sha256.Sum256([]byte("payer"))
+	var bundles []*order.Bundle
+	var ordered []order.Ordered
+	for name, list := range txs {
+		b := &order.Bundle{Expiry: uint64(height), FeeLimit: 1, Legs: []order.Leg{{RollupID: order.NewRollupID(name), Transactions: list}}}
+		b.Sign(testChainID, stded25519.NewKeyFromSeed(seed[:]))
+		bundles = append(bundles, b)
+		ordered = append(ordered, order.Ordered{ID: b.ID(testChainID), Bundle: b})
+	}
+	ob, err := order.NewBlock(uint64(height), ordered, 0)
+	if err != nil {
+		panic(err)
+	}
+	b := &testBlock{order: ob, txs: cmttypes.Txs{ob.Header().Encode(), (&order.Batch{Bundles: bundles}).Encode()}}
+	b.header = &cmttypes.Header{
+		Version: cmtversion.Consensus{Block: version.BlockProtocol, App: 1}, ChainID: testChainID, Height: height,
+		Time:           c.genesis.GenesisTime.Add(time.Duration(height) * 100 * time.Millisecond),
+		LastCommitHash: hash32("last commit"), DataHash: b.txs.Hash(), ValidatorsHash: c.set.Hash(), NextValidatorsHash: c.set.Hash(),
+		ConsensusHash: hash32("consensus"), AppHash: hash32(fmt.Sprint(height)), LastResultsHash: hash32("results"),
+		EvidenceHash: hash32("evidence"), ProposerAddress: c.set.Validators[0].Address,
+	}
+	if height > 1 {
+		b.header.LastBlockID = c.blocks[height-2].commit.BlockID
+	}
+	id := cmttypes.BlockID{Hash: b.header.Hash(), PartSetHeader: cmttypes.PartSetHeader{Total: 1, Hash: hash32("parts")}}
+	vote := &cmttypes.Vote{
+		Type: cmtproto.PrecommitType, Height: height, BlockID: id, Timestamp: b.header.Time, ValidatorAddress: c.set.Validators[0].Address,
+	}
+	if vote.Signature, err = c.key.Sign(cmttypes.VoteSignBytes(testChainID, vote.ToProto())); err != nil {
+		panic(err)
+	}
+	b.commit = &cmttypes.Commit{Height: height, BlockID: id, Signatures: []cmttypes.CommitSig{vote.CommitSig()}}
+	c.blocks = append(c.blocks, b)
+	close(c.grown)
+	c.grown = make(chan struct{})
+}
+
+// growBy appends n blocks with small transactions for alpha in each second one.
+func (c *testChain) growBy(n int) {
+	for range n {
+		var txs map[string][][]byte
+		if h := c.height() + 1; h%2 == 0 {
+			txs = map[string][][]byte{"alpha": {fmt.Appendf(nil, "transaction of block %d", h)}}
+		}
+		c.grow(txs)
+	}
+}
+
+func (c *testChain) height() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.blocks)
+}
+
+func (c *testChain) at(height uint64) (*testBlock, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if height > uint64(len(c.blocks)) {
+		return nil, c.grown
+	}
+	return c.blocks[height-1], nil
+}
+
+// rollupBlock is what a sequencer node serves.
+func (c *testChain) rollupBlock(height uint64, id order.RollupID) *orderv1.RollupBlock {
+	b, _ := c.at(height)
+	legs, proof, err := b.order.Rollup(id)
+	if err != nil {
+		panic(err)
+	}
+	signed, err := (&cmttypes.SignedHeader{Header: b.header, Commit: b.commit}).ToProto().Marshal()
+	if err != nil {
+		panic(err)
+	}
+	set, err := c.set.ToProto()
+	if err != nil {
+		panic(err)
+	}
+	validators, err := set.Marshal()
+	if err != nil {
+		panic(err)
+	}
+	path := b.txs.Proof(0)
+	return &orderv1.RollupBlock{
+		RollupId: id[:], SignedHeader: signed, Validators: validators, OrderingHeader: b.txs[0],
+		OrderingHeaderProof: &orderv1.MerkleProof{Total: uint64(path.Proof.Total), Index: uint64(path.Proof.Index), Aunts: path.Proof.Aunts},
+		NamespaceProof:      proof, Legs: legs,
+	}
+}
+
+func (c *testChain) trust(t testing.TB) follower.Trust {
+	t.Helper()
+	trust, err := follower.TrustGenesis(c.genesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trust
+}
+
+// open is Options.Open over the chain.
+func (c *testChain) open(t testing.TB) func(Rollup, follower.Checkpoint) (Source, error) {
+	return func(r Rollup, cp follower.Checkpoint) (Source, error) {
+		trust := c.trust(t)
+		if !cp.IsZero() {
+			var err error
+			if trust, err = follower.TrustCheckpoint(cp); err != nil {
+				return nil, err
+			}
+		}
+		return &testSource{chain: c, id: r.ID, verifier: follower.NewVerifier(r.ID, trust, follower.Options{})}, nil
+	}
+}
+
+// testSource reads the chain as a follower does, without a network between.
+type testSource struct {
+	chain    *testChain
+	id       order.RollupID
+	verifier *follower.Verifier
+}
+
+func (s *testSource) Run(ctx context.Context, from uint64, handle func(context.Context, *follower.Block) error) error {
+	if err := s.verifier.StartAt(from); err != nil {
+		return err
+	}
+	for height := from; ; {
+		b, grown := s.chain.at(height)
+		if b == nil {
+			select {
+			case <-grown:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		verified, err := s.verifier.Next(s.chain.rollupBlock(height, s.id), time.Now())
+		if err != nil {
+			return err
+		}
+		if err := handle(ctx, verified); err != nil {
+			return err
+		}
+		height++
+	}
+}
+
+func hash32(s string) []byte {
+	sum := sha256.Sum256([]byte(s))
+	return sum[:]
+}
