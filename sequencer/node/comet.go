@@ -1,0 +1,81 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	dbm "github.com/cometbft/cometbft-db"
+	cmtcfg "github.com/cometbft/cometbft/config"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+)
+
+// cometConfig returns CometBFT's settings for blocks of about that time.
+func cometConfig(blockTime time.Duration) *cmtcfg.Config {
+	c := cmtcfg.DefaultConfig()
+
+	// Consensus: how long it waits for what should have come is a multiple of the
+	// block time, so that a validator that is down costs its turn a few blocks and
+	// not seconds; it rises with each round, for networks that are slower than that.
+	wait := max(3*blockTime, 300*time.Millisecond)
+	c.Consensus.TimeoutPropose, c.Consensus.TimeoutProposeDelta = wait, wait/2
+	c.Consensus.TimeoutPrevote, c.Consensus.TimeoutPrevoteDelta = wait/2, wait/2
+	c.Consensus.TimeoutPrecommit, c.Consensus.TimeoutPrecommitDelta = wait/2, wait/2
+	c.Consensus.TimeoutCommit = timeoutCommit
+	c.Consensus.CreateEmptyBlocks = true
+	// With the defaults (100 ms, 10 ms) four validators on two cores take 208 ms for
+	// a block, with these 44 ms.
+	c.Consensus.PeerGossipSleepDuration = 5 * time.Millisecond
+	c.P2P.FlushThrottleTimeout = 2 * time.Millisecond
+
+	// The application has the pool; CometBFT carries what is in it between nodes.
+	c.Mempool.Type = cmtcfg.MempoolTypeApp
+	c.Mempool.ReapInterval = 2 * time.Millisecond
+	c.Mempool.ReapMaxBytes = 1 << 20
+	c.Mempool.MaxTxBytes = 1<<20 + 1024 // a bundle of the greatest size
+	c.Mempool.SeenCacheSize = 20_000
+
+	// The index of transactions would store every batch a second time.
+	c.TxIndex.Indexer = "null"
+	c.Storage.DiscardABCIResponses = false
+	c.DBBackend = string(dbm.GoLevelDBBackend)
+
+	c.P2P.SendRate, c.P2P.RecvRate = 20<<20, 20<<20
+	c.RPC.MaxBodyBytes = 2 << 20
+	c.RPC.MaxOpenConnections = 200
+	c.Instrumentation.Prometheus = false // see ordo.toml: one endpoint serves both
+	c.Instrumentation.Namespace = "cometbft"
+	c.LogLevel = "info"
+	return c
+}
+
+// timeoutCommit is the time for late votes after a block is decided. The
+// application paces the blocks.
+const timeoutCommit = 10 * time.Millisecond
+
+// checkComet refuses settings under which the node could not do its work.
+func checkComet(c *cmtcfg.Config) error {
+	switch {
+	case c.Mempool.Type != cmtcfg.MempoolTypeApp:
+		return fmt.Errorf("mempool.type is %q, want %q: the pool of bundles is in the application", c.Mempool.Type, cmtcfg.MempoolTypeApp)
+	case !c.Consensus.CreateEmptyBlocks:
+		return errors.New("consensus.create_empty_blocks is false, want true: the application decides when blocks come")
+	case c.Storage.DiscardABCIResponses:
+		return errors.New("storage.discard_abci_responses is true, want false: the API reads from the results which bundles were dropped")
+	case c.DBBackend != string(dbm.GoLevelDBBackend):
+		return fmt.Errorf("db_backend is %q, want %q: no other one is built in", c.DBBackend, dbm.GoLevelDBBackend)
+	case c.Instrumentation.Prometheus:
+		return errors.New("instrumentation.prometheus is true, want false: metrics.listen in ordo.toml serves CometBFT's metrics, too")
+	}
+	return nil
+}
+
+// openDB opens one of CometBFT's stores, with caches of a size that fits a node
+// whose readers mostly ask for the latest blocks.
+func openDB(ctx *cmtcfg.DBContext) (dbm.DB, error) {
+	return dbm.NewGoLevelDBWithOpts(ctx.ID, ctx.Config.DBDir(), levelOptions())
+}
+
+func levelOptions() *opt.Options {
+	return &opt.Options{BlockCacheCapacity: 4 << 20, WriteBuffer: 2 << 20, OpenFilesCacheCapacity: 64}
+}

@@ -1,0 +1,140 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	cmtcfg "github.com/cometbft/cometbft/config"
+	"github.com/spf13/viper"
+
+	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/sequencer/api"
+	"github.com/ordo-network/ordo/sequencer/pool"
+)
+
+// Config is Ordo's part of a node's settings, config/ordo.toml. CometBFT's part
+// stands beside it in config/config.toml.
+type Config struct {
+	API struct {
+		Listen         string `toml:"listen" comment:"Address that the sequencer API listens on: gRPC, gRPC-Web and HTTP/JSON on one port."`
+		MaxConnections int    `toml:"max_connections" comment:"Connections at the same time."`
+		MaxStreams     int    `toml:"max_streams" comment:"SubscribeRollup streams at the same time."`
+		MaxSubmits     int    `toml:"max_submits" comment:"Bundles being handed in at the same time; those beyond are told to try again."`
+		MaxReads       int    `toml:"max_reads" comment:"All other calls at the same time."`
+	} `toml:"api" comment:"Where rollups and gateways connect."`
+	Metrics struct {
+		Listen string `toml:"listen" comment:"Address for Prometheus, which finds /metrics there: Ordo's and CometBFT's. Empty switches it off."`
+	} `toml:"metrics"`
+	Pacing struct {
+		BlockTime    config.Duration `toml:"block_time" comment:"Time between blocks while there is something to order. All validators should agree."`
+		IdleInterval config.Duration `toml:"idle_interval" comment:"Time between blocks while there is nothing to order."`
+	} `toml:"pacing" comment:"How fast blocks come."`
+	Pool struct {
+		Bytes        int    `toml:"bytes" comment:"Bytes of bundles that wait to be ordered."`
+		Bundles      int    `toml:"bundles" comment:"Number of bundles that wait to be ordered."`
+		PayerShare   int    `toml:"payer_share" comment:"One payer may use 1/payer_share of both."`
+		Txs          int    `toml:"txs" comment:"Ordinary transactions (staking, governance, ...) that wait."`
+		TxBytes      int    `toml:"tx_bytes" comment:"Bytes of ordinary transactions that wait."`
+		MinGasPrices string `toml:"min_gas_prices" comment:"The least that an ordinary transaction pays for this node to take it in, such as \"0.001uordo\"."`
+	} `toml:"pool" comment:"What may wait at this node to be ordered."`
+	Retention struct {
+		BundleHeights uint64 `toml:"bundle_heights" comment:"Blocks for which GetBundleStatus remembers what became of a bundle; 0 is for ever."`
+	} `toml:"retention" comment:"How long this node remembers."`
+	Runtime struct {
+		MemoryTarget int `toml:"memory_target_mb" comment:"Memory above which garbage is collected more eagerly, in MB; 0 leaves it to GOMEMLIMIT."`
+	} `toml:"runtime"`
+}
+
+// DefaultConfig returns the settings of a node that is alone on its machine.
+func DefaultConfig() Config {
+	var c Config
+	limits, waiting := api.DefaultLimits, pool.DefaultLimits()
+	c.API.Listen = "127.0.0.1:26602"
+	c.API.MaxConnections, c.API.MaxStreams = limits.Connections, limits.Streams
+	c.API.MaxSubmits, c.API.MaxReads = limits.Submits, limits.Reads
+	c.Metrics.Listen = "127.0.0.1:26603"
+	c.Pacing.BlockTime = config.Duration(100 * time.Millisecond)
+	c.Pacing.IdleInterval = config.Duration(time.Second)
+	c.Pool.Bytes, c.Pool.Bundles, c.Pool.PayerShare = waiting.Bytes, waiting.Bundles, waiting.PayerShare
+	c.Pool.Txs, c.Pool.TxBytes = waiting.Txs, waiting.TxBytes
+	c.Pool.MinGasPrices = "0.001uordo"
+	c.Retention.BundleHeights = 864_000
+	c.Runtime.MemoryTarget = 240
+	return c
+}
+
+func (c Config) validate() error {
+	block, idle := time.Duration(c.Pacing.BlockTime), time.Duration(c.Pacing.IdleInterval)
+	switch {
+	case c.API.Listen == "":
+		return errors.New("api.listen is empty: give an address such as 127.0.0.1:26602")
+	case block < 20*time.Millisecond || block > time.Minute:
+		return fmt.Errorf("pacing.block_time is %v, want 20ms to 1m", block)
+	case idle < block || idle > time.Minute:
+		return fmt.Errorf("pacing.idle_interval is %v, want block_time (%v) to 1m", idle, block)
+	case c.Pool.Bytes <= 0 || c.Pool.Bundles <= 0 || c.Pool.PayerShare <= 0 || c.Pool.Txs <= 0 || c.Pool.TxBytes <= 0:
+		return errors.New("pool.bytes, bundles, payer_share, txs and tx_bytes must be 1 or more")
+	case c.Runtime.MemoryTarget < 0:
+		return fmt.Errorf("runtime.memory_target_mb is %d, want 0 or more", c.Runtime.MemoryTarget)
+	}
+	return nil
+}
+
+func (c Config) poolLimits() pool.Limits {
+	return pool.Limits{
+		Bytes: c.Pool.Bytes, Bundles: c.Pool.Bundles, PayerShare: c.Pool.PayerShare,
+		Txs: c.Pool.Txs, TxBytes: c.Pool.TxBytes,
+	}
+}
+
+func (c Config) apiLimits() api.Limits {
+	return api.Limits{
+		Connections: c.API.MaxConnections, Streams: c.API.MaxStreams,
+		Submits: c.API.MaxSubmits, Reads: c.API.MaxReads,
+	}
+}
+
+// home is the directory of one node.
+type home string
+
+func (h home) ordo() string    { return filepath.Join(string(h), "config", "ordo.toml") }
+func (h home) comet() string   { return filepath.Join(string(h), "config", "config.toml") }
+func (h home) genesis() string { return filepath.Join(string(h), "config", "genesis.json") }
+func (h home) data() string    { return filepath.Join(string(h), "data") }
+func (h home) pool() string    { return filepath.Join(h.data(), "pool") }
+func (h home) index() string   { return filepath.Join(h.data(), "bundles") }
+
+// load reads both files.
+func (h home) load() (Config, *cmtcfg.Config, error) {
+	c := DefaultConfig()
+	if _, err := os.Stat(h.ordo()); errors.Is(err, fs.ErrNotExist) {
+		return c, nil, fmt.Errorf("%s is not the home of a sequencer node: make one with `ordo sequencer init --home %s`", h, h)
+	}
+	if err := config.Load(h.ordo(), &c); err != nil {
+		return c, nil, err
+	}
+	if err := c.validate(); err != nil {
+		return c, nil, fmt.Errorf("%s: %w", h.ordo(), err)
+	}
+	v := viper.New()
+	v.SetConfigFile(h.comet())
+	if err := v.ReadInConfig(); err != nil {
+		return c, nil, fmt.Errorf("read %s: %w", h.comet(), err)
+	}
+	comet := cmtcfg.DefaultConfig()
+	if err := v.Unmarshal(comet); err != nil {
+		return c, nil, fmt.Errorf("%s: %w", h.comet(), err)
+	}
+	comet.SetRoot(string(h))
+	if err := comet.ValidateBasic(); err != nil {
+		return c, nil, fmt.Errorf("%s: %w", h.comet(), err)
+	}
+	if err := checkComet(comet); err != nil {
+		return c, nil, fmt.Errorf("%s: %w", h.comet(), err)
+	}
+	return c, comet, nil
+}

@@ -1,0 +1,284 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	cmtcfg "github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/privval"
+
+	cryptocodec "github.com/cosmos/cosmos-sdk/crypto/codec"
+	"github.com/cosmos/cosmos-sdk/crypto/hd"
+	"github.com/cosmos/cosmos-sdk/crypto/keyring"
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
+
+	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/sequencer/app"
+)
+
+// Ports are those of one node.
+type Ports struct{ P2P, RPC, API, Metrics int }
+
+// Account is money in a new chain.
+type Account struct {
+	Address string // bech32, "ordo1..."
+	Amount  uint64 // uordo
+}
+
+// HomeOptions describe the home of one node.
+type HomeOptions struct {
+	Dir       string
+	Moniker   string // what others see it called
+	Host      string // that the ports are bound to; empty: 127.0.0.1
+	Ports     Ports
+	Peers     []string      // id@host:port, which the node always connects to
+	BlockTime time.Duration // 0: 100 ms
+	// Local allows peers on private addresses, several of them on one host, and no
+	// others than those named.
+	Local bool
+}
+
+// ErrExists is returned where a home already holds a node.
+var ErrExists = errors.New("a node's home exists there")
+
+// InitHome makes the home of one node but for its genesis: settings and keys. It
+// returns the node's ID, by which peers name it. Errors: ErrExists.
+func InitHome(o HomeOptions) (id string, err error) {
+	n, err := newHome(o)
+	if err != nil {
+		return "", err
+	}
+	return n.id, n.write(o)
+}
+
+// newNode is a home in the making.
+type newNode struct {
+	home      home
+	id        string
+	comet     *cmtcfg.Config
+	consensus cryptotypes.PubKey
+}
+
+// newHome makes the directories and the keys.
+func newHome(o HomeOptions) (*newNode, error) {
+	h := home(o.Dir)
+	if _, err := os.Stat(h.ordo()); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", o.Dir, ErrExists)
+	}
+	n := &newNode{home: h, comet: cometConfig(o.blockTime())}
+	n.comet.SetRoot(o.Dir)
+	for _, dir := range []string{filepath.Dir(h.comet()), h.data()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make home: %w", err)
+		}
+	}
+	key, err := p2p.LoadOrGenNodeKey(n.comet.NodeKeyFile())
+	if err != nil {
+		return nil, fmt.Errorf("make node key: %w", err)
+	}
+	n.id = string(key.ID())
+	// A validator's key that is there already stays: it may be bonded somewhere.
+	pub, err := privval.LoadOrGenFilePV(n.comet.PrivValidatorKeyFile(), n.comet.PrivValidatorStateFile()).GetPubKey()
+	if err != nil {
+		return nil, fmt.Errorf("make validator key: %w", err)
+	}
+	if n.consensus, err = cryptocodec.FromCmtPubKeyInterface(pub); err != nil {
+		return nil, fmt.Errorf("make validator key: %w", err)
+	}
+	return n, nil
+}
+
+func (o HomeOptions) blockTime() time.Duration {
+	if o.BlockTime == 0 {
+		return time.Duration(DefaultConfig().Pacing.BlockTime)
+	}
+	return o.BlockTime
+}
+
+func (o HomeOptions) address(port int) string {
+	host := o.Host
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// write stores the settings; ordo.toml, which marks a home as complete, last.
+func (n *newNode) write(o HomeOptions) error {
+	c := n.comet
+	c.Moniker = o.Moniker
+	c.P2P.ListenAddress = "tcp://" + o.address(o.Ports.P2P)
+	// The RPC has calls that cost much: it is for this machine only.
+	c.RPC.ListenAddress = "tcp://127.0.0.1:" + strconv.Itoa(o.Ports.RPC)
+	c.P2P.PersistentPeers = strings.Join(o.Peers, ",")
+	if o.Local {
+		c.P2P.AddrBookStrict, c.P2P.AllowDuplicateIP, c.P2P.PexReactor = false, true, false
+	}
+	if err := c.ValidateBasic(); err != nil {
+		return fmt.Errorf("CometBFT settings: %w", err)
+	}
+	cmtcfg.WriteConfigFile(n.home.comet(), c)
+
+	ours := DefaultConfig()
+	ours.API.Listen, ours.Metrics.Listen = o.address(o.Ports.API), ""
+	if o.Ports.Metrics != 0 {
+		ours.Metrics.Listen = "127.0.0.1:" + strconv.Itoa(o.Ports.Metrics)
+	}
+	ours.Pacing.BlockTime = config.Duration(o.blockTime())
+	if idle := time.Duration(ours.Pacing.IdleInterval); idle < o.blockTime() {
+		ours.Pacing.IdleInterval = config.Duration(o.blockTime())
+	}
+	if err := ours.validate(); err != nil {
+		return err
+	}
+	return config.Write(n.home.ordo(), &ours)
+}
+
+// NetworkOptions describe a network of validators on one machine.
+type NetworkOptions struct {
+	Dir        string // validators' homes are Dir/validator-0, Dir/validator-1, ...
+	ChainID    string
+	Validators int
+	Stakes     []uint64      // uordo, one per validator; empty: the same for each
+	BlockTime  time.Duration // 0: 100 ms
+	Ports      func(i int) Ports
+	Accounts   []Account
+	Start      time.Time // of the chain; zero: now
+}
+
+// DefaultStake is what each validator of a new network has at stake, in uordo.
+const DefaultStake = 1_000_000_000_000
+
+// operatorFunds is what an operator has beside its stake, for fees.
+const operatorFunds = 1_000_000_000
+
+// OperatorKey is the name under which the key of a validator's operator stands in
+// the keyring of its home, backend "test".
+const OperatorKey = "operator"
+
+// ValidatorHome is the home of validator i of a network.
+func ValidatorHome(dir string, i int) string { return filepath.Join(dir, "validator-"+strconv.Itoa(i)) }
+
+func (o NetworkOptions) validate() error {
+	switch {
+	case o.Validators < 1 || o.Validators > 100:
+		return fmt.Errorf("%d validators, want 1 to 100", o.Validators)
+	case len(o.Stakes) > 0 && len(o.Stakes) != o.Validators:
+		return fmt.Errorf("%d stakes for %d validators", len(o.Stakes), o.Validators)
+	case o.ChainID == "":
+		return errors.New("the chain ID is empty")
+	case o.Ports == nil:
+		return errors.New("no ports are given")
+	}
+	return nil
+}
+
+func (o NetworkOptions) stake(i int) uint64 {
+	if len(o.Stakes) == 0 {
+		return DefaultStake
+	}
+	return o.Stakes[i]
+}
+
+// InitNetwork makes the homes of all validators of a new network on this machine,
+// with one genesis. Errors: ErrExists.
+func InitNetwork(o NetworkOptions) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	enc, err := app.NewEncoding()
+	if err != nil {
+		return err
+	}
+	genesis, err := app.NewGenesis(enc)
+	if err != nil {
+		return err
+	}
+	for _, a := range o.Accounts {
+		addr, err := sdk.AccAddressFromBech32(a.Address)
+		if err != nil {
+			return fmt.Errorf("account %q, want an address that starts with %s1: %w", a.Address, app.Prefix, err)
+		}
+		if err := genesis.AddAccount(addr, a.Amount); err != nil {
+			return err
+		}
+	}
+	nodes := make([]*newNode, o.Validators)
+	options := make([]HomeOptions, o.Validators)
+	for i := range nodes {
+		options[i] = HomeOptions{
+			Dir: ValidatorHome(o.Dir, i), Moniker: "validator-" + strconv.Itoa(i),
+			Ports: o.Ports(i), BlockTime: o.BlockTime, Local: true,
+		}
+		if nodes[i], err = newHome(options[i]); err != nil {
+			return err
+		}
+		tx, operator, err := nodes[i].bond(enc, o.ChainID, options[i].Moniker, o.stake(i))
+		if err != nil {
+			return err
+		}
+		if err := genesis.AddAccount(operator, o.stake(i)+operatorFunds); err != nil {
+			return err
+		}
+		genesis.AddValidators(tx)
+	}
+	start := o.Start
+	if start.IsZero() {
+		start = time.Now()
+	}
+	doc, err := genesis.Doc(o.ChainID, start.UTC())
+	if err != nil {
+		return err
+	}
+	file := appGenesis(doc)
+	if err := SealGenesis(enc, file); err != nil {
+		return err
+	}
+	for i, n := range nodes {
+		if err := writeGenesis(n.home, file); err != nil {
+			return err
+		}
+		for j, peer := range nodes {
+			if i != j {
+				options[i].Peers = append(options[i].Peers, peer.id+"@"+options[j].address(options[j].Ports.P2P))
+			}
+		}
+		if err := n.write(options[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bond makes the operator's key and the transaction that bonds the validator.
+func (n *newNode) bond(enc *app.Encoding, chainID, moniker string, stake uint64) (json.RawMessage, sdk.AccAddress, error) {
+	ring, err := keyring.New(app.Name, keyring.BackendTest, string(n.home), nil, enc.Codec)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open keyring: %w", err)
+	}
+	key := secp256k1.GenPrivKey()
+	if err := ring.ImportPrivKeyHex(OperatorKey, fmt.Sprintf("%x", key.Bytes()), string(hd.Secp256k1Type)); err != nil {
+		return nil, nil, fmt.Errorf("store operator key: %w", err)
+	}
+	tx, err := app.NewValidatorTx(enc, chainID, moniker, key, n.consensus, stake)
+	return tx, sdk.AccAddress(key.PubKey().Address()), err
+}
+
+func writeGenesis(h home, g *genutiltypes.AppGenesis) error {
+	if err := g.SaveAs(h.genesis()); err != nil {
+		return fmt.Errorf("write genesis: %w", err)
+	}
+	return nil
+}

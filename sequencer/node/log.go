@@ -1,0 +1,74 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	sdklog "cosmossdk.io/log/v2"
+	sdkslog "cosmossdk.io/log/v2/slog"
+	cmtlog "github.com/cometbft/cometbft/libs/log"
+)
+
+// demoted is a handler that takes one step off every record: what is news to
+// CometBFT and to the SDK at each block is a detail to an operator, and what is an
+// error to them, such as a peer that went away, is a warning.
+type demoted struct{ slog.Handler }
+
+func lower(l slog.Level) slog.Level {
+	switch {
+	case l >= slog.LevelError:
+		return slog.LevelWarn
+	case l >= slog.LevelWarn:
+		return slog.LevelInfo
+	default:
+		return slog.LevelDebug - 4 + max(l-slog.LevelDebug, 0)
+	}
+}
+
+func (d demoted) Enabled(ctx context.Context, l slog.Level) bool {
+	return d.Handler.Enabled(ctx, lower(l))
+}
+
+func (d demoted) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = lower(r.Level)
+	return d.Handler.Handle(ctx, r)
+}
+
+func (d demoted) WithAttrs(a []slog.Attr) slog.Handler { return demoted{d.Handler.WithAttrs(a)} }
+func (d demoted) WithGroup(name string) slog.Handler   { return demoted{d.Handler.WithGroup(name)} }
+
+// sdkLogger is the log of the Cosmos SDK.
+func sdkLogger(l *slog.Logger) sdklog.Logger {
+	return sdkslog.NewCustomLogger(slog.New(demoted{l.Handler()}).With("part", "app"))
+}
+
+// cometLogger is the log of CometBFT. When consensus fails, CometBFT says so here
+// and nowhere else, and stays around without taking part: failed is told.
+type cometLogger struct {
+	log    *slog.Logger
+	failed func(error)
+}
+
+func newCometLogger(l *slog.Logger, failed func(error)) cometLogger {
+	return cometLogger{slog.New(demoted{l.Handler()}).With("part", "comet"), failed}
+}
+
+const consensusFailure = "CONSENSUS FAILURE!!!"
+
+func (c cometLogger) Debug(msg string, kv ...any) { c.log.Debug(msg, kv...) }
+func (c cometLogger) Info(msg string, kv ...any)  { c.log.Info(msg, kv...) }
+func (c cometLogger) Warn(msg string, kv ...any)  { c.log.Warn(msg, kv...) }
+
+func (c cometLogger) Error(msg string, kv ...any) {
+	c.log.Error(msg, kv...)
+	if msg == consensusFailure {
+		var cause any = "unknown cause"
+		if len(kv) > 1 {
+			cause = kv[1]
+		}
+		c.failed(fmt.Errorf("consensus failed on this node: %v", cause))
+	}
+}
+
+func (c cometLogger) With(kv ...any) cmtlog.Logger { return cometLogger{c.log.With(kv...), c.failed} }

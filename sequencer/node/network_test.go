@@ -1,0 +1,312 @@
+package node_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/node"
+	"github.com/ordo-network/ordo/sequencer/ordering"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+)
+
+const chainID = "ordo-test"
+
+var alpha = order.NewRollupID("alpha")
+
+// network is a network of validators in this process.
+type network struct {
+	t       testing.TB
+	dir     string
+	ports   []node.Ports
+	running []*running
+	payer   ed25519.PrivateKey
+
+	mu    sync.Mutex
+	nonce uint64
+}
+
+// running is one validator, or nil where it is stopped.
+type running struct {
+	stop   context.CancelFunc
+	done   chan error
+	client sequencerv1connect.SequencerServiceClient
+}
+
+func newNetwork(t testing.TB, validators int) *network {
+	t.Helper()
+	n := &network{
+		t: t, dir: t.TempDir(), running: make([]*running, validators),
+		payer: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
+	}
+	for range validators {
+		n.ports = append(n.ports, freePorts(t))
+	}
+	var payer order.Payer
+	copy(payer[:], n.payer.Public().(ed25519.PublicKey))
+	err := node.InitNetwork(node.NetworkOptions{
+		Dir: n.dir, ChainID: chainID, Validators: validators,
+		Ports:    func(i int) node.Ports { return n.ports[i] },
+		Accounts: []node.Account{{Address: ordering.Address(payer).String(), Amount: 1_000_000_000_000}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func freePorts(t testing.TB) node.Ports {
+	t.Helper()
+	var out [3]int
+	for i := range out {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ln.Close() }()
+		out[i] = ln.Addr().(*net.TCPAddr).Port
+	}
+	return node.Ports{P2P: out[0], RPC: out[1], API: out[2]}
+}
+
+func (n *network) start(i int) {
+	n.t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	if os.Getenv("ORDO_TEST_LOG") != "" {
+		log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", i)
+	}
+	opened, err := node.Open(node.Options{
+		Home: node.ValidatorHome(n.dir, i), Version: "test", Logger: log, Registry: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	r := &running{stop: cancel, done: make(chan error, 1), client: sequencerv1connect.NewSequencerServiceClient(
+		&http.Client{Transport: tr}, fmt.Sprintf("http://127.0.0.1:%d", n.ports[i].API))}
+	n.running[i] = r
+	go func() { r.done <- opened.Run(ctx) }()
+	n.t.Cleanup(func() { n.stop(i) })
+}
+
+func (n *network) stop(i int) {
+	n.t.Helper()
+	r := n.running[i]
+	if r == nil {
+		return
+	}
+	n.running[i] = nil
+	r.stop()
+	select {
+	case err := <-r.done:
+		if err != nil {
+			n.t.Errorf("validator %d: %v", i, err)
+		}
+	case <-time.After(20 * time.Second):
+		n.t.Fatalf("validator %d does not stop", i)
+	}
+}
+
+func (n *network) startAll() {
+	n.t.Helper()
+	for i := range n.running {
+		n.start(i)
+	}
+}
+
+func until(t testing.TB, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+// height returns the latest height of a validator, 0 where it does not answer.
+func (n *network) height(i int) uint64 {
+	ctx, cancel := context.WithTimeout(n.t.Context(), 5*time.Second)
+	defer cancel()
+	res, err := n.running[i].client.GetInfo(ctx, connect.NewRequest(&v1.GetInfoRequest{}))
+	if err != nil {
+		return 0
+	}
+	return res.Msg.LatestHeight
+}
+
+func (n *network) reach(i int, height uint64) {
+	n.t.Helper()
+	until(n.t, 30*time.Second, fmt.Sprintf("validator %d reaches height %d", i, height), func() bool { return n.height(i) >= height })
+}
+
+// bundle makes one that is unlike every other.
+func (n *network) bundle(expiry uint64, size int) *order.Bundle {
+	n.mu.Lock()
+	n.nonce++
+	tx := binary.BigEndian.AppendUint64(make([]byte, size), n.nonce)
+	n.mu.Unlock()
+	b := &order.Bundle{Expiry: expiry, FeeLimit: 1_000_000, Legs: []order.Leg{{RollupID: alpha, Transactions: [][]byte{tx}}}}
+	b.Sign(chainID, n.payer)
+	return b
+}
+
+// submit hands a bundle to validator i.
+func (n *network) submit(i int, b *order.Bundle) order.BundleID {
+	n.t.Helper()
+	res, err := n.running[i].client.SubmitBundle(n.t.Context(), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: b.Encode()}))
+	if err != nil {
+		n.t.Fatalf("submit to validator %d: %v", i, err)
+	}
+	return order.BundleID(res.Msg.BundleId)
+}
+
+func (n *network) status(i int, id order.BundleID) *v1.GetBundleStatusResponse {
+	n.t.Helper()
+	res, err := n.running[i].client.GetBundleStatus(n.t.Context(), connect.NewRequest(&v1.GetBundleStatusRequest{BundleId: id[:]}))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return res.Msg
+}
+
+// ordered waits until validator i says where the bundle was ordered.
+func (n *network) ordered(i int, id order.BundleID) (height uint64) {
+	n.t.Helper()
+	until(n.t, 15*time.Second, fmt.Sprintf("validator %d says that bundle %s is ordered", i, id), func() bool {
+		s := n.status(i, id)
+		height = s.Height
+		return s.State == v1.BundleState_BUNDLE_STATE_ORDERED
+	})
+	return height
+}
+
+func (n *network) hash(i int, height uint64) [32]byte {
+	n.t.Helper()
+	res, err := n.running[i].client.GetBlock(n.t.Context(), connect.NewRequest(&v1.GetBlockRequest{Height: height}))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return [32]byte(res.Msg.Hash)
+}
+
+// content hashes what a stream gives for heights from..to, without the commits: each
+// node may have seen other votes.
+func (n *network) content(i int, from, to uint64) (sum [32]byte) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
+	defer cancel()
+	stream, err := n.running[i].client.SubscribeRollup(ctx, connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: from}))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	h := sha256.New()
+	for range to - from + 1 {
+		if !stream.Receive() {
+			n.t.Fatal(stream.Err())
+		}
+		b := stream.Msg().Block
+		h.Write(b.OrderingHeader)
+		for _, l := range b.Legs {
+			h.Write(l.Record.BundleId)
+			for _, tx := range l.Transactions {
+				h.Write(tx)
+			}
+		}
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+func TestNetwork(t *testing.T) {
+	n := newNetwork(t, 4)
+	n.startAll()
+	n.reach(0, 2)
+
+	// What one validator takes in, all of them order at the same place.
+	b := n.bundle(n.height(0)+100, 100)
+	id := n.submit(1, b)
+	at := n.ordered(1, id)
+	for i := range n.running {
+		if h := n.ordered(i, id); h != at {
+			t.Fatalf("validator %d ordered it at %d, validator 1 at %d", i, h, at)
+		}
+		if n.hash(i, at) != n.hash(0, at) {
+			t.Fatalf("validators %d and 0 have other blocks at height %d", i, at)
+		}
+	}
+	if n.submit(1, b) != id || n.submit(2, b) != id {
+		t.Fatal("submitting it again gives another ID")
+	}
+	if n.content(0, 1, at) != n.content(3, 1, at) {
+		t.Fatal("streams of two validators differ")
+	}
+
+	// One of four may stop; when it is back, it catches up.
+	n.stop(3)
+	var last order.BundleID
+	for i := range 10 {
+		last = n.submit(i%3, n.bundle(n.height(0)+100, 1000))
+	}
+	at = n.ordered(0, last)
+	n.start(3)
+	if n.ordered(3, last) != at || n.hash(3, at) != n.hash(0, at) {
+		t.Fatal("the validator that was away has another order")
+	}
+	if n.content(1, 1, at) != n.content(3, 1, at) {
+		t.Fatal("streams differ after a restart")
+	}
+
+	// All stop and go on.
+	for i := range n.running {
+		n.stop(i)
+	}
+	n.startAll()
+	n.reach(0, at+2)
+	for i := range n.running {
+		if n.status(i, last).State != v1.BundleState_BUNDLE_STATE_ORDERED {
+			t.Fatalf("validator %d forgot what became of a bundle", i)
+		}
+	}
+	id = n.submit(2, n.bundle(n.height(2)+100, 100))
+	at = n.ordered(0, id)
+	if n.hash(0, at) != n.hash(3, n.ordered(3, id)) {
+		t.Fatal("validators differ after all were restarted")
+	}
+}
+
+func TestBusyPortIsNamed(t *testing.T) {
+	n := newNetwork(t, 1)
+	for purpose, port := range map[string]int{"sequencer API": n.ports[0].API, "connections of other nodes": n.ports[0].P2P, "CometBFT RPC": n.ports[0].RPC} {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = node.Open(node.Options{Home: node.ValidatorHome(n.dir, 0), Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+		if want := fmt.Sprintf("127.0.0.1:%d is in use by another program, and the %s needs it", port, purpose); err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
+			t.Fatalf("got %v, want %s...", err, want)
+		}
+		if err := ln.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if files, _ := filepath.Glob(filepath.Join(node.ValidatorHome(n.dir, 0), "data", "*.db")); len(files) > 0 {
+			t.Fatalf("stores were opened although a port was busy: %v", files)
+		}
+	}
+}

@@ -1,0 +1,274 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	cmtcfg "github.com/cometbft/cometbft/config"
+	cmtnode "github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/privval"
+	"github.com/cometbft/cometbft/proxy"
+	cmttypes "github.com/cometbft/cometbft/types"
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ordo-network/ordo/sequencer/api"
+	"github.com/ordo-network/ordo/sequencer/app"
+	"github.com/ordo-network/ordo/sequencer/ordering"
+)
+
+// Options say which node to run.
+type Options struct {
+	Home    string
+	Version string // as GetInfo tells it
+	Logger  *slog.Logger
+	// Registry takes the node's metrics, without CometBFT's. Nil stands for
+	// Prometheus' default registry and all metrics; only one node of a process can have it.
+	Registry *prometheus.Registry
+}
+
+// Run runs the node of a home until the context ends or the node fails.
+func Run(ctx context.Context, o Options) error {
+	n, err := Open(o)
+	if err != nil {
+		return err
+	}
+	if target := n.config.Runtime.MemoryTarget; target > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(target) << 20)
+	}
+	return n.Run(ctx)
+}
+
+// Node is a node that is ready to run.
+type Node struct {
+	log     *slog.Logger
+	config  Config
+	chainID string
+
+	app      *app.App
+	comet    *cmtnode.Node
+	api      *api.Server
+	apiLn    net.Listener
+	metricLn net.Listener // nil: no metrics
+	gatherer prometheus.Gatherer
+
+	failed  chan error // consensus gave up
+	closers []func() error
+}
+
+// Open takes the ports and opens the stores of a node. What the application lacks
+// of the blocks that are stored, it executes. Whoever opens a node must Run it.
+func Open(o Options) (_ *Node, err error) {
+	h := home(o.Home)
+	cfg, comet, err := h.load()
+	if err != nil {
+		return nil, err
+	}
+	doc, err := h.genesisDoc()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{log: o.Logger, config: cfg, chainID: doc.ChainID, failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if err := n.takePorts(h, comet); err != nil {
+		return nil, err
+	}
+	var registerer prometheus.Registerer = o.Registry
+	n.gatherer = o.Registry
+	cometMetrics := cmtnode.DefaultMetricsProvider(comet.Instrumentation) // off, by checkComet
+	if o.Registry == nil {
+		registerer, n.gatherer = prometheus.DefaultRegisterer, prometheus.DefaultGatherer
+		cometMetrics = cmtnode.DefaultMetricsProvider(&cmtcfg.InstrumentationConfig{
+			Prometheus: cfg.Metrics.Listen != "", Namespace: comet.Instrumentation.Namespace,
+		})
+	}
+	if err := n.openApp(h, registerer); err != nil {
+		return nil, err
+	}
+	application := newAnnouncing(n.app.ABCI())
+	if err := n.openComet(comet, doc, cometMetrics, application); err != nil {
+		return nil, err
+	}
+	if err := n.openAPI(h, o.Version, registerer); err != nil {
+		return nil, err
+	}
+	application.to.Store(n.api)
+	return n, nil
+}
+
+// takePorts fails before anything starts where a port is not to be had.
+func (n *Node) takePorts(h home, comet *cmtcfg.Config) (err error) {
+	for _, l := range []struct{ purpose, setting, address string }{
+		{"connections of other nodes", "p2p.laddr in " + h.comet(), comet.P2P.ListenAddress},
+		{"CometBFT RPC", "rpc.laddr in " + h.comet(), comet.RPC.ListenAddress},
+	} {
+		if l.address == "" {
+			continue
+		}
+		address, err := hostPort(l.address)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.setting, err)
+		}
+		if err := (listener{l.purpose, l.setting, address}).probe(); err != nil {
+			return err
+		}
+	}
+	if n.apiLn, err = (listener{"sequencer API", "api.listen in " + h.ordo(), n.config.API.Listen}).take(); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.apiLn.Close)
+	if n.config.Metrics.Listen == "" {
+		return nil
+	}
+	if n.metricLn, err = (listener{"metrics", "metrics.listen in " + h.ordo(), n.config.Metrics.Listen}).take(); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.metricLn.Close)
+	return nil
+}
+
+func (n *Node) openApp(h home, registerer prometheus.Registerer) error {
+	db, err := dbm.NewGoLevelDBWithOpts("application", h.data(), levelOptions())
+	if err != nil {
+		return fmt.Errorf("open the application's state in %s (does another node run on this home?): %w", h.data(), err)
+	}
+	n.app, err = app.New(sdkLogger(n.log), db, app.Options{
+		ChainID: n.chainID, Home: string(h), PoolDir: h.pool(), PoolLimits: n.config.poolLimits(),
+		MinGasPrices: n.config.Pool.MinGasPrices,
+		BlockTime:    time.Duration(n.config.Pacing.BlockTime), IdleInterval: time.Duration(n.config.Pacing.IdleInterval),
+		Logger: n.log, Registerer: registerer,
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("open the application: %w", err), db.Close())
+	}
+	n.closers = append(n.closers, n.app.Close)
+	return nil
+}
+
+func (n *Node) openComet(c *cmtcfg.Config, doc *cmttypes.GenesisDoc, metrics cmtnode.MetricsProvider, application announcing) error {
+	key, err := p2p.LoadNodeKey(c.NodeKeyFile())
+	if err != nil {
+		return fmt.Errorf("read node key: %w", err)
+	}
+	for _, file := range []string{c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()} {
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("read validator key: %w", err)
+		}
+	}
+	n.comet, err = cmtnode.NewNode(c,
+		privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()), key,
+		proxy.NewConnSyncLocalClientCreator(application),
+		func() (*cmttypes.GenesisDoc, error) { return doc, nil },
+		openDB, metrics, newCometLogger(n.log, n.fail))
+	if err != nil {
+		return fmt.Errorf("open CometBFT: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) openAPI(h home, version string, registerer prometheus.Registerer) error {
+	env, err := n.comet.ConfigureRPC()
+	if err != nil {
+		return fmt.Errorf("reach CometBFT's stores: %w", err)
+	}
+	n.api, err = api.New(api.Options{
+		ChainID: n.chainID, Version: version,
+		Blocks: env.BlockStore, States: env.StateStore, Outcome: ordering.Outcome,
+		Pool: n.app.Pool(), Params: n.params, CatchingUp: env.ConsensusReactor.WaitSync,
+		IndexDir: h.index(), Retain: n.config.Retention.BundleHeights, Limits: n.config.apiLimits(),
+		Registerer: registerer, Logger: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("open the API: %w", err)
+	}
+	n.closers = append(n.closers, n.api.Close)
+	return nil
+}
+
+// fail ends Run with the error; the first one counts.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
+// Run takes part in the network until the context ends or the node fails, and
+// closes the node.
+func (n *Node) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.comet.Start(); err != nil {
+		return fmt.Errorf("start CometBFT: %w", err)
+	}
+	// CometBFT stops after the API, which reads its stores, and before they close.
+	defer n.stopComet()
+	info := n.comet.NodeInfo()
+	n.log.Info("sequencer node runs", "chain_id", n.chainID, "node_id", info.ID(),
+		"api", n.apiLn.Addr().String(), "rpc", n.comet.Config().RPC.ListenAddress, "p2p", n.comet.Config().P2P.ListenAddress)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return n.api.Run(ctx, n.apiLn) })
+	if n.metricLn != nil {
+		group.Go(func() error { return serveMetrics(ctx, n.metricLn, n.gatherer) })
+	}
+	group.Go(func() error {
+		select {
+		case err := <-n.failed:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	err = group.Wait()
+	n.log.Info("sequencer node stops")
+	return err
+}
+
+func (n *Node) stopComet() {
+	if err := n.comet.Stop(); err != nil {
+		n.log.Warn("CometBFT did not stop cleanly", "err", err)
+		return
+	}
+	n.comet.Wait()
+}
+
+// close releases what was opened, last first.
+func (n *Node) close() error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		if err := n.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+func serveMetrics(ctx context.Context, ln net.Listener, gatherer prometheus.Gatherer) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	srv := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve metrics on %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
