@@ -42,8 +42,9 @@ type App struct {
 	state    *committed
 	pacing   *pacing
 
-	// Of the block that is being executed, between FinalizeBlock and Commit.
-	executing *execution
+	// Of the blocks in the making; CometBFT calls about them one at a time.
+	last      evaluated
+	executing *execution // between FinalizeBlock and Commit
 }
 
 // New opens the application at the last state in db. It takes over db: Close closes it.
@@ -97,6 +98,7 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.pacing.pool = a.pool
 	return a, nil
 }
 

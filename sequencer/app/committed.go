@@ -78,7 +78,9 @@ func (c *committed) Rules() (*ordering.Rules, error) {
 }
 
 // Verify implements pool.Chain.
-func (c *committed) Verify(b *order.Bundle) (order.BundleID, error) { return c.app.verifier.Verify(b) }
+func (c *committed) Verify(bundles ...*order.Bundle) ([]order.Ordered, error) {
+	return c.app.verifier.Verify(bundles...)
+}
 
 // Recheck implements pool.Chain.
 func (c *committed) Recheck() {

@@ -2,8 +2,10 @@ package app
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -29,7 +31,8 @@ func (a *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal)
 	// An eighth of the block is left to ordinary transactions, so that governance is
 	// heard under load.
 	batch := a.pool.Select(rules, int(req.MaxTxBytes-req.MaxTxBytes/8)-headerRoom)
-	result, err := rules.Evaluate(batch)
+	inline := ordering.EncodeInline(batch)
+	result, err := a.last.evaluate(rules, ctx.BlockTime(), inline, batch)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate what the pool selected: %w", err)
 	}
@@ -38,7 +41,7 @@ func (a *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal)
 	if err := a.keepers.ordering.Apply(ctx, result); err != nil {
 		return nil, err
 	}
-	txs := [][]byte{result.Block.Header().Encode(), ordering.EncodeInline(batch)}
+	txs := [][]byte{result.Block.Header().Encode(), inline}
 	room := req.MaxTxBytes - cmttypes.ComputeProtoSizeForTxs(cmttypes.ToTxs(txs))
 	gas := newGasBudget(ctx)
 	for _, raw := range a.pool.Txs() {
@@ -88,7 +91,7 @@ func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte) (*ordering.E
 	if err != nil {
 		return nil, err
 	}
-	result, err := rules.Evaluate(batch)
+	result, err := a.last.evaluate(rules, ctx.BlockTime(), txs[1], batch)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +116,29 @@ func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte) (*ordering.E
 		}
 		gas.spend(tx)
 	}
+	return result, nil
+}
+
+// evaluated remembers the last evaluation: a block is evaluated where it is built,
+// checked and executed, each time on the same state. That state is the committed
+// one, so height, time (which decides what is vested) and batch say all.
+type evaluated struct {
+	height uint64
+	time   time.Time
+	batch  [sha256.Size]byte
+	result *ordering.Evaluation
+}
+
+func (e *evaluated) evaluate(rules *ordering.Rules, at time.Time, raw []byte, batch *order.Batch) (*ordering.Evaluation, error) {
+	digest := sha256.Sum256(raw)
+	if e.result != nil && e.height == rules.Height && e.time.Equal(at) && e.batch == digest {
+		return e.result, nil
+	}
+	result, err := rules.Evaluate(batch)
+	if err != nil {
+		return nil, err
+	}
+	*e = evaluated{rules.Height, at, digest, result}
 	return result, nil
 }
 

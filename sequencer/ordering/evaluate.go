@@ -37,8 +37,8 @@ type Rules struct {
 	Fate func(order.BundleID) (Fate, bool)
 	// Balance returns what the payer can spend, in uordo.
 	Balance func(order.Payer) uint64
-	// Verify checks the payer's signature and returns the bundle's ID.
-	Verify func(*order.Bundle) (order.BundleID, error)
+	// Verify checks the payers' signatures and returns the bundles with their IDs.
+	Verify func(...*order.Bundle) ([]order.Ordered, error)
 }
 
 // Charge is what one payer owes for a block.
@@ -94,30 +94,30 @@ func (r *Rules) Evaluate(batch *order.Batch) (*Evaluation, error) {
 	if size := uint64(batch.Size()); size > r.Params.MaxBatchBytes {
 		return nil, fmt.Errorf("batch of %d bytes, at most %d: %w", size, r.Params.MaxBatchBytes, order.ErrInvalid)
 	}
+	carried, err := r.Verify(batch.Bundles...)
+	if err != nil {
+		return nil, err
+	}
 	var (
-		e       = &Evaluation{IDs: make([]order.BundleID, 0, len(batch.Bundles))}
-		ordered = make([]order.Ordered, 0, len(batch.Bundles))
-		here    = make(map[order.BundleID]struct{}, len(batch.Bundles))
+		e       = &Evaluation{IDs: make([]order.BundleID, 0, len(carried))}
+		ordered = make([]order.Ordered, 0, len(carried))
+		here    = make(map[order.BundleID]struct{}, len(carried))
 		ledger  = NewLedger(r.Balance)
 	)
-	for i, b := range batch.Bundles {
-		id, err := r.Verify(b)
-		if err != nil {
-			return nil, fmt.Errorf("bundle %d: %w", i, err)
+	for i, o := range carried {
+		if err := r.Check(o.Bundle, o.ID); err != nil {
+			return nil, fmt.Errorf("bundle %d, %s: %w", i, o.ID, err)
 		}
-		if err := r.Check(b, id); err != nil {
-			return nil, fmt.Errorf("bundle %d, %s: %w", i, id, err)
+		if _, twice := here[o.ID]; twice {
+			return nil, fmt.Errorf("bundle %d, %s: second time in the batch: %w", i, o.ID, ErrAlreadyOrdered)
 		}
-		if _, twice := here[id]; twice {
-			return nil, fmt.Errorf("bundle %d, %s: second time in the batch: %w", i, id, ErrAlreadyOrdered)
-		}
-		here[id] = struct{}{}
-		e.IDs = append(e.IDs, id)
-		e.Until = max(e.Until, b.Expiry)
-		if ledger.Pay(b.Payer, r.Fee(b)) {
-			ordered = append(ordered, order.Ordered{ID: id, Bundle: b})
+		here[o.ID] = struct{}{}
+		e.IDs = append(e.IDs, o.ID)
+		e.Until = max(e.Until, o.Bundle.Expiry)
+		if ledger.Pay(o.Bundle.Payer, r.Fee(o.Bundle)) {
+			ordered = append(ordered, o)
 		} else {
-			e.Drops = append(e.Drops, Drop{Index: i, ID: id, Reason: DropFunds})
+			e.Drops = append(e.Drops, Drop{Index: i, ID: o.ID, Reason: DropFunds})
 		}
 	}
 	block, err := order.NewBlock(r.Height, ordered, uint64(len(e.Drops)))

@@ -19,8 +19,9 @@ import (
 type Chain interface {
 	// Rules returns what the committed state says about bundles. Errors: ErrNotReady.
 	Rules() (*ordering.Rules, error)
-	// Verify checks a bundle's signature and returns its ID. Errors: order.ErrSignature.
-	Verify(*order.Bundle) (order.BundleID, error)
+	// Verify checks payers' signatures and returns the bundles with their IDs.
+	// Errors: order.ErrSignature.
+	Verify(...*order.Bundle) ([]order.Ordered, error)
 	// CheckTx runs what stands at the door for an ordinary transaction, on top of the
 	// transactions that passed since Recheck.
 	CheckTx(raw []byte) error
@@ -64,17 +65,17 @@ type Pool struct {
 
 	writers sync.WaitGroup // Submits at the journal
 
-	mu      sync.Mutex
-	closed  bool
-	nextSeq uint64
-	bundles *list.List // of *entry, in order of arrival
-	byID    map[order.BundleID]*list.Element
-	expiry  map[uint64][]order.BundleID
-	payers  map[order.Payer]*account
-	bytes   int
-	fresh   [][]byte // not yet offered to peers, as they travel
+	mu        sync.Mutex
+	closed    bool
+	nextSeq   uint64
+	bundles   *list.List // of *entry, in order of arrival
+	byID      map[order.BundleID]*list.Element
+	expiry    map[uint64][]order.BundleID
+	payers    map[order.Payer]*account
+	bytes     int
+	fresh     [][]byte // not yet offered to peers, as they travel
 	freshSize int      // their bytes
-	txs     txQueue
+	txs       txQueue
 }
 
 type entry struct {
@@ -235,16 +236,16 @@ func (p *Pool) decode(wire []byte, rules *ordering.Rules) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := p.chain.Verify(b)
+	verified, err := p.chain.Verify(b)
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{id: id, bundle: b, wire: wire}
+	e := &entry{id: verified[0].ID, bundle: b, wire: wire}
 	if rules == nil {
 		return e, ErrNotReady
 	}
 	e.fee, e.height = rules.Fee(b), rules.Height
-	return e, rules.Check(b, id)
+	return e, rules.Check(b, e.id)
 }
 
 // room reports whether the pool's bounds let the entry in.
