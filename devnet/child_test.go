@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 			select {}
 		}
 	}
-	goleak.VerifyTestMain(m)
+	// A dependency of the Cosmos SDK starts it when the program starts.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/desertbit/timer.timerRoutine"))
 }
 
 type recorder struct {

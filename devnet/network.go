@@ -1,7 +1,14 @@
 package devnet
 
 import (
+	"crypto/ed25519"
 	"path/filepath"
+	"slices"
+
+	"github.com/ordo-network/ordo/keys"
+	"github.com/ordo-network/ordo/relayer"
+	"github.com/ordo-network/ordo/rollup"
+	"github.com/ordo-network/ordo/sequencer/node"
 )
 
 // genesisFile is the sequencer chain's genesis: the same file in each validator's home.
@@ -33,4 +40,48 @@ func (o Options) children(s Shape) []child {
 	return out
 }
 
-func build(home string, s Shape) error { return nil }
+// payerFunds lets a gateway send bundles for years: 10^18 uordo.
+const payerFunds = 1_000_000_000_000_000_000
+
+// build makes the data of a new network: keys of the gateways, validators whose
+// genesis funds them, the relayer, the rollups.
+func build(home string, s Shape) error {
+	ports := newPlan(s)
+	accounts := make([]node.Account, s.Rollups)
+	for i := range accounts {
+		key, err := keys.Generate(filepath.Join(rollupHome(home, i), "payer.json"))
+		if err != nil {
+			return err
+		}
+		accounts[i] = node.Account{Address: keys.Address(key.Public().(ed25519.PublicKey)), Amount: payerFunds}
+	}
+	err := node.InitNetwork(node.NetworkOptions{
+		Dir: home, ChainID: ChainID, Validators: s.Validators, BlockTime: s.BlockTime, Accounts: accounts,
+		Ports: func(i int) node.Ports {
+			v := ports.Validators[i]
+			return node.Ports{P2P: v.P2P, RPC: v.RPC, API: v.API, Metrics: v.Metrics}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	e := ports.endpoints(home)
+	cfg := relayer.DefaultConfig()
+	cfg.Sequencers, cfg.SequencerGenesis, cfg.Rollups = e.Sequencers, e.Genesis, rollupNames[:s.Rollups]
+	cfg.DA.Listen, cfg.Metrics.Listen = loopback(ports.Relayer.DA), loopback(ports.Relayer.Metrics)
+	if err := relayer.Init(relayerHome(home), cfg); err != nil {
+		return err
+	}
+	for i, r := range e.Rollups {
+		err := rollup.Init(rollupHome(home, i), rollup.InitOptions{
+			Name: r.Name, ChainID: r.ChainID, SequencerGenesis: e.Genesis,
+			// Each gateway has a validator of its own to begin with.
+			Sequencers: append(slices.Clone(e.Sequencers[i%s.Validators:]), e.Sequencers[:i%s.Validators]...),
+			DA:         e.DA, Listen: loopback(ports.Rollups[i].RPC), MetricsListen: loopback(ports.Rollups[i].Metrics),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

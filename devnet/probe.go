@@ -152,6 +152,15 @@ func (p *Probe) Block(ctx context.Context, rpc, tag string) (uint64, error) {
 	return uint64(head.Number), err
 }
 
+// RelayedHeight returns up to which height of the order a rollup's data is on the DA
+// layer.
+func (p *Probe) RelayedHeight(ctx context.Context, rollup string) (uint64, error) {
+	// The relayer's metrics stand between those of the validators and of the rollups.
+	url := p.endpoints.Metrics[len(p.endpoints.Sequencers)]
+	h, err := p.Metric(ctx, url, fmt.Sprintf("ordo_relayer_confirmed_height{rollup=%q}", rollup))
+	return uint64(h), err
+}
+
 // Metric returns one series of a Prometheus endpoint, and 0 where it is not there.
 func (p *Probe) Metric(ctx context.Context, url, series string) (float64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

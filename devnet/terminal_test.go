@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+var golden = flag.Bool("golden", false, "rewrite the golden files")
 
 func exampleStatus() *Status {
 	return &Status{
@@ -24,18 +24,18 @@ func TestBanner(t *testing.T) {
 	t.Parallel()
 	e := newPlan(DefaultShape()).endpoints("/home/me/.ordo/devnet")
 	got := banner(e, exampleStatus(), 4200*time.Millisecond, Hint{Command: "ordo"})
-	golden := filepath.Join("testdata", "banner.txt")
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+	file := filepath.Join("testdata", "banner.txt")
+	if *golden {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("the banner is not that of %s (rewrite it with -update where that is meant):\n%s", golden, got)
+		t.Errorf("the banner is not that of %s (rewrite it with -golden where that is meant):\n%s", file, got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -34,10 +35,7 @@ an error where one of them does not answer.`,
 	return cmd
 }
 
-// relayedHeight is the series of the relayer's metrics that tells up to which height
-// of the order a rollup's data is on the DA layer.
-const relayedHeight = `ordo_relayer_confirmed_height{rollup=%q}`
-
+// printStatus asks everybody and prints what they say.
 func printStatus(ctx context.Context, out io.Writer, e *devnet.Endpoints) error {
 	p := devnet.NewProbe(e)
 	var silent []string
@@ -48,35 +46,41 @@ func printStatus(ctx context.Context, out io.Writer, e *devnet.Endpoints) error 
 		}
 		return fmt.Sprint(v)
 	}
+	head := uint64(0)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "sequencer\theight\tAPI")
 	for i, url := range e.Sequencers {
 		name := fmt.Sprintf("validator-%d", i)
 		h, err := p.SequencerHeight(ctx, url)
+		head = max(head, h)
 		fmt.Fprintf(w, "%s\t%s\t%s\n", name, cell(h, err, name), url)
 	}
-	fmt.Fprintln(w)
-	_ = w.Flush()
-	fmt.Fprintln(w, "rollup\tlatest\tsafe\tfinalized\tRPC")
+	fmt.Fprintln(w, "\t\t")
+	fmt.Fprintln(w, "rollup\tlatest\tsafe\tfinalized\trelayed\tRPC")
 	for _, r := range e.Rollups {
-		cells := []string{r.Name}
-		for i, tag := range []string{"latest", "safe", "finalized"} {
+		latest, err := p.Block(ctx, r.RPC, "latest")
+		cells := []string{r.Name, cell(latest, err, "rollup "+r.Name)}
+		for _, tag := range []string{"safe", "finalized"} {
 			n, err := p.Block(ctx, r.RPC, tag)
-			if i == 0 {
-				cells = append(cells, cell(n, err, "rollup "+r.Name))
-				continue
-			}
-			if err != nil {
+			if err != nil { // geth answers with an error while there is none
 				cells = append(cells, "none yet")
 				continue
 			}
 			cells = append(cells, fmt.Sprint(n))
 		}
-		fmt.Fprintln(w, strings.Join(append(cells, r.RPC), "\t"))
+		relayed, err := p.RelayedHeight(ctx, r.Name)
+		lag := cell(relayed, err, "the relayer")
+		if err == nil && relayed <= head {
+			lag = fmt.Sprintf("height %d (−%d)", relayed, head-relayed)
+		}
+		fmt.Fprintln(w, strings.Join(append(cells, lag, r.RPC), "\t"))
 	}
-	_ = w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
 	if len(silent) > 0 {
-		return fmt.Errorf("no answer from %s", strings.Join(silent, ", "))
+		slices.Sort(silent)
+		return fmt.Errorf("no answer from %s", strings.Join(slices.Compact(silent), ", "))
 	}
 	return nil
 }
