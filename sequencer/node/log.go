@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	sdklog "cosmossdk.io/log/v2"
 	sdkslog "cosmossdk.io/log/v2/slog"
@@ -47,21 +49,55 @@ func sdkLogger(l *slog.Logger) sdklog.Logger {
 // and nowhere else, and stays around without taking part: failed is told.
 type cometLogger struct {
 	log    *slog.Logger
+	voice  *voice
 	failed func(error)
 }
 
 func newCometLogger(l *slog.Logger, failed func(error)) cometLogger {
-	return cometLogger{slog.New(demoted{l.Handler()}).With("part", "comet"), failed}
+	log := slog.New(demoted{l.Handler()}).With("part", "comet")
+	return cometLogger{log, &voice{last: make(map[string]time.Time)}, failed}
+}
+
+// voice keeps CometBFT from saying the same again and again: a peer that goes away
+// is reported by each of a dozen routines that served it.
+type voice struct {
+	mu       sync.Mutex
+	stopping bool // all that it complains of while it stops is expected
+	last     map[string]time.Time
+}
+
+const repeatAfter = 10 * time.Second
+
+func (v *voice) speaks(msg string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := time.Now()
+	if v.stopping || now.Sub(v.last[msg]) < repeatAfter {
+		return false
+	}
+	v.last[msg] = now // messages are constants: there are not many
+	return true
+}
+
+func (v *voice) stop() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.stopping = true
 }
 
 const consensusFailure = "CONSENSUS FAILURE!!!"
 
+// Debug implements CometBFT's Logger.
 func (c cometLogger) Debug(msg string, kv ...any) { c.log.Debug(msg, kv...) }
-func (c cometLogger) Info(msg string, kv ...any)  { c.log.Info(msg, kv...) }
-func (c cometLogger) Warn(msg string, kv ...any)  { c.log.Warn(msg, kv...) }
 
+// Info implements CometBFT's Logger.
+func (c cometLogger) Info(msg string, kv ...any) { c.log.Info(msg, kv...) }
+
+// Warn implements CometBFT's Logger.
+func (c cometLogger) Warn(msg string, kv ...any) { c.log.Info(msg, kv...) }
+
+// Error implements CometBFT's Logger.
 func (c cometLogger) Error(msg string, kv ...any) {
-	c.log.Error(msg, kv...)
 	if msg == consensusFailure {
 		var cause any = "unknown cause"
 		if len(kv) > 1 {
@@ -69,6 +105,14 @@ func (c cometLogger) Error(msg string, kv ...any) {
 		}
 		c.failed(fmt.Errorf("consensus failed on this node: %v", cause))
 	}
+	if c.voice.speaks(msg) {
+		c.log.Error(msg, kv...)
+		return
+	}
+	c.log.Info(msg, kv...)
 }
 
-func (c cometLogger) With(kv ...any) cmtlog.Logger { return cometLogger{c.log.With(kv...), c.failed} }
+// With implements CometBFT's Logger.
+func (c cometLogger) With(kv ...any) cmtlog.Logger {
+	return cometLogger{c.log.With(kv...), c.voice, c.failed}
+}

@@ -62,6 +62,7 @@ type Node struct {
 	metricLn net.Listener // nil: no metrics
 	gatherer prometheus.Gatherer
 
+	voice   *voice     // CometBFT's
 	failed  chan error // consensus gave up
 	closers []func() error
 }
@@ -169,15 +170,17 @@ func (n *Node) openComet(c *cmtcfg.Config, doc *cmttypes.GenesisDoc, metrics cmt
 			return fmt.Errorf("read validator key: %w", err)
 		}
 	}
+	log := newCometLogger(n.log, n.fail)
+	n.voice = log.voice
 	n.comet, err = cmtnode.NewNode(c,
 		privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()), key,
 		proxy.NewConnSyncLocalClientCreator(application),
 		func() (*cmttypes.GenesisDoc, error) { return doc, nil },
-		openDB, metrics, newCometLogger(n.log, n.fail))
+		openDB, metrics, log)
 	if err != nil {
 		return fmt.Errorf("open CometBFT: %w", err)
 	}
-	return nil
+	return n.app.Pace(n.comet)
 }
 
 func (n *Node) openAPI(h home, version string, registerer prometheus.Registerer) error {
@@ -239,6 +242,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 }
 
 func (n *Node) stopComet() {
+	n.voice.stop()
 	if err := n.comet.Stop(); err != nil {
 		n.log.Warn("CometBFT did not stop cleanly", "err", err)
 		return

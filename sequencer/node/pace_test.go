@@ -1,0 +1,173 @@
+package node_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
+)
+
+var (
+	loadTime = flag.Duration("load", 3*time.Second, "how long TestPaceUnderLoad keeps the network busy")
+	loadRate = flag.Int("rate", 100, "bundles a second that TestPaceUnderLoad hands in")
+	loadSize = flag.Int("size", 1000, "bytes of each of them")
+)
+
+// arrivals notes when validator i serves each height, and which bundles are in it.
+type arrivals struct {
+	mu      sync.Mutex
+	blocks  []time.Time
+	bundles map[string]time.Time
+}
+
+func (n *network) watch(ctx context.Context, i int) *arrivals {
+	n.t.Helper()
+	a := &arrivals{bundles: make(map[string]time.Time)}
+	stream, err := n.running[i].client.SubscribeRollup(ctx, connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: n.height(i) + 1}))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	go func() {
+		defer func() { _ = stream.Close() }()
+		for stream.Receive() {
+			a.mu.Lock()
+			now := time.Now()
+			a.blocks = append(a.blocks, now)
+			for _, l := range stream.Msg().Block.Legs {
+				a.bundles[string(l.Record.BundleId)] = now
+			}
+			a.mu.Unlock()
+		}
+	}()
+	return a
+}
+
+func (a *arrivals) at(id [32]byte) (time.Time, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t, ok := a.bundles[string(id[:])]
+	return t, ok
+}
+
+func (a *arrivals) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.blocks)
+}
+
+func TestIdlePace(t *testing.T) {
+	n := newNetwork(t, 4)
+	n.startAll()
+	for i := range n.running {
+		n.reach(i, 3)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := n.watch(ctx, 2)
+	const window = 4 * time.Second
+	time.Sleep(window) // the window is what is measured
+	if blocks := seen.count(); blocks < 2 || blocks > 6 {
+		t.Fatalf("%d blocks in %v of idleness, want about one a second", blocks, window)
+	}
+	var took []time.Duration
+	for i := range 5 {
+		time.Sleep(1500 * time.Millisecond) // be idle again
+		b := n.bundle(n.height(0)+100, 200)
+		start := time.Now()
+		id := n.submit(i%4, b)
+		until(t, 5*time.Second, "the bundle is ordered", func() bool { _, ok := seen.at(id); return ok })
+		at, _ := seen.at(id)
+		took = append(took, at.Sub(start))
+	}
+	t.Logf("from submission to another validator's stream, idle network: %v", took)
+	slices.Sort(took)
+	if median := took[len(took)/2]; median > 600*time.Millisecond {
+		t.Fatalf("an idle network takes %v to order a bundle", median)
+	}
+}
+
+func TestPaceUnderLoad(t *testing.T) {
+	n := newNetwork(t, 4)
+	n.startAll()
+	for i := range n.running {
+		n.reach(i, 3)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := n.watch(ctx, 0)
+	first := n.height(0)
+	type sent struct {
+		id [32]byte
+		at time.Time
+	}
+	var (
+		mu    sync.Mutex
+		all   []sent
+		acks  []time.Duration
+		tasks sync.WaitGroup
+	)
+	tick := time.NewTicker(time.Second / time.Duration(*loadRate))
+	defer tick.Stop()
+	begin := time.Now()
+	for i := 0; time.Since(begin) < *loadTime; i++ {
+		<-tick.C
+		b := n.bundle(first+550, *loadSize)
+		if first+500 < n.height(0) {
+			first = n.height(0)
+		}
+		tasks.Go(func() {
+			start := time.Now()
+			id := n.submit(i%4, b)
+			mu.Lock()
+			defer mu.Unlock()
+			all, acks = append(all, sent{id, start}), append(acks, time.Since(start))
+		})
+	}
+	tasks.Wait()
+	blocks := seen.count()
+	span := time.Since(begin)
+	var took []time.Duration
+	for _, s := range all {
+		until(t, 10*time.Second, "every bundle is ordered", func() bool { _, ok := seen.at(s.id); return ok })
+		at, _ := seen.at(s.id)
+		took = append(took, at.Sub(s.at))
+	}
+	slices.Sort(took)
+	slices.Sort(acks)
+	interval := span / time.Duration(max(blocks, 1))
+	p := func(d []time.Duration, q float64) time.Duration {
+		return d[int(q*float64(len(d)-1))].Round(time.Millisecond)
+	}
+	t.Logf("%d bundles of %d bytes in %v: a block every %v; submitted to ordered p50 %v p99 %v; to acknowledged p50 %v p99 %v; process: %s",
+		len(all), *loadSize, span.Round(time.Millisecond), interval.Round(time.Millisecond), p(took, .5), p(took, .99), p(acks, .5), p(acks, .99), memory())
+	if interval > 400*time.Millisecond {
+		t.Fatalf("a block every %v under load, want about 100ms", interval)
+	}
+}
+
+// memory is what this process uses.
+func memory() string {
+	runtime.GC()
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return fmt.Sprintf("%s resident, %d MB heap", strings.TrimSpace(rest), m.HeapAlloc>>20)
+		}
+	}
+	return "unknown"
+}
