@@ -1,0 +1,77 @@
+package ethrpc
+
+import (
+	"math/big"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+
+	"github.com/ordo-network/ordo/gateway"
+)
+
+// account is what one sender has in the gateway, on top of a state. What that
+// state has executed already is left out.
+type account struct {
+	txs  []*types.Transaction // by nonce
+	next uint64               // the first nonce that neither the state nor txs has taken
+}
+
+func (d *door) account(h *head, from common.Address) account {
+	return newAccount(h.nonce(from), d.gateway.Pending(senderName(from)))
+}
+
+func newAccount(nonce uint64, held []gateway.Tx) account {
+	a := account{next: nonce}
+	for _, x := range held {
+		if x.Nonce < nonce {
+			continue
+		}
+		if tx := decoded(x); tx != nil {
+			a.txs = append(a.txs, tx)
+			if x.Nonce == a.next {
+				a.next++
+			}
+		}
+	}
+	return a
+}
+
+// decoded returns the transaction that the gateway holds as bytes.
+func decoded(x gateway.Tx) *types.Transaction {
+	if tx, ok := x.Note.(*types.Transaction); ok {
+		return tx
+	}
+	tx := new(types.Transaction)
+	if tx.UnmarshalBinary(x.Raw) != nil {
+		return nil // nothing else was ever handed to the gateway
+	}
+	return tx
+}
+
+func (a account) at(nonce uint64) *types.Transaction {
+	for _, tx := range a.txs {
+		if tx.Nonce() == nonce {
+			return tx
+		}
+	}
+	return nil
+}
+
+// spent returns the most that the transactions can cost together.
+func (a account) spent() *big.Int {
+	sum := new(big.Int)
+	for _, tx := range a.txs {
+		sum.Add(sum, tx.Cost())
+	}
+	return sum
+}
+
+// split returns those that follow each other without gap, and those behind the gap.
+func (a account) split() (ready, held []*types.Transaction) {
+	for i, tx := range a.txs {
+		if tx.Nonce() >= a.next {
+			return a.txs[:i], a.txs[i:]
+		}
+	}
+	return a.txs, nil
+}

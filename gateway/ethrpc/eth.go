@@ -1,0 +1,152 @@
+package ethrpc
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/ethereum/go-ethereum/accounts"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/event"
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/ordo-network/ordo/gateway"
+)
+
+// maxListed bounds the transactions that one answer lists.
+const maxListed = 4096
+
+// ethAPI holds the methods of the eth namespace that concern the gateway. The
+// others are geth's; it is asked through the same interface as anybody uses.
+type ethAPI struct {
+	door     *door
+	hub      *hub
+	accepted *event.Feed // for geth's filters
+	geth     *rpc.Client
+	sync     syncTimeouts
+}
+
+// SendRawTransaction accepts a signed transaction: its hash is the promise that it
+// is on disk and will be brought into the order.
+func (a *ethAPI) SendRawTransaction(ctx context.Context, input hexutil.Bytes) (common.Hash, error) {
+	tx := new(types.Transaction)
+	if err := tx.UnmarshalBinary(input); err != nil {
+		return common.Hash{}, err
+	}
+	return a.send(ctx, tx, false)
+}
+
+func (a *ethAPI) send(ctx context.Context, tx *types.Transaction, ready bool) (common.Hash, error) {
+	if err := a.door.submit(ctx, tx, ready); err != nil {
+		return common.Hash{}, err
+	}
+	a.hub.publish(hubEvent{tx: tx})
+	a.accepted.Send(core.NewTxsEvent{Txs: []*types.Transaction{tx}})
+	return tx.Hash(), nil
+}
+
+// GetTransactionCount counts, for the pending tag, what was accepted without gap.
+func (a *ethAPI) GetTransactionCount(ctx context.Context, addr common.Address, at *rpc.BlockNumberOrHash) (*hexutil.Uint64, error) {
+	if at != nil {
+		if number, ok := at.Number(); !ok || number != rpc.PendingBlockNumber {
+			var n *hexutil.Uint64
+			err := a.geth.CallContext(ctx, &n, "eth_getTransactionCount", addr, at)
+			return n, err
+		}
+	}
+	h, err := a.door.chain.head()
+	if err != nil {
+		return nil, err
+	}
+	n := hexutil.Uint64(h.nonce(addr))
+	if at != nil {
+		n = hexutil.Uint64(a.door.account(h, addr).next)
+	}
+	return &n, nil
+}
+
+// GetTransactionByHash finds transactions of the chain, and those that wait.
+func (a *ethAPI) GetTransactionByHash(ctx context.Context, hash common.Hash) (any, error) {
+	var mined json.RawMessage
+	if err := a.geth.CallContext(ctx, &mined, "eth_getTransactionByHash", hash); err != nil {
+		return nil, err
+	}
+	if tx := a.waiting(hash); tx != nil && string(mined) == "null" {
+		return pendingJSON(tx)
+	}
+	return mined, nil
+}
+
+// GetRawTransactionByHash is GetTransactionByHash for the bytes.
+func (a *ethAPI) GetRawTransactionByHash(ctx context.Context, hash common.Hash) (hexutil.Bytes, error) {
+	if tx, st, ok := a.door.gateway.Get(hash); ok && len(tx.Raw) > 0 && st.Phase != gateway.PhaseExecuted {
+		return tx.Raw, nil
+	}
+	var raw hexutil.Bytes
+	err := a.geth.CallContext(ctx, &raw, "eth_getRawTransactionByHash", hash)
+	return raw, err
+}
+
+func (a *ethAPI) waiting(hash common.Hash) *types.Transaction {
+	x, _, ok := a.door.gateway.Get(hash)
+	if !ok || x.Raw == nil {
+		return nil
+	}
+	return decoded(x)
+}
+
+// PendingTransactions lists what waits. geth lists those of its own accounts only,
+// of which there are none here.
+func (a *ethAPI) PendingTransactions() ([]map[string]any, error) {
+	out := []map[string]any{}
+	for _, held := range a.door.gateway.Content() {
+		for _, x := range held {
+			if len(out) == maxListed {
+				return out, nil
+			}
+			tx := decoded(x)
+			if tx == nil {
+				continue
+			}
+			v, err := pendingJSON(tx)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// FillTransaction is geth's, with the nonce that follows on what was accepted.
+func (a *ethAPI) FillTransaction(ctx context.Context, args map[string]any) (json.RawMessage, error) {
+	if from, ok := args["from"].(string); ok && args["nonce"] == nil && common.IsHexAddress(from) {
+		pending := rpc.BlockNumberOrHashWithNumber(rpc.PendingBlockNumber)
+		n, err := a.GetTransactionCount(ctx, common.HexToAddress(from), &pending)
+		if err != nil {
+			return nil, err
+		}
+		args["nonce"] = n
+	}
+	var filled json.RawMessage
+	err := a.geth.CallContext(ctx, &filled, "eth_fillTransaction", args)
+	return filled, err
+}
+
+// SendTransaction is refused as by a geth without accounts: there are no private
+// keys in this node.
+func (a *ethAPI) SendTransaction(context.Context, json.RawMessage) (common.Hash, error) {
+	return common.Hash{}, accounts.ErrUnknownAccount
+}
+
+// SignTransaction is refused likewise.
+func (a *ethAPI) SignTransaction(context.Context, json.RawMessage) (any, error) {
+	return nil, accounts.ErrUnknownAccount
+}
+
+// Resend is refused likewise.
+func (a *ethAPI) Resend(context.Context, json.RawMessage, *hexutil.Big, *hexutil.Uint64) (common.Hash, error) {
+	return common.Hash{}, accounts.ErrUnknownAccount
+}

@@ -1,0 +1,341 @@
+package ethrpc_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethclient"
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/gateway/ethrpc"
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+)
+
+const (
+	evmChain       = 31337
+	sequencerChain = "test-1"
+)
+
+var rollupID = order.NewRollupID("alpha")
+
+// rollup is a node of one rollup with a sequencer that orders when the test says so.
+type rollup struct {
+	t       *testing.T
+	evm     *evm.Client
+	gateway *gateway.Gateway
+	server  *ethrpc.Server
+	url     string // host and port
+	eth     *ethclient.Client
+	rpc     *rpc.Client
+	stop    func()
+
+	mu     sync.Mutex
+	down   bool
+	height uint64
+	pool   []order.Ordered
+	seen   map[order.BundleID]bool
+	blocks map[uint64]*orderv1.RollupBlock
+	at     map[uint64]time.Time
+	firm   uint64
+	quiet  chan struct{} // stops the ordering
+}
+
+// String, SubmitBundle and Info make it a gateway.Sequencer.
+func (r *rollup) String() string { return "test" }
+
+func (r *rollup) SubmitBundle(_ context.Context, raw []byte) error {
+	b, err := order.DecodeBundle(raw)
+	if err != nil {
+		return fmt.Errorf("%w: %w", gateway.ErrRefused, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return errors.New("connection refused")
+	}
+	if id := b.ID(sequencerChain); !r.seen[id] {
+		r.seen[id] = true
+		r.pool = append(r.pool, order.Ordered{ID: id, Bundle: b})
+	}
+	return nil
+}
+
+type sequencerInfo = gateway.Info
+
+type sequencer struct{ *rollup }
+
+func (s sequencer) Info(context.Context) (sequencerInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return sequencerInfo{ChainID: sequencerChain, Height: s.height, FeePerKilobyte: 100, MaxExpiryBlocks: 1000, MaxBundleBytes: 1 << 20}, nil
+}
+
+// RollupBlock, OrderedAt, FirmAt and Info make it an ethrpc.Order.
+func (r *rollup) RollupBlock(_ context.Context, height uint64) (*orderv1.RollupBlock, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if b := r.blocks[height]; b != nil {
+		return b, nil
+	}
+	return nil, fmt.Errorf("no block %d", height)
+}
+
+func (r *rollup) OrderedAt(height uint64) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.at[height]
+	return at, ok
+}
+
+func (r *rollup) FirmAt(height uint64) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.at[height].Add(time.Second), height <= r.firm
+}
+
+func (r *rollup) Info() ethrpc.Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ethrpc.Info{
+		RollupID: rollupID, Name: "alpha", SequencerChainID: sequencerChain,
+		SequencerHeight: r.height, SoftHeight: r.height, FirmHeight: r.firm, Version: "test",
+	}
+}
+
+// order makes a block of the sequencer chain of what is in the pool, and executes it.
+func (r *rollup) order() execution.Head {
+	r.t.Helper()
+	r.mu.Lock()
+	r.height++
+	height, pool := r.height, r.pool
+	r.pool = nil
+	r.mu.Unlock()
+
+	block, err := order.NewBlock(height, pool, 0)
+	if err != nil {
+		r.t.Error(err)
+	}
+	legs, _, err := block.Rollup(rollupID)
+	if err != nil {
+		r.t.Error(err)
+	}
+	o := gateway.Observed{Height: height}
+	b := execution.Block{
+		Height: height, Time: time.Unix(1_750_000_000, 0).Add(time.Duration(height) * 100 * time.Millisecond),
+		Hash: sha256.Sum256(binary.BigEndian.AppendUint64(nil, height)),
+	}
+	for _, leg := range legs {
+		id, err := order.BundleIDFromBytes(leg.Record.BundleId)
+		if err != nil {
+			r.t.Error(err)
+		}
+		o.Bundles = append(o.Bundles, id)
+		b.Transactions = append(b.Transactions, leg.Transactions...)
+	}
+	r.mu.Lock()
+	r.blocks[height] = &orderv1.RollupBlock{RollupId: rollupID[:], Legs: legs}
+	r.at[height] = time.UnixMilli(1_800_000_000_000 + int64(height))
+	r.mu.Unlock()
+	session, err := r.evm.Open(context.Background())
+	if err != nil {
+		r.t.Error(err)
+	}
+	if !execution.Due(session.Soft, b) {
+		if err := r.gateway.Observe(context.Background(), o); err != nil && !errors.Is(err, gateway.ErrStopped) {
+			r.t.Error(err)
+		}
+		return session.Soft
+	}
+	res, err := r.evm.Execute(context.Background(), session.Soft.Hash, b)
+	if err != nil {
+		r.t.Error(err)
+		return session.Soft
+	}
+	o.Executed, o.Skipped = ethrpc.Outcome(b.Transactions, res.Skipped)
+	if err := r.gateway.Observe(context.Background(), o); err != nil && !errors.Is(err, gateway.ErrStopped) {
+		r.t.Error(err)
+	}
+	return res.Head
+}
+
+// run orders every few milliseconds until the test ends.
+func (r *rollup) run() {
+	done := make(chan struct{})
+	r.quiet = make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-r.quiet:
+				return
+			case <-tick.C:
+				r.order()
+			}
+		}
+	}()
+	stop := r.stop
+	r.stop = sync.OnceFunc(func() { close(r.quiet); <-done; stop() })
+	r.t.Cleanup(r.stop)
+}
+
+func (r *rollup) set(down bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = down
+}
+
+func start(t *testing.T) *rollup { return startIn(t, t.TempDir(), nil) }
+
+// startIn starts the node on the directory; before is the node that was killed there.
+func startIn(t *testing.T, dir string, before *rollup) *rollup {
+	t.Helper()
+	r := &rollup{t: t, seen: make(map[order.BundleID]bool), blocks: make(map[uint64]*orderv1.RollupBlock), at: make(map[uint64]time.Time)}
+	if before != nil {
+		r.height, r.pool, r.seen = before.height, before.pool, before.seen
+	}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	var err error
+	r.evm, err = evm.New(evm.Config{DataDir: filepath.Join(dir, "evm"), Genesis: evm.DevGenesis(evmChain, nil), Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := ethrpc.NewChain(r.evm.BlockChain())
+	r.gateway, err = gateway.New(gateway.Config{
+		RollupID: rollupID, ChainID: sequencerChain, Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32)),
+		Dir: filepath.Join(dir, "gateway"), Sequencers: []gateway.Sequencer{sequencer{r}}, Chain: chain, Logger: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.height = max(r.height, 1)
+	settings := ethrpc.DefaultSettings()
+	r.server, err = ethrpc.New(ethrpc.Config{Settings: settings, EVM: r.evm, Gateway: r.gateway, Chain: chain, Order: r, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.url = ln.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := r.gateway.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	wg.Go(func() {
+		if err := r.server.Serve(ctx, ln); err != nil {
+			t.Error(err)
+		}
+	})
+	if r.rpc, err = rpc.Dial("http://" + r.url); err != nil {
+		t.Fatal(err)
+	}
+	r.eth = ethclient.NewClient(r.rpc)
+	r.stop = sync.OnceFunc(func() {
+		r.rpc.Close()
+		cancel()
+		wg.Wait()
+		r.server.Close()
+		if err := errors.Join(r.gateway.Close(), r.evm.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { r.stop() })
+	return r
+}
+
+func key(i int) *ecdsa.PrivateKey {
+	k, err := crypto.HexToECDSA(evm.DevAccounts[i].PrivateKey[2:])
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+func address(i int) common.Address { return evm.DevAccounts[i].Address }
+
+// transfer is a signed transfer; edit changes it before it is signed.
+func transfer(from int, nonce uint64, edit func(*types.DynamicFeeTx)) *types.Transaction {
+	to := common.HexToAddress("0xbeef")
+	tx := &types.DynamicFeeTx{
+		ChainID: big.NewInt(evmChain), Nonce: nonce, Gas: 21000, To: &to, Value: big.NewInt(1),
+		GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(10_000_000_000),
+	}
+	if edit != nil {
+		edit(tx)
+	}
+	return sign(from, tx)
+}
+
+func sign(from int, tx types.TxData) *types.Transaction {
+	return types.MustSignNewTx(key(from), types.LatestSignerForChainID(big.NewInt(evmChain)), tx)
+}
+
+func (r *rollup) send(tx *types.Transaction) error {
+	return r.eth.SendTransaction(r.t.Context(), tx)
+}
+
+func (r *rollup) mustSend(txs ...*types.Transaction) {
+	r.t.Helper()
+	for _, tx := range txs {
+		if err := r.send(tx); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+func waitFor(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 30s", what)
+		}
+	}
+}
+
+func (r *rollup) receipt(tx *types.Transaction) *types.Receipt {
+	r.t.Helper()
+	var receipt *types.Receipt
+	waitFor(r.t, "receipt of "+tx.Hash().Hex(), func() bool {
+		receipt, _ = r.eth.TransactionReceipt(r.t.Context(), tx.Hash())
+		return receipt != nil
+	})
+	return receipt
+}
+
+// copyDir copies files from under a working node: what kill -9 leaves.
+func copyDir(t *testing.T, dir string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}

@@ -1,0 +1,164 @@
+package ethrpc
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+const (
+	// maxSubscribers bounds the subscriptions of all connections together.
+	maxSubscribers = 10_000
+	// backlog is how many events a subscriber may be behind before its connection is
+	// closed.
+	backlog = 512
+)
+
+var errSubscribers = errors.New("too many subscriptions, try again later")
+
+// hub hands new blocks and accepted transactions on to whoever listens. It never
+// waits for a listener: blocks are not done before their subscribers have taken
+// them, so a client that does not read would otherwise hold up the chain.
+type hub struct {
+	mu      sync.Mutex
+	subs    map[*subscriber]struct{}
+	waiters map[common.Hash][]chan struct{}
+	kick    func(remote string) // closes a client's connection
+	closed  bool
+}
+
+// hubEvent is a new block or an accepted transaction.
+type hubEvent struct {
+	block *core.ChainEvent
+	tx    *types.Transaction
+}
+
+type subscriber struct {
+	events chan hubEvent // closed when it is let go
+	want   func(hubEvent) bool
+	remote string
+}
+
+func newHub(kick func(string)) *hub {
+	return &hub{kick: kick, subs: make(map[*subscriber]struct{}), waiters: make(map[common.Hash][]chan struct{})}
+}
+
+// follow feeds the hub from the chain until quit is closed.
+func (h *hub) follow(bc *core.BlockChain, quit <-chan struct{}) {
+	events := make(chan core.ChainEvent, 64)
+	sub := bc.SubscribeChainEvent(events)
+	defer sub.Unsubscribe()
+	for {
+		select {
+		case ev := <-events:
+			h.publish(hubEvent{block: &ev})
+		case <-sub.Err():
+			return
+		case <-quit:
+			return
+		}
+	}
+}
+
+func (h *hub) publish(ev hubEvent) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.subs {
+		if !s.want(ev) {
+			continue
+		}
+		select {
+		case s.events <- ev:
+		default:
+			delete(h.subs, s)
+			close(s.events)
+			go h.kick(s.remote) // closing may wait for the network
+		}
+	}
+	if ev.block == nil {
+		return
+	}
+	for _, tx := range ev.block.Transactions {
+		for _, done := range h.waiters[tx.Hash()] {
+			close(done)
+		}
+		delete(h.waiters, tx.Hash())
+	}
+}
+
+// subscribe starts a subscription of the caller's connection; notify turns an
+// event into notifications.
+func (h *hub) subscribe(ctx context.Context, want func(hubEvent) bool, notify func(ev hubEvent, send func(any))) (*rpc.Subscription, error) {
+	notifier, ok := rpc.NotifierFromContext(ctx)
+	if !ok {
+		return nil, rpc.ErrNotificationsUnsupported
+	}
+	s := &subscriber{events: make(chan hubEvent, backlog), want: want, remote: rpc.PeerInfoFromContext(ctx).RemoteAddr}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || len(h.subs) >= maxSubscribers {
+		return nil, errSubscribers
+	}
+	h.subs[s] = struct{}{}
+	sub := notifier.CreateSubscription()
+	go func() {
+		defer h.remove(s)
+		for {
+			select {
+			case ev, ok := <-s.events:
+				if !ok {
+					return
+				}
+				// An error is the end of the connection, which sub.Err tells too.
+				notify(ev, func(v any) { _ = notifier.Notify(sub.ID, v) })
+			case <-sub.Err():
+				return
+			}
+		}
+	}()
+	return sub, nil
+}
+
+func (h *hub) remove(s *subscriber) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.subs, s)
+}
+
+// await returns a channel that is closed when a block holds the transaction, and
+// what ends the waiting.
+func (h *hub) await(hash common.Hash) (<-chan struct{}, func()) {
+	done := make(chan struct{})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waiters[hash] = append(h.waiters[hash], done)
+	return done, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for i, c := range h.waiters[hash] {
+			if c == done {
+				h.waiters[hash] = append(h.waiters[hash][:i:i], h.waiters[hash][i+1:]...)
+				break
+			}
+		}
+		if len(h.waiters[hash]) == 0 {
+			delete(h.waiters, hash)
+		}
+	}
+}
+
+// close lets all subscribers go.
+func (h *hub) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for s := range h.subs {
+		delete(h.subs, s)
+		close(s.events)
+	}
+}

@@ -1,0 +1,82 @@
+package ethrpc
+
+import (
+	"net"
+	"sync"
+)
+
+// conns knows the open connections by the client's address.
+type conns struct {
+	mu   sync.Mutex
+	open map[string]net.Conn
+}
+
+// kick closes the connection of the client at the address.
+func (c *conns) kick(remote string) {
+	c.mu.Lock()
+	conn := c.open[remote]
+	c.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close() // it is being given up
+	}
+}
+
+func (c *conns) add(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open[conn.RemoteAddr().String()] = conn
+}
+
+func (c *conns) remove(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if remote := conn.RemoteAddr().String(); c.open[remote] == conn {
+		delete(c.open, remote)
+	}
+}
+
+// limitListener leaves connections over the bound waiting in the kernel's queue.
+type limitListener struct {
+	net.Listener
+	conns  *conns
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newLimitListener(ln net.Listener, n int, c *conns) net.Listener {
+	return &limitListener{Listener: ln, conns: c, slots: make(chan struct{}, max(n, 1)), closed: make(chan struct{})}
+}
+
+func (l *limitListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	c := &limitedConn{Conn: conn}
+	c.release = sync.OnceFunc(func() { l.conns.remove(c); <-l.slots })
+	l.conns.add(c)
+	return c, nil
+}
+
+func (l *limitListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+type limitedConn struct {
+	net.Conn
+	release func()
+}
+
+func (c *limitedConn) Close() error {
+	err := c.Conn.Close()
+	c.release()
+	return err
+}

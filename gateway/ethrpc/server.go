@@ -1,0 +1,202 @@
+package ethrpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/eth"
+	"github.com/ethereum/go-ethereum/eth/filters"
+	"github.com/ethereum/go-ethereum/event"
+	"github.com/ethereum/go-ethereum/node"
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/gateway"
+)
+
+// Settings are what an operator chooses.
+type Settings struct {
+	Listen         string          `toml:"listen" comment:"Address of the JSON-RPC, HTTP and WebSocket."`
+	CORS           []string        `toml:"cors" comment:"Origins whose pages may use it, over HTTP and WebSocket. \"*\" is all."`
+	VHosts         []string        `toml:"vhosts" comment:"Host names that HTTP requests may carry beside IP addresses. \"*\" is all."`
+	MaxConnections int             `toml:"max_connections" comment:"Open connections, HTTP and WebSocket together."`
+	TxFeeCap       float64         `toml:"tx_fee_cap" comment:"Most that a transaction may pay, in ether: a guard against mistakes. 0 is no cap."`
+	Unprotected    bool            `toml:"allow_unprotected" comment:"Accept transactions that are valid on every chain (before EIP-155)."`
+	SyncTimeout    config.Duration `toml:"sync_timeout" comment:"How long eth_sendRawTransactionSync waits for a receipt."`
+	SyncTimeoutMax config.Duration `toml:"sync_timeout_max" comment:"How long its caller may have it wait."`
+}
+
+// DefaultSettings returns the settings of a node on a loopback address.
+func DefaultSettings() Settings {
+	return Settings{
+		Listen: "127.0.0.1:8545", CORS: []string{"*"}, VHosts: []string{"*"}, MaxConnections: 2000, TxFeeCap: 1,
+		SyncTimeout: config.Duration(2 * time.Second), SyncTimeoutMax: config.Duration(20 * time.Second),
+	}
+}
+
+// Bounds on what clients send and get.
+const (
+	maxBody          = 5 << 20
+	maxBatch         = 1000
+	maxBatchResponse = 25 << 20
+	readTimeout      = 30 * time.Second
+	headerTimeout    = 10 * time.Second
+	writeTimeout     = 30 * time.Second
+	idleTimeout      = 2 * time.Minute
+	filterTimeout    = 5 * time.Minute
+)
+
+// EVM is the embedded geth.
+type EVM interface {
+	APIs() []rpc.API
+	BlockChain() *core.BlockChain
+	Ethereum() *eth.Ethereum
+}
+
+// Config is what a Server needs.
+type Config struct {
+	Settings Settings
+	EVM      EVM
+	Gateway  *gateway.Gateway
+	Chain    *Chain // the one that the gateway has
+	Order    Order
+	Logger   *slog.Logger
+}
+
+// Server serves one rollup's JSON-RPC from New to Close.
+type Server struct {
+	cfg    Config
+	conns  *conns
+	hub    *hub
+	rpc    *rpc.Server
+	geth   *rpc.Server // its own services only
+	client *rpc.Client // of geth
+	http   *http.Server
+	quit   chan struct{}
+	wg     sync.WaitGroup
+	once   sync.Once
+}
+
+// New makes the services. It follows the chain at once, and listens in Serve.
+func New(cfg Config) (*Server, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	open := &conns{open: make(map[string]net.Conn)}
+	s := &Server{cfg: cfg, conns: open, hub: newHub(open.kick), rpc: rpc.NewServer(), geth: rpc.NewServer(), quit: make(chan struct{})}
+	s.client = rpc.DialInProc(s.geth)
+	if err := s.register(); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("register JSON-RPC services: %w", err)
+	}
+	s.rpc.SetBatchLimits(maxBatch, maxBatchResponse)
+	s.rpc.SetHTTPBodyLimit(maxBody)
+	s.rpc.SetWebsocketReadLimit(maxBody)
+	s.http = &http.Server{
+		Handler: s.Handler(), MaxHeaderBytes: 64 << 10,
+		ReadTimeout: readTimeout, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	s.wg.Go(func() { s.hub.follow(cfg.EVM.BlockChain(), s.quit) })
+	return s, nil
+}
+
+// register registers geth's services and, over them, the door's: of two methods of
+// one name the later one serves.
+func (s *Server) register() error {
+	bc := s.cfg.EVM.BlockChain()
+	d := &door{
+		config: bc.Config(), signer: types.LatestSigner(bc.Config()), chain: s.cfg.Chain, gateway: s.cfg.Gateway,
+		feeCap: s.cfg.Settings.TxFeeCap, unprotected: s.cfg.Settings.Unprotected,
+	}
+	accepted := new(event.Feed)
+	backend := filterBackend{EthAPIBackend: s.cfg.EVM.Ethereum().APIBackend, accepted: accepted}
+	system := filters.NewFilterSystem(backend, filters.Config{Timeout: filterTimeout, LogQueryLimit: 1000})
+	timeouts := syncTimeouts{time.Duration(s.cfg.Settings.SyncTimeout), time.Duration(s.cfg.Settings.SyncTimeoutMax)}
+
+	gethAPIs := s.cfg.EVM.APIs()
+	for _, api := range gethAPIs {
+		if err := s.geth.RegisterName(api.Namespace, api.Service); err != nil {
+			return err
+		}
+	}
+	for _, api := range append(gethAPIs,
+		rpc.API{Namespace: "eth", Service: newPollers(filters.NewFilterAPI(system))},
+		rpc.API{Namespace: "eth", Service: subscriptions{hub: s.hub, geth: s.client}},
+		rpc.API{Namespace: "eth", Service: &ethAPI{door: d, hub: s.hub, accepted: accepted, geth: s.client, sync: timeouts}},
+		rpc.API{Namespace: "txpool", Service: &txpoolAPI{door: d}},
+		rpc.API{Namespace: "ordo", Service: &ordoAPI{bc: bc, gateway: s.cfg.Gateway, order: s.cfg.Order}},
+	) {
+		if err := s.rpc.RegisterName(api.Namespace, api.Service); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Handler returns what answers requests: JSON-RPC on every path, and /health.
+func (s *Server) Handler() http.Handler {
+	plain := node.NewHTTPHandlerStack(s.rpc, s.cfg.Settings.CORS, s.cfg.Settings.VHosts, nil, false)
+	socket := s.rpc.WebsocketHandler(s.cfg.Settings.CORS)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", s.health)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			socket.ServeHTTP(w, r)
+			return
+		}
+		plain.ServeHTTP(w, r)
+	})
+	return mux
+}
+
+// health answers 200 while transactions are accepted, else 503.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	counts, info := s.cfg.Gateway.Counts(), s.cfg.Order.Info()
+	status, code := "ok", http.StatusOK
+	if counts.Unfunded != "" {
+		status, code = "payer cannot pay for ordering", http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the client is gone
+		"status": status, "rollup": info.Name, "block": s.cfg.EVM.BlockChain().CurrentBlock().Number.Uint64(),
+		"sequencer_height": info.SequencerHeight, "queued": counts.Queued, "in_flight": counts.InFlight,
+	})
+}
+
+// Serve answers on the listener, which it closes, until ctx ends, which is no error.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
+	defer stop()
+	err := s.http.Serve(newLimitListener(ln, s.cfg.Settings.MaxConnections, s.conns))
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve JSON-RPC: %w", err)
+}
+
+// Close ends all connections and services. Idempotent.
+func (s *Server) Close() {
+	s.once.Do(func() {
+		close(s.quit)
+		s.hub.close()
+		if s.http != nil {
+			_ = s.http.Close()
+		}
+		s.rpc.Stop()
+		s.client.Close()
+		s.geth.Stop()
+		s.wg.Wait()
+	})
+}
