@@ -84,6 +84,8 @@ func (p *Pool) offer(height uint64) {
 // Update follows a commit: what the block carried, and what has expired, leaves
 // the pool, and ordinary transactions are checked again.
 func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) error {
+	p.txs.update(txs, p.chain.Recheck, p.chain.CheckTx)
+
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -107,8 +109,6 @@ func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) err
 		}
 		delete(p.expiry, expiry)
 	}
-	p.txs.remove(txs)
-	p.recheck()
 	p.offer(height)
 	p.gauge()
 	return p.journal.delete(gone)

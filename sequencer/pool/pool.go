@@ -25,7 +25,7 @@ type Chain interface {
 	// CheckTx runs what stands at the door for an ordinary transaction, on top of the
 	// transactions that passed since Recheck.
 	CheckTx(raw []byte) error
-	// Recheck starts CheckTx over from the last committed state.
+	// Recheck makes CheckTx start over from the last committed state.
 	Recheck()
 }
 
@@ -42,6 +42,19 @@ type Limits struct {
 // DefaultLimits returns the limits of an ordinary validator.
 func DefaultLimits() Limits {
 	return Limits{Bytes: 32 << 20, Bundles: 50_000, PayerShare: 4, Txs: 500, TxBytes: 4 << 20}
+}
+
+// orDefault fills in what is not set.
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
+	for _, f := range []struct{ have, want *int }{
+		{&l.Bytes, &d.Bytes}, {&l.Bundles, &d.Bundles}, {&l.PayerShare, &d.PayerShare}, {&l.Txs, &d.Txs}, {&l.TxBytes, &d.TxBytes},
+	} {
+		if *f.have <= 0 {
+			*f.have = *f.want
+		}
+	}
+	return l
 }
 
 // Options configure a pool.
@@ -75,17 +88,17 @@ type Pool struct {
 	bytes     int
 	fresh     [][]byte // not yet offered to peers, as they travel
 	freshSize int      // their bytes
-	txs       txQueue
+	txs       *txQueue
 }
 
 type entry struct {
-	seq    uint64
+	seq    uint64 // of arrival
 	id     order.BundleID
 	bundle *order.Bundle
 	wire   []byte // kind prefix and canonical encoding
-	fee    uint64
-	kept   bool // on disk
-	height uint64
+	fee    uint64 // as of its arrival
+	height uint64 // of the block that it could first be in
+	kept   bool   // on disk
 }
 
 // account is what one payer has in the pool.
@@ -97,9 +110,7 @@ type account struct {
 // New opens the pool and loads the bundles that were accepted and not done with
 // when the node stopped.
 func New(chain Chain, opts Options) (*Pool, error) {
-	if opts.Limits == (Limits{}) {
-		opts.Limits = DefaultLimits()
-	}
+	opts.Limits = opts.Limits.orDefault()
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
@@ -145,6 +156,7 @@ func (p *Pool) load() error {
 		}
 		e.seq, e.kept = seq, true
 		p.insert(e)
+		p.announce(e.wire)
 	})
 	if err != nil {
 		return err

@@ -4,81 +4,92 @@ import (
 	"container/list"
 	"crypto/sha256"
 	"fmt"
+	"sync"
+	"sync/atomic"
 )
 
-// txQueue holds ordinary transactions in order of arrival.
+// txQueue holds ordinary transactions in order of arrival. It has a lock of its own,
+// since checking a transaction takes far longer than checking a bundle.
 type txQueue struct {
-	order *list.List // of []byte
-	byKey map[[32]byte]*list.Element
+	mu    sync.Mutex
+	list  *list.List // of []byte
+	byKey map[[sha256.Size]byte]*list.Element
 	bytes int
+
+	count atomic.Int64 // len(byKey), without the lock
 }
 
-func newTxQueue() txQueue {
-	return txQueue{order: list.New(), byKey: make(map[[32]byte]*list.Element)}
+func newTxQueue() *txQueue {
+	return &txQueue{list: list.New(), byKey: make(map[[sha256.Size]byte]*list.Element)}
 }
 
-func (q *txQueue) len() int { return q.order.Len() }
+func (q *txQueue) len() int { return int(q.count.Load()) }
 
-func (q *txQueue) push(raw []byte) {
-	q.byKey[sha256.Sum256(raw)] = q.order.PushBack(raw)
+// add checks a transaction and appends it, unless it waits already.
+func (q *txQueue) add(raw []byte, limits Limits, check func([]byte) error) (added bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	key := sha256.Sum256(raw)
+	if _, ok := q.byKey[key]; ok {
+		return false, nil
+	}
+	if q.list.Len() >= limits.Txs || q.bytes+len(raw) > limits.TxBytes {
+		return false, fmt.Errorf("%d transactions of %d bytes wait: %w", q.list.Len(), q.bytes, ErrFull)
+	}
+	if err := check(raw); err != nil {
+		return false, err
+	}
+	q.byKey[key] = q.list.PushBack(raw)
 	q.bytes += len(raw)
+	q.count.Add(1)
+	return true, nil
 }
 
-func (q *txQueue) drop(key [32]byte) {
+func (q *txQueue) remove(key [sha256.Size]byte) {
 	if elem, ok := q.byKey[key]; ok {
-		q.bytes -= len(q.order.Remove(elem).([]byte))
+		q.bytes -= len(q.list.Remove(elem).([]byte))
 		delete(q.byKey, key)
+		q.count.Add(-1)
 	}
 }
 
-func (q *txQueue) remove(txs [][]byte) {
-	for _, raw := range txs {
-		q.drop(sha256.Sum256(raw))
+// update removes what a block carried and what no longer passes. The check starts
+// over under the lock: what passed it in between would fail it the second time.
+func (q *txQueue) update(carried [][]byte, restart func(), check func([]byte) error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	restart()
+	for _, raw := range carried {
+		q.remove(sha256.Sum256(raw))
+	}
+	var next *list.Element
+	for elem := q.list.Front(); elem != nil; elem = next {
+		next = elem.Next()
+		if raw := elem.Value.([]byte); check(raw) != nil {
+			q.remove(sha256.Sum256(raw))
+		}
 	}
 }
 
 // insertTx takes in an ordinary transaction.
 func (p *Pool) insertTx(raw []byte) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return ErrClosed
-	}
-	if _, ok := p.txs.byKey[sha256.Sum256(raw)]; ok {
-		return nil
-	}
-	if p.txs.len() >= p.limits.Txs || p.txs.bytes+len(raw) > p.limits.TxBytes {
-		return fmt.Errorf("%d transactions of %d bytes wait: %w", p.txs.len(), p.txs.bytes, ErrFull)
-	}
-	if err := p.chain.CheckTx(raw); err != nil {
+	added, err := p.txs.add(raw, p.limits, p.chain.CheckTx)
+	if err != nil || !added {
 		return err
 	}
-	p.txs.push(raw)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.announce(raw)
 	p.signal()
 	return nil
 }
 
-// recheck removes the transactions that do not pass on the new state.
-func (p *Pool) recheck() {
-	p.chain.Recheck()
-	var next *list.Element
-	for elem := p.txs.order.Front(); elem != nil; elem = next {
-		next = elem.Next()
-		raw := elem.Value.([]byte)
-		if err := p.chain.CheckTx(raw); err != nil {
-			p.log.Debug("transaction no longer passes", "error", err)
-			p.txs.drop(sha256.Sum256(raw))
-		}
-	}
-}
-
 // Txs returns the ordinary transactions in order of arrival.
 func (p *Pool) Txs() [][]byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out := make([][]byte, 0, p.txs.len())
-	for elem := p.txs.order.Front(); elem != nil; elem = elem.Next() {
+	p.txs.mu.Lock()
+	defer p.txs.mu.Unlock()
+	out := make([][]byte, 0, p.txs.list.Len())
+	for elem := p.txs.list.Front(); elem != nil; elem = elem.Next() {
 		out = append(out, elem.Value.([]byte))
 	}
 	return out
