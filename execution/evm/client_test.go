@@ -1,15 +1,20 @@
 package evm_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math/big"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 
@@ -24,7 +29,12 @@ var epoch = time.Unix(1_750_000_000, 0)
 
 func open(t testing.TB, dir string) *evm.Client {
 	t.Helper()
-	c, err := evm.New(evm.Config{DataDir: dir, Genesis: evm.DevGenesis(chainID, nil)})
+	return openGenesis(t, dir, evm.DevGenesis(chainID, nil))
+}
+
+func openGenesis(t testing.TB, dir string, genesis *core.Genesis) *evm.Client {
+	t.Helper()
+	c, err := evm.New(evm.Config{DataDir: dir, Genesis: genesis})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,18 +100,81 @@ func transfer(t testing.TB, from int, nonce uint64, to common.Address) []byte {
 	})
 }
 
-func TestTransfer(t *testing.T) {
-	c := open(t, t.TempDir())
-	to := common.HexToAddress("0x1234")
-	res := execute(t, c, block(1, transfer(t, 0, 0, to), transfer(t, 0, 1, to)))
-	if len(res.Skipped) != 0 {
-		t.Fatal(res.Skipped)
+func TestClosedDirectoryIsFree(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := open(t, dir)
+	if _, err := evm.New(evm.Config{DataDir: dir, Genesis: evm.DevGenesis(chainID, nil)}); err == nil {
+		t.Fatal("two clients opened one data directory")
 	}
-	state, err := c.BlockChain().State()
-	if err != nil {
+	execute(t, c, block(1))
+	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := state.GetBalance(to).Uint64(); got != 2 {
-		t.Errorf("recipient has %d wei, want 2", got)
+	if got := session(t, open(t, dir)).Soft.Number; got != 1 {
+		t.Errorf("soft head %d, want 1", got)
+	}
+}
+
+// A killed process loses nothing that Execute and SetFirm returned for.
+func TestKill(t *testing.T) {
+	if dir := os.Getenv(killDir); dir != "" {
+		runUntilKilled(t, dir)
+		return
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	for round := range 3 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKill$", "-test.v")
+		cmd.Env = append(os.Environ(), killDir+"="+dir)
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var soft, firm uint64
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			_, _ = fmt.Sscanf(lines.Text(), "soft %d firm %d", &soft, &firm)
+			if soft >= uint64(round+1)*25 {
+				break
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+		if soft == 0 {
+			t.Fatal("the process made no block")
+		}
+		c := open(t, dir)
+		got := session(t, c)
+		// It may have gone on for a little after the last line that was read.
+		if got.Soft.Number < soft || got.Firm.Number < firm {
+			t.Errorf("soft %d firm %d on disk, %d and %d were reported", got.Soft.Number, got.Firm.Number, soft, firm)
+		}
+		execute(t, c, block(got.Soft.Height+1))
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const killDir = "ORDO_TEST_KILL_DIR"
+
+func runUntilKilled(t *testing.T, dir string) {
+	c := open(t, dir)
+	s := session(t, c)
+	soft, firm := s.Soft, s.Firm
+	for range 10_000 {
+		soft = execute(t, c, block(soft.Height+1, transfer(t, 0, soft.Number, common.HexToAddress("0x1234")))).Head
+		if soft.Number%5 == 0 {
+			if err := c.SetFirm(t.Context(), soft.Hash); err != nil {
+				t.Fatal(err)
+			}
+			firm = soft
+		}
+		fmt.Printf("soft %d firm %d\n", soft.Number, firm.Number)
 	}
 }
