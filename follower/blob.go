@@ -28,16 +28,22 @@ var (
 //	version  1 byte   1
 //	first    8 bytes  height of the first block, big endian
 //	count    4 bytes  number of blocks, big endian
-//	body     zstd     for each block its length (uvarint) and its RollupBlock
+//	form     1 byte   0: the body as it is, 1: zstd
+//	body              for each block its length (uvarint) and its RollupBlock
 //
 // First and count stand outside the compression so that a reader passes over
-// blobs that it does not need at the cost of 17 bytes. The first block carries
-// its validator set, others do where it differs from the block before.
+// blobs that it does not need at the cost of 18 bytes. The first block carries
+// its validator set, others do where it differs from the block before. A body
+// that zstd would shrink more than blobMaxRatio times stays as it is, so that
+// what a blob can cost its readers is bounded by its own size.
 const (
 	blobMagic      = "ordb"
 	blobVersion    = 1
-	blobHeaderSize = len(blobMagic) + 1 + 8 + 4
+	blobHeaderSize = len(blobMagic) + 1 + 8 + 4 + 1
+	blobStored     = 0
+	blobZstd       = 1
 	blobWindow     = 8 << 20
+	blobMaxRatio   = 32
 )
 
 // BlobLimits bound what a blob may unpack to.
@@ -98,7 +104,10 @@ func EncodeBlob(blocks []*orderv1.RollupBlock) ([]byte, error) {
 	out = append(out, blobVersion)
 	out = binary.BigEndian.AppendUint64(out, first)
 	out = binary.BigEndian.AppendUint32(out, uint32(len(blocks)))
-	return enc.EncodeAll(body, out), nil
+	if packed := enc.EncodeAll(body, append(out, blobZstd)); len(body) <= (len(packed)-blobHeaderSize)*blobMaxRatio {
+		return packed, nil
+	}
+	return append(append(out, blobStored), body...), nil
 }
 
 // DecodeBlob unpacks a blob within the limits. It verifies nothing but form: the
@@ -119,7 +128,7 @@ func DecodeBlob(raw []byte, limits BlobLimits) ([]*orderv1.RollupBlock, error) {
 	}
 	var blocks []*orderv1.RollupBlock
 	for {
-		rb, err := dec.next()
+		rb, err := dec.next(0)
 		if errors.Is(err, io.EOF) {
 			return blocks, nil
 		}
@@ -132,8 +141,9 @@ func DecodeBlob(raw []byte, limits BlobLimits) ([]*orderv1.RollupBlock, error) {
 
 // blobHeader is what a blob says of itself, uncompressed and unverified.
 type blobHeader struct {
-	first uint64
-	count uint32
+	first  uint64
+	count  uint32
+	packed bool
 }
 
 // last is the height of the blob's last block.
@@ -148,6 +158,13 @@ func parseBlobHeader(raw []byte, limits BlobLimits) (blobHeader, error) {
 		return blobHeader{}, fmt.Errorf("version %d, want %d: %w", b[0], blobVersion, ErrBlob)
 	}
 	h := blobHeader{first: binary.BigEndian.Uint64(b[1:]), count: binary.BigEndian.Uint32(b[9:])}
+	switch b[13] {
+	case blobStored:
+	case blobZstd:
+		h.packed = true
+	default:
+		return blobHeader{}, fmt.Errorf("body of form %d, want %d or %d: %w", b[13], blobStored, blobZstd, ErrBlob)
+	}
 	if h.first == 0 || h.first > maxHeight || h.count == 0 {
 		return blobHeader{}, fmt.Errorf("%d blocks from height %d: %w", h.count, h.first, ErrBlob)
 	}
@@ -166,6 +183,8 @@ type blobDecoder struct {
 	header blobHeader
 	read   uint32 // blocks
 	left   int    // decompressed bytes that may still come
+
+	validators []byte // last set seen in blocks that were passed over
 }
 
 func newBlobDecoder(limits BlobLimits) (*blobDecoder, error) {
@@ -182,16 +201,52 @@ func (d *blobDecoder) close() { d.zstd.Close() }
 
 // open starts on a blob whose header has been parsed.
 func (d *blobDecoder) open(raw []byte, h blobHeader) error {
-	if err := d.zstd.Reset(bytes.NewReader(raw[blobHeaderSize:])); err != nil {
+	body := raw[blobHeaderSize:]
+	d.header, d.read, d.left, d.validators = h, 0, d.limit, nil
+	if !h.packed {
+		d.body.Reset(bytes.NewReader(body))
+		return nil
+	}
+	d.left = min(d.left, len(body)*blobMaxRatio)
+	if err := d.zstd.Reset(bytes.NewReader(body)); err != nil {
 		return fmt.Errorf("open blob: %w: %w", err, ErrBlob)
 	}
 	d.body.Reset(d.zstd)
-	d.header, d.read, d.left = h, 0, d.limit
 	return nil
 }
 
-// next returns the next block, io.EOF after the last.
-func (d *blobDecoder) next() (*orderv1.RollupBlock, error) {
+// next returns the next block from a height on, io.EOF after the last. Blocks
+// below are passed over undecoded; if one of them carries the validator set that
+// is in force at the height, the block returned carries it too.
+func (d *blobDecoder) next(from uint64) (*orderv1.RollupBlock, error) {
+	for {
+		raw, err := d.nextRaw()
+		if err != nil {
+			return nil, err
+		}
+		height := d.header.first + uint64(d.read) - 1
+		if height < from {
+			if set := bytesField(raw, fieldBlockValidators); len(set) > 0 {
+				d.validators = set
+			}
+			continue
+		}
+		rb, err := decodeBlock(raw)
+		if err != nil {
+			return nil, fmt.Errorf("block %d: %w", d.read-1, err)
+		}
+		if got := claimedHeight(rb.GetSignedHeader()); got != height {
+			return nil, fmt.Errorf("block %d has height %d, want %d: %w", d.read-1, got, height, ErrBlob)
+		}
+		if len(rb.Validators) == 0 {
+			rb.Validators = d.validators
+		}
+		d.validators = nil
+		return rb, nil
+	}
+}
+
+func (d *blobDecoder) nextRaw() ([]byte, error) {
 	if d.read == d.header.count {
 		if _, err := d.body.ReadByte(); !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("more than the %d blocks of its header: %w", d.header.count, ErrBlob)
@@ -211,15 +266,8 @@ func (d *blobDecoder) next() (*orderv1.RollupBlock, error) {
 	if n, err := io.CopyN(&buf, d.body, int64(size)); err != nil {
 		return nil, fmt.Errorf("block %d: %d of %d bytes: %w", d.read, n, size, bodyError(err))
 	}
-	rb, err := decodeBlock(buf.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("block %d: %w", d.read, err)
-	}
-	if got, want := claimedHeight(rb.GetSignedHeader()), d.header.first+uint64(d.read); got != want {
-		return nil, fmt.Errorf("block %d has height %d, want %d: %w", d.read, got, want, ErrBlob)
-	}
 	d.read++
-	return rb, nil
+	return buf.Bytes(), nil
 }
 
 // bodyError classes what reading a blob's body returned. A blob that ends early

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
+	"math/rand/v2"
 	"testing"
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
@@ -74,6 +76,60 @@ func TestEncodeBlobRefuses(t *testing.T) {
 	}
 }
 
+// noise returns bytes that do not compress.
+func noise(n int) []byte {
+	out := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(out)
+	return out
+}
+
+// TestBlobOfOneByteRepeated: what compresses too well is stored as it is, for a
+// reader could not tell it from a bomb.
+func TestBlobOfOneByteRepeated(t *testing.T) {
+	t.Parallel()
+	rb := rawBlock(t, 1, "a")
+	rb.Legs[0].Transactions[0] = make([]byte, 12<<20)
+	raw, err := EncodeBlob([]*orderv1.RollupBlock{rb})
+	if err != nil || len(raw) < 12<<20 {
+		t.Fatalf("%d bytes: %v", len(raw), err)
+	}
+	if out, err := DecodeBlob(raw, DefaultBlobLimits); err != nil || len(out) != 1 || !proto.Equal(out[0], rb) {
+		t.Fatalf("%d blocks: %v", len(out), err)
+	}
+}
+
+// TestBlobPassesOver: blocks below a height are passed over, their validators kept.
+func TestBlobPassesOver(t *testing.T) {
+	t.Parallel()
+	in := []*orderv1.RollupBlock{rawBlock(t, 9, "a"), rawBlock(t, 10, "b"), rawBlock(t, 11, "b"), rawBlock(t, 12, "b")}
+	raw, err := EncodeBlob(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := parseBlobHeader(raw, DefaultBlobLimits)
+	if err != nil || h.first != 9 || h.last() != 12 {
+		t.Fatalf("blocks %d to %d: %v", h.first, h.last(), err)
+	}
+	dec, err := newBlobDecoder(DefaultBlobLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dec.close()
+	for range 2 { // a decoder is used again and again
+		if err := dec.open(raw, h); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []*orderv1.RollupBlock{in[2], withoutValidators(in[3])} {
+			if rb, err := dec.next(11); err != nil || !proto.Equal(rb, want) {
+				t.Fatalf("block %d: %v, %v", i, rb, err)
+			}
+		}
+		if _, err := dec.next(11); !errors.Is(err, io.EOF) {
+			t.Fatalf("after the last: %v", err)
+		}
+	}
+}
+
 // blobOf builds a blob around any body.
 func blobOf(t testing.TB, first uint64, count uint32, body []byte) []byte {
 	t.Helper()
@@ -83,7 +139,7 @@ func blobOf(t testing.TB, first uint64, count uint32, body []byte) []byte {
 	}
 	raw := append([]byte(blobMagic), blobVersion)
 	raw = binary.BigEndian.AppendUint64(raw, first)
-	raw = binary.BigEndian.AppendUint32(raw, count)
+	raw = append(binary.BigEndian.AppendUint32(raw, count), blobZstd)
 	return enc.EncodeAll(body, raw)
 }
 
@@ -117,13 +173,14 @@ func TestDecodeBlobRefuses(t *testing.T) {
 		"count too small":  {patched(16, 1), ErrBlob},
 		"count too large":  {patched(16, 3), ErrBlob},
 		"count over limit": {patched(13, 1), ErrBlobTooLarge},
+		"another form":     {patched(17, 2), ErrBlob},
 		"truncated":        {good[:len(good)-5], ErrBlob},
 		"garbage inside":   {append(bytes.Clone(good[:blobHeaderSize]), "garbage"...), ErrBlob},
 		"bytes left over":  {blobOf(t, 5, 1, append(bytes.Clone(one), 0)), ErrBlob},
-		"length of a lie":  {blobOf(t, 5, 1, binary.AppendUvarint(nil, MaxBlockBytes)), ErrBlob},
+		"length of a lie":  {blobOf(t, 5, 1, append(binary.AppendUvarint(nil, 1000), noise(100)...)), ErrBlob},
 		"length over":      {blobOf(t, 5, 1, binary.AppendUvarint(nil, MaxBlockBytes+1)), ErrBlobTooLarge},
-		"a bomb":           {blobOf(t, 5, 4, make([]byte, DefaultBlobLimits.MaxBytes+1)), ErrBlob},
-		"empty legs":       {blobOf(t, 5, 1, append(binary.AppendUvarint(nil, 1<<20), bytes.Repeat([]byte{0x3a, 0}, 1<<19)...)), ErrMalformed},
+		"a bomb":           {blobOf(t, 5, 4, append(binary.AppendUvarint(nil, MaxBlockBytes), make([]byte, MaxBlockBytes)...)), ErrBlobTooLarge},
+		"empty legs":       {blobOf(t, 5, 1, append(append(binary.AppendUvarint(nil, 1<<20+60_000), bytes.Repeat([]byte{0x3a, 0}, 1<<19)...), noise(60_000)...)), ErrMalformed},
 	} {
 		if blocks, err := DecodeBlob(c.raw, DefaultBlobLimits); !errors.Is(err, c.want) {
 			t.Errorf("%s: %d blocks, error %v, want %v", name, len(blocks), err, c.want)

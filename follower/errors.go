@@ -24,7 +24,8 @@ var (
 	// ErrCommit: the commit is for another block, lacks power, or a signature does
 	// not verify.
 	ErrCommit = errors.New("wrong commit")
-	// ErrFuture: the header's time lies ahead of the local clock.
+	// ErrFuture: the validators signed a time that lies ahead of the local clock. The
+	// clock is wrong, rather than whoever brought the block.
 	ErrFuture = errors.New("block from the future")
 	// ErrOrderingHeader: the ordering header is not transaction 0 of the block, or
 	// does not describe it.
