@@ -18,10 +18,6 @@ import (
 	"github.com/ethereum/go-ethereum/event"
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/ethereum/go-ethereum/version"
-
-	// The tracers that debug_trace* takes by name, without the one that runs
-	// JavaScript sent by the caller.
-	_ "github.com/ethereum/go-ethereum/eth/tracers/native"
 )
 
 // newAPIs makes the services that Client.APIs returns. A service overrides the
@@ -38,6 +34,7 @@ func newAPIs(backend *eth.Ethereum) []rpc.API {
 			}
 		}
 	}
+	refuseScripts()
 	system := filters.NewFilterSystem(filterBackend{backend.APIBackend}, filters.Config{})
 	return append(apis,
 		rpc.API{Namespace: "eth", Service: filters.NewFilterAPI(system)},
@@ -47,15 +44,6 @@ func newAPIs(backend *eth.Ethereum) []rpc.API {
 		rpc.API{Namespace: "net", Service: netAPI{backend.BlockChain().Config().ChainID.String()}},
 		rpc.API{Namespace: "web3", Service: web3API{}},
 	)
-}
-
-// rawReader is what geth's debug service offers beside compacting the database
-// and rewinding the chain.
-type rawReader interface {
-	GetRawHeader(context.Context, rpc.BlockNumberOrHash) (hexutil.Bytes, error)
-	GetRawBlock(context.Context, rpc.BlockNumberOrHash) (hexutil.Bytes, error)
-	GetRawReceipts(context.Context, rpc.BlockNumberOrHash) ([]hexutil.Bytes, error)
-	GetRawTransaction(context.Context, common.Hash) (hexutil.Bytes, error)
 }
 
 // filterBackend is geth's backend without pool and log index, which are off.
@@ -131,42 +119,6 @@ func (poolAPI) FillTransaction(context.Context, any) (any, error) { return nil, 
 // Resend refuses.
 func (poolAPI) Resend(context.Context, any, *hexutil.Big, *hexutil.Uint64) (any, error) {
 	return nil, errNoDoor
-}
-
-// closedTracers shadows the tracing methods that read or write files of the host,
-// execute blocks that are not of this chain, or run over any number of blocks.
-type closedTracers struct{}
-
-var errNoTrace = errors.New("this service traces transactions, calls and single blocks of the chain only")
-
-// TraceBlockFromFile refuses.
-func (closedTracers) TraceBlockFromFile(context.Context, string) (any, error) {
-	return nil, errNoTrace
-}
-
-// StandardTraceBlockToFile refuses.
-func (closedTracers) StandardTraceBlockToFile(context.Context, common.Hash) (any, error) {
-	return nil, errNoTrace
-}
-
-// StandardTraceBadBlockToFile refuses.
-func (closedTracers) StandardTraceBadBlockToFile(context.Context, common.Hash) (any, error) {
-	return nil, errNoTrace
-}
-
-// TraceBadBlock refuses.
-func (closedTracers) TraceBadBlock(context.Context, common.Hash) (any, error) {
-	return nil, errNoTrace
-}
-
-// TraceBlock refuses.
-func (closedTracers) TraceBlock(context.Context, hexutil.Bytes) (any, error) {
-	return nil, errNoTrace
-}
-
-// TraceChain refuses.
-func (closedTracers) TraceChain(context.Context, rpc.BlockNumber, rpc.BlockNumber) (any, error) {
-	return nil, errNoTrace
 }
 
 // netAPI speaks of the network as if it had no peers: it has none.
