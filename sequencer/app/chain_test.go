@@ -49,7 +49,7 @@ func consensusKey(i int) *ed25519.PrivKey {
 
 // chain drives one application as CometBFT does.
 type chain struct {
-	t       testing.TB
+	t       testingT
 	db      dbm.DB
 	dir     string
 	app     *app.App
@@ -60,13 +60,20 @@ type chain struct {
 	time    time.Time
 }
 
+// testingT is a test, or one run of a property.
+type testingT interface {
+	require.TestingT
+	Helper()
+}
+
 const (
+	blockTime    = 100 * time.Millisecond
 	funded       = 4 // payers in the genesis
 	funds        = 1_000_000_000
 	genesisStake = 100_000_000
 )
 
-func newGenesis(t testing.TB, validators int) *cmttypes.GenesisDoc {
+func newGenesis(t testingT, validators int) *cmttypes.GenesisDoc {
 	enc, err := app.NewEncoding()
 	require.NoError(t, err)
 	g, err := app.NewGenesis(enc)
@@ -85,26 +92,31 @@ func newGenesis(t testing.TB, validators int) *cmttypes.GenesisDoc {
 	return doc
 }
 
-func open(t testing.TB, db dbm.DB, dir string) *app.App {
+func open(t testingT, db dbm.DB, dir string) *app.App {
 	a, err := app.New(log.NewNopLogger(), db, app.Options{ChainID: chainID, PoolDir: dir, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	return a
 }
 
-func newChain(t testing.TB) *chain {
-	c := &chain{t: t, db: dbm.NewMemDB(), dir: t.TempDir(), genesis: newGenesis(t, 2)}
+// newChain starts a chain and makes its first block.
+func newChain(t *testing.T) *chain {
+	c := start(t, newGenesis(t, 2), t.TempDir())
+	t.Cleanup(func() { _ = c.app.Pool().Close() })
+	return c
+}
+
+func start(t testingT, genesis *cmttypes.GenesisDoc, dir string) *chain {
+	c := &chain{t: t, db: dbm.NewMemDB(), dir: dir, genesis: genesis, time: genesis.GenesisTime}
 	c.app = open(t, c.db, c.dir)
 	c.abci = c.app.ABCI()
-	t.Cleanup(func() { _ = c.app.Pool().Close() })
-	params := c.genesis.ConsensusParams.ToProto()
+	params := genesis.ConsensusParams.ToProto()
 	res, err := c.abci.InitChain(context.Background(), &abci.RequestInitChain{
-		Time: c.genesis.GenesisTime, ChainId: chainID, InitialHeight: 1, ConsensusParams: &params, AppStateBytes: c.genesis.AppState,
+		Time: genesis.GenesisTime, ChainId: chainID, InitialHeight: 1, ConsensusParams: &params, AppStateBytes: genesis.AppState,
 	})
 	require.NoError(t, err)
 	for i := range len(res.Validators) {
 		c.vals = append(c.vals, abci.Validator{Address: consensusKey(i).PubKey().Address(), Power: res.Validators[i].Power})
 	}
-	c.time = c.genesis.GenesisTime
 	c.block()
 	return c
 }
@@ -120,7 +132,7 @@ func (c *chain) commit() abci.CommitInfo {
 	return info
 }
 
-func (c *chain) nextTime() time.Time { return c.time.Add(100 * time.Millisecond) }
+func (c *chain) nextTime() time.Time { return c.time.Add(blockTime) }
 
 func (c *chain) prepare() [][]byte {
 	ext := abci.ExtendedCommitInfo{}

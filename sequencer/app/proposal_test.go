@@ -13,7 +13,7 @@ import (
 
 // layout returns a block with the header that its batch deserves when all of it is
 // ordered but the last dropped bundles.
-func layout(t testing.TB, height uint64, bundles []*order.Bundle, dropped int, txs ...[]byte) [][]byte {
+func layout(t testingT, height uint64, bundles []*order.Bundle, dropped int, txs ...[]byte) [][]byte {
 	var ordered []order.Ordered
 	for _, b := range bundles[:len(bundles)-dropped] {
 		ordered = append(ordered, order.Ordered{ID: b.ID(chainID), Bundle: b})
