@@ -138,3 +138,23 @@ func (h home) load() (Config, *cmtcfg.Config, error) {
 	}
 	return c, comet, nil
 }
+
+// Local is what other commands on this machine need to reach a node.
+type Local struct {
+	RPC     string // of CometBFT, tcp://host:port
+	ChainID string
+}
+
+// LoadLocal reads it from the node's home.
+func LoadLocal(dir string) (Local, error) {
+	h := home(dir)
+	_, comet, err := h.load()
+	if err != nil {
+		return Local{}, err
+	}
+	doc, err := h.genesisDoc()
+	if err != nil {
+		return Local{}, err
+	}
+	return Local{RPC: comet.RPC.ListenAddress, ChainID: doc.ChainID}, nil
+}

@@ -53,14 +53,49 @@ type HomeOptions struct {
 // ErrExists is returned where a home already holds a node.
 var ErrExists = errors.New("a node's home exists there")
 
-// InitHome makes the home of one node but for its genesis: settings and keys. It
-// returns the node's ID, by which peers name it. Errors: ErrExists.
-func InitHome(o HomeOptions) (id string, err error) {
+// InitHome makes the home of one node: keys, settings, and the genesis of the chain
+// that it joins, or, where genesisFile is empty, that of a new chain without
+// accounts and validators. It returns the node's ID, by which peers name it.
+// Errors: ErrExists.
+func InitHome(o HomeOptions, genesisFile, chainID string) (id string, err error) {
+	genesis, err := givenOrNew(genesisFile, chainID)
+	if err != nil {
+		return "", err
+	}
 	n, err := newHome(o)
 	if err != nil {
 		return "", err
 	}
+	if err := writeGenesis(n.home, genesis); err != nil {
+		return "", err
+	}
 	return n.id, n.write(o)
+}
+
+func givenOrNew(file, chainID string) (*genutiltypes.AppGenesis, error) {
+	if file != "" {
+		g, err := genutiltypes.AppGenesisFromFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read genesis: %w", err)
+		}
+		if err := g.ValidateAndComplete(); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		return g, nil
+	}
+	enc, err := app.NewEncoding()
+	if err != nil {
+		return nil, err
+	}
+	g, err := app.NewGenesis(enc)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := g.Doc(chainID, time.Now().UTC())
+	if err != nil {
+		return nil, err
+	}
+	return appGenesis(doc), nil
 }
 
 // newNode is a home in the making.

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	sequencer "github.com/ordo-network/ordo/sequencer/node"
+)
+
+// sequencerPorts are those of validator i, counted up from the base port.
+func sequencerPorts(base, i int) sequencer.Ports {
+	at := base + 10*i
+	return sequencer.Ports{P2P: at, RPC: at + 1, API: at + 2, Metrics: at + 3}
+}
+
+const sequencerBasePort = 26600
+
+func sequencerHome() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ".ordo/sequencer"
+	}
+	return filepath.Join(home, ".ordo", "sequencer")
+}
+
+func newSequencerCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sequencer",
+		Short: "Run a validator or full node of the sequencer chain, and operate it",
+		Example: `  ordo sequencer init --moniker alice --genesis genesis.json --peer <id>@203.0.113.7:26600
+  ordo sequencer start`,
+	}
+	cmd.PersistentFlags().String("home", sequencerHome(), "the node's directory")
+	cmd.AddCommand(newSequencerInitCmd(), newSequencerInitNetworkCmd(), newSequencerStartCmd())
+	cmd.AddCommand(newChainCmds()...)
+	return cmd
+}
+
+func newSequencerStartCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "start",
+		Short: "Run the node until it is interrupted",
+		Example: `  ordo sequencer start
+  ordo sequencer start --home ./net/validator-0 --log-level debug`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			home, err := cmd.Flags().GetString("home")
+			if err != nil {
+				return err
+			}
+			return sequencer.Run(cmd.Context(), sequencer.Options{Home: home, Version: version, Logger: slog.Default()})
+		},
+	}
+}
+
+func newSequencerInitCmd() *cobra.Command {
+	var o sequencer.HomeOptions
+	var base int
+	var genesis, chainID string
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make the home of one node: keys, settings, and the genesis of the chain that it joins",
+		Long: `Make the home of one node: keys, settings, and the genesis of the chain that it joins.
+With --genesis the node joins an existing chain. With --chain-id a new chain
+begins: its genesis is then filled by "ordo sequencer genesis".`,
+		Example: `  ordo sequencer init --moniker alice --genesis genesis.json --peer <id>@203.0.113.7:26600 --host 0.0.0.0
+  ordo sequencer init --moniker alice --chain-id my-network`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Dir, err = cmd.Flags().GetString("home"); err != nil {
+				return err
+			}
+			o.Ports = sequencerPorts(base, 0)
+			id, err := sequencer.InitHome(o, genesis, chainID)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "home     %s\nnode ID  %s\n", o.Dir, id)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Moniker, "moniker", "node", "what other operators see this node called")
+	f.StringVar(&genesis, "genesis", "", "genesis file of the chain to join")
+	f.StringVar(&chainID, "chain-id", "", "ID of a new chain, instead of --genesis")
+	f.StringSliceVar(&o.Peers, "peer", nil, "id@host:port of a node to connect to; may be repeated")
+	f.StringVar(&o.Host, "host", "127.0.0.1", "address that other nodes and API clients reach this one at; 0.0.0.0 is all of this machine's")
+	f.IntVar(&base, "base-port", sequencerBasePort, "first of four ports: other nodes, CometBFT RPC, API, metrics")
+	f.DurationVar(&o.BlockTime, "block-time", 100*time.Millisecond, "time between blocks under load, as the network has agreed")
+	cmd.MarkFlagsMutuallyExclusive("genesis", "chain-id")
+	cmd.MarkFlagsOneRequired("genesis", "chain-id")
+	return cmd
+}
+
+func newSequencerInitNetworkCmd() *cobra.Command {
+	var o sequencer.NetworkOptions
+	var base int
+	var accounts []string
+	cmd := &cobra.Command{
+		Use:   "init-network DIR",
+		Short: "Make the homes of all validators of a local network, with one genesis",
+		Example: `  ordo sequencer init-network ./net --validators 4 --account ordo1...=1000000000
+  ordo sequencer start --home ./net/validator-0`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			o.Dir = args[0]
+			if o.Accounts, err = parseAccounts(accounts); err != nil {
+				return err
+			}
+			o.Ports = func(i int) sequencer.Ports { return sequencerPorts(base, i) }
+			if err := sequencer.InitNetwork(o); err != nil {
+				return err
+			}
+			for i := range o.Validators {
+				p := o.Ports(i)
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  API http://127.0.0.1:%d  CometBFT RPC http://127.0.0.1:%d\n", sequencer.ValidatorHome(o.Dir, i), p.API, p.RPC); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.Validators, "validators", 4, "number of validators")
+	f.StringVar(&o.ChainID, "chain-id", "ordo-local", "ID of the new chain")
+	f.DurationVar(&o.BlockTime, "block-time", 100*time.Millisecond, "time between blocks under load")
+	f.IntVar(&base, "base-port", sequencerBasePort, "first port; each validator takes four, ten apart from the next validator's")
+	f.StringArrayVar(&accounts, "account", nil, "ADDRESS=UORDO, money in the new chain; may be repeated")
+	return cmd
+}
+
+func parseAccounts(args []string) ([]sequencer.Account, error) {
+	var out []sequencer.Account
+	for _, arg := range args {
+		address, amount, ok := strings.Cut(arg, "=")
+		n, err := strconv.ParseUint(amount, 10, 64)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("--account %q, want an address, =, and a whole number of uordo", arg)
+		}
+		out = append(out, sequencer.Account{Address: address, Amount: n})
+	}
+	return out, nil
+}
