@@ -51,6 +51,7 @@ func newRootCmd() *cobra.Command {
 		newDevnetCmd(),
 		newKeysCmd(),
 		newRelayerCmd(),
+		newSequencerCmd(),
 		newStatusCmd(),
 		newTxCmd(),
 	)
