@@ -108,11 +108,10 @@ const (
 func watchTx(ctx context.Context, out io.Writer, rollups []*jsonrpc.Client, hash txHash) error {
 	printer := stepPrinter{out: out}
 	began := time.Now()
-	for {
+	for ctx.Err() == nil { // after Ctrl-C the user has seen enough
 		status, err := findStatus(ctx, &rollups, hash)
 		switch {
-		case ctx.Err() != nil:
-			return nil // the user has seen enough
+		case errors.Is(err, context.Canceled):
 		case errors.Is(err, jsonrpc.ErrNull):
 			if time.Since(began) > unknownFor {
 				return fmt.Errorf("no node that was asked knows transaction %s: check the hash, or name the node that it was sent to with --rpc", hash)
@@ -129,6 +128,7 @@ func watchTx(ctx context.Context, out io.Writer, rollups []*jsonrpc.Client, hash
 		case <-time.After(watchInterval):
 		}
 	}
+	return nil
 }
 
 // findStatus asks the nodes for a transaction. The first that knows it is the only

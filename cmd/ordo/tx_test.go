@@ -12,8 +12,9 @@ import (
 	"github.com/ordo-network/ordo/internal/jsonrpc"
 )
 
-// node answers each call with the next of the results, and the last one for ever.
-func node(t *testing.T, results ...string) *jsonrpc.Client {
+// answering returns a client of a server that answers each call with the
+// next of the results, and with the last one for ever.
+func answering(t *testing.T, results ...string) *jsonrpc.Client {
 	t.Helper()
 	calls := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -29,7 +30,7 @@ const someHash = txHash("0x11111111111111111111111111111111111111111111111111111
 
 func TestWatchTellsEachStepOnce(t *testing.T) {
 	t.Parallel()
-	n := node(t,
+	n := answering(t,
 		`null`,
 		`{"status":"received","receivedAt":"0x3e8"}`,
 		`{"status":"received","receivedAt":"0x3e8"}`,
@@ -37,7 +38,7 @@ func TestWatchTellsEachStepOnce(t *testing.T) {
 		`{"status":"finalized","executed":true,"blockNumber":"0x9","transactionIndex":"0x0","sequencerHeight":"0xc","receivedAt":"0x3e8","orderedAt":"0x44c","safeAt":"0x7d0","finalizedAt":"0x7d0"}`,
 	)
 	var out strings.Builder
-	if err := watchTx(context.Background(), &out, []*jsonrpc.Client{node(t, `null`), n}, someHash); err != nil {
+	if err := watchTx(context.Background(), &out, []*jsonrpc.Client{answering(t, `null`), n}, someHash); err != nil {
 		t.Fatal(err)
 	}
 	want := `received   T
@@ -52,7 +53,7 @@ finalized  T       +0 ms
 
 func TestWatchTellsWhatWasNotExecuted(t *testing.T) {
 	t.Parallel()
-	n := node(t, `{"status":"finalized","executed":false,"reason":"nonce too low","sequencerHeight":"0xc","orderedAt":"0x44c","safeAt":"0x7d0","finalizedAt":"0x7d0"}`)
+	n := answering(t, `{"status":"finalized","executed":false,"reason":"nonce too low","sequencerHeight":"0xc","orderedAt":"0x44c","safeAt":"0x7d0","finalizedAt":"0x7d0"}`)
 	var out strings.Builder
 	if err := watchTx(context.Background(), &out, []*jsonrpc.Client{n}, someHash); err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestWatchTellsWhatWasNotExecuted(t *testing.T) {
 
 func TestWatchFailsForADroppedTransaction(t *testing.T) {
 	t.Parallel()
-	n := node(t, `{"status":"dropped","reason":"replaced","receivedAt":"0x3e8"}`)
+	n := answering(t, `{"status":"dropped","reason":"replaced","receivedAt":"0x3e8"}`)
 	err := watchTx(context.Background(), new(strings.Builder), []*jsonrpc.Client{n}, someHash)
 	if err == nil || !strings.Contains(err.Error(), "dropped: replaced") {
 		t.Errorf("error is %v", err)
@@ -75,7 +76,7 @@ func TestWatchTellsOfANodeThatIsDown(t *testing.T) {
 	t.Parallel()
 	down := httptest.NewServer(http.NotFoundHandler())
 	down.Close()
-	err := watchTx(context.Background(), new(strings.Builder), []*jsonrpc.Client{node(t, `null`), jsonrpc.New(down.URL, rpcTimeout)}, someHash)
+	err := watchTx(context.Background(), new(strings.Builder), []*jsonrpc.Client{answering(t, `null`), jsonrpc.New(down.URL, rpcTimeout)}, someHash)
 	if err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("error is %v", err)
 	}

@@ -239,7 +239,7 @@ func role(t *testing.T, args ...string) {
 			}
 		case <-time.After(stopTime):
 			_ = cmd.Process.Kill()
-			<-exited
+			_ = <-exited
 			t.Errorf("ordo %v did not stop within %v of SIGTERM", args, stopTime)
 		}
 	})
