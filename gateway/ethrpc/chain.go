@@ -102,9 +102,20 @@ func Outcome(transactions [][]byte, skipped []execution.Skipped) (executed [][32
 			executed = append(executed, hash)
 			continue
 		}
-		// geth puts the reason first and the numbers behind it.
-		retry := strings.HasPrefix(reason, core.ErrNonceTooHigh.Error())
-		out = append(out, gateway.Skipped{Hash: hash, Reason: reason, Retry: retry})
+		out = append(out, gateway.Skipped{Hash: hash, Reason: reason, Retry: mayRetry(reason)})
 	}
 	return executed, out
+}
+
+// mayRetry reports whether a skipped transaction may be executed in a later block:
+// one before it was missing, or the block was full. The state after the block does
+// not tell: the missing one may have come later in the same block. geth puts what
+// is wrong first and the numbers behind it.
+func mayRetry(reason string) bool {
+	for _, prefix := range []string{core.ErrNonceTooHigh.Error(), core.ErrGasLimitReached.Error(), "block is full"} {
+		if strings.HasPrefix(reason, prefix) {
+			return true
+		}
+	}
+	return false
 }

@@ -3,13 +3,12 @@ package ethrpc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/ethereum/go-ethereum/accounts"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/event"
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/ordo-network/ordo/gateway"
@@ -21,11 +20,11 @@ const maxListed = 4096
 // ethAPI holds the methods of the eth namespace that concern the gateway. The
 // others are geth's; it is asked through the same interface as anybody uses.
 type ethAPI struct {
-	door     *door
-	hub      *hub
-	accepted *event.Feed // for geth's filters
-	geth     *rpc.Client
-	sync     syncTimeouts
+	door  *door
+	hub   *hub
+	polls *pollers
+	geth  *rpc.Client
+	sync  syncTimeouts
 }
 
 // SendRawTransaction accepts a signed transaction: its hash is the promise that it
@@ -43,7 +42,7 @@ func (a *ethAPI) send(ctx context.Context, tx *types.Transaction, ready bool) (c
 		return common.Hash{}, err
 	}
 	a.hub.publish(hubEvent{tx: tx})
-	a.accepted.Send(core.NewTxsEvent{Txs: []*types.Transaction{tx}})
+	a.polls.accepted(tx)
 	return tx.Hash(), nil
 }
 
@@ -100,29 +99,24 @@ func (a *ethAPI) waiting(hash common.Hash) *types.Transaction {
 // PendingTransactions lists what waits. geth lists those of its own accounts only,
 // of which there are none here.
 func (a *ethAPI) PendingTransactions() ([]map[string]any, error) {
-	out := []map[string]any{}
+	var txs []*types.Transaction
 	for _, held := range a.door.gateway.Content() {
 		for _, x := range held {
-			if len(out) == maxListed {
-				return out, nil
+			if tx := decoded(x); tx != nil && len(txs) < maxListed {
+				txs = append(txs, tx)
 			}
-			tx := decoded(x)
-			if tx == nil {
-				continue
-			}
-			v, err := pendingJSON(tx)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, v)
 		}
 	}
-	return out, nil
+	return allPendingJSON(txs)
 }
 
 // FillTransaction is geth's, with the nonce that follows on what was accepted.
 func (a *ethAPI) FillTransaction(ctx context.Context, args map[string]any) (json.RawMessage, error) {
-	if from, ok := args["from"].(string); ok && args["nonce"] == nil && common.IsHexAddress(from) {
+	if args == nil {
+		return nil, errors.New("missing transaction")
+	}
+	if args["nonce"] == nil {
+		from, _ := args["from"].(string) // geth refuses what is no address
 		pending := rpc.BlockNumberOrHashWithNumber(rpc.PendingBlockNumber)
 		n, err := a.GetTransactionCount(ctx, common.HexToAddress(from), &pending)
 		if err != nil {

@@ -42,7 +42,7 @@ var rollupID = order.NewRollupID("alpha")
 
 // rollup is a node of one rollup with a sequencer that orders when the test says so.
 type rollup struct {
-	t       *testing.T
+	t       testing.TB
 	evm     *evm.Client
 	gateway *gateway.Gateway
 	server  *ethrpc.Server
@@ -82,14 +82,12 @@ func (r *rollup) SubmitBundle(_ context.Context, raw []byte) error {
 	return nil
 }
 
-type sequencerInfo = gateway.Info
-
 type sequencer struct{ *rollup }
 
-func (s sequencer) Info(context.Context) (sequencerInfo, error) {
+func (s sequencer) Info(context.Context) (gateway.Info, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return sequencerInfo{ChainID: sequencerChain, Height: s.height, FeePerKilobyte: 100, MaxExpiryBlocks: 1000, MaxBundleBytes: 1 << 20}, nil
+	return gateway.Info{ChainID: sequencerChain, Height: s.height, FeePerKilobyte: 100, MaxExpiryBlocks: 1000, MaxBundleBytes: 1 << 20}, nil
 }
 
 // RollupBlock, OrderedAt, FirmAt and Info make it an ethrpc.Order.
@@ -208,10 +206,10 @@ func (r *rollup) set(down bool) {
 	r.down = down
 }
 
-func start(t *testing.T) *rollup { return startIn(t, t.TempDir(), nil) }
+func start(t testing.TB) *rollup { return startIn(t, t.TempDir(), nil) }
 
 // startIn starts the node on the directory; before is the node that was killed there.
-func startIn(t *testing.T, dir string, before *rollup) *rollup {
+func startIn(t testing.TB, dir string, before *rollup) *rollup {
 	t.Helper()
 	r := &rollup{t: t, seen: make(map[order.BundleID]bool), blocks: make(map[uint64]*orderv1.RollupBlock), at: make(map[uint64]time.Time)}
 	if before != nil {
@@ -311,7 +309,7 @@ func (r *rollup) mustSend(txs ...*types.Transaction) {
 	}
 }
 
-func waitFor(t *testing.T, what string, cond func() bool) {
+func waitFor(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -330,12 +328,41 @@ func (r *rollup) receipt(tx *types.Transaction) *types.Receipt {
 	return receipt
 }
 
-// copyDir copies files from under a working node: what kill -9 leaves.
+// copyDir copies files from under a working node: what kill -9 leaves. A file that
+// goes away meanwhile makes it start over.
 func copyDir(t *testing.T, dir string) string {
 	t.Helper()
-	to := filepath.Join(t.TempDir(), "copy")
-	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
+	for try := 0; ; try++ {
+		to := filepath.Join(t.TempDir(), "copy")
+		err := os.CopyFS(to, os.DirFS(dir))
+		if err == nil {
+			return to
+		}
+		if try == 10 {
+			t.Fatal(err)
+		}
 	}
-	return to
+}
+
+func (r *rollup) call(result any, method string, args ...any) {
+	r.t.Helper()
+	if err := r.rpc.CallContext(r.t.Context(), result, method, args...); err != nil {
+		r.t.Fatalf("%s: %v", method, err)
+	}
+}
+
+func (r *rollup) status(hash common.Hash) *ethrpc.Status {
+	r.t.Helper()
+	var s *ethrpc.Status
+	r.call(&s, "ordo_transactionStatus", hash)
+	return s
+}
+
+func (r *rollup) pendingNonce(account int) uint64 {
+	r.t.Helper()
+	n, err := r.eth.PendingNonceAt(r.t.Context(), address(account))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return n
 }

@@ -1,53 +1,72 @@
 package ethrpc
 
 import (
+	"context"
 	"errors"
+	"math/big"
 	"sync"
 	"time"
 
-	"github.com/ethereum/go-ethereum/core"
-	"github.com/ethereum/go-ethereum/eth"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/eth/filters"
-	"github.com/ethereum/go-ethereum/event"
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// filterBackend is geth's own, but that accepted transactions are the gateway's.
-type filterBackend struct {
-	*eth.EthAPIBackend
-	accepted *event.Feed
-}
-
-// SubscribeNewTxsEvent implements filters.Backend.
-func (b filterBackend) SubscribeNewTxsEvent(ch chan<- core.NewTxsEvent) event.Subscription {
-	return b.accepted.Subscribe(ch)
-}
-
-// maxFilters bounds the filters made within their lifetime and not taken away.
-const maxFilters = 10_000
+const (
+	// maxFilters bounds the filters made within their lifetime and not taken away:
+	// each collects what its owner may never come to fetch.
+	maxFilters = 10_000
+	// maxPolled is how many transactions a filter keeps, the newest.
+	maxPolled = 4096
+	// filterTimeout is how long a filter lives without being asked, as in geth.
+	filterTimeout = 5 * time.Minute
+)
 
 var errFilters = errors.New("too many filters, uninstall some or try again later")
 
-// pollers is geth's filter service with a bound on the number of filters: each
-// collects what its owner may never come to fetch.
+// pollers are the filters that clients ask for changes. Those of blocks and logs
+// are geth's; those of accepted transactions are kept here.
 type pollers struct {
 	*filters.FilterAPI
 
-	mu   sync.Mutex
-	made []time.Time // when the living filters were made, oldest first
+	mu      sync.Mutex
+	made    []time.Time // when geth's living filters were made, oldest first
+	pending map[rpc.ID]*pendingFilter
 }
 
-func newPollers(api *filters.FilterAPI) *pollers { return &pollers{FilterAPI: api} }
+type pendingFilter struct {
+	full  bool
+	txs   []*types.Transaction
+	asked time.Time
+}
 
-func (p *pollers) room() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
+func newPollers(api *filters.FilterAPI) *pollers {
+	return &pollers{FilterAPI: api, pending: make(map[rpc.ID]*pendingFilter)}
+}
+
+// room forgets what has timed out, and refuses where there is too much else.
+func (p *pollers) room(now time.Time) error {
 	for len(p.made) > 0 && now.Sub(p.made[0]) > filterTimeout {
 		p.made = p.made[1:]
 	}
-	if len(p.made) >= maxFilters {
+	for id, f := range p.pending {
+		if now.Sub(f.asked) > filterTimeout {
+			delete(p.pending, id)
+		}
+	}
+	if len(p.made)+len(p.pending) >= maxFilters {
 		return errFilters
+	}
+	return nil
+}
+
+func (p *pollers) make() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if err := p.room(now); err != nil {
+		return err
 	}
 	p.made = append(p.made, now)
 	return nil
@@ -55,15 +74,15 @@ func (p *pollers) room() error {
 
 // NewFilter makes a filter of logs.
 func (p *pollers) NewFilter(crit filters.FilterCriteria) (rpc.ID, error) {
-	if err := p.room(); err != nil {
+	if err := p.make(); err != nil {
 		return "", err
 	}
-	return p.FilterAPI.NewFilter(crit)
+	return p.FilterAPI.NewFilter(settled(crit))
 }
 
 // NewBlockFilter makes a filter of block hashes.
 func (p *pollers) NewBlockFilter() (rpc.ID, error) {
-	if err := p.room(); err != nil {
+	if err := p.make(); err != nil {
 		return "", err
 	}
 	return p.FilterAPI.NewBlockFilter(), nil
@@ -71,19 +90,82 @@ func (p *pollers) NewBlockFilter() (rpc.ID, error) {
 
 // NewPendingTransactionFilter makes a filter of accepted transactions.
 func (p *pollers) NewPendingTransactionFilter(full *bool) (rpc.ID, error) {
-	if err := p.room(); err != nil {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if err := p.room(now); err != nil {
 		return "", err
 	}
-	return p.FilterAPI.NewPendingTransactionFilter(full), nil
+	id := rpc.NewID()
+	p.pending[id] = &pendingFilter{full: full != nil && *full, asked: now}
+	return id, nil
+}
+
+// accepted notes a transaction for the filters of such.
+func (p *pollers) accepted(tx *types.Transaction) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for id, f := range p.pending {
+		if now.Sub(f.asked) > filterTimeout {
+			delete(p.pending, id)
+			continue
+		}
+		if len(f.txs) == maxPolled {
+			f.txs = f.txs[1:]
+		}
+		f.txs = append(f.txs, tx)
+	}
+}
+
+// GetFilterChanges returns what is new since the last time.
+func (p *pollers) GetFilterChanges(id rpc.ID) (any, error) {
+	p.mu.Lock()
+	f := p.pending[id]
+	if f == nil {
+		p.mu.Unlock()
+		return p.FilterAPI.GetFilterChanges(id)
+	}
+	txs := f.txs
+	f.txs, f.asked = nil, time.Now()
+	p.mu.Unlock()
+	if f.full {
+		return allPendingJSON(txs)
+	}
+	hashes := make([]common.Hash, len(txs))
+	for i, tx := range txs {
+		hashes[i] = tx.Hash()
+	}
+	return hashes, nil
 }
 
 // UninstallFilter takes a filter away.
 func (p *pollers) UninstallFilter(id rpc.ID) bool {
-	found := p.FilterAPI.UninstallFilter(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.pending[id] != nil {
+		delete(p.pending, id)
+		return true
+	}
+	found := p.FilterAPI.UninstallFilter(id)
 	if found && len(p.made) > 0 {
 		p.made = p.made[1:]
 	}
 	return found
+}
+
+// GetLogs searches logs.
+func (p *pollers) GetLogs(ctx context.Context, crit filters.FilterCriteria) ([]*types.Log, error) {
+	return p.FilterAPI.GetLogs(ctx, settled(crit))
+}
+
+// settled takes pending for latest: no block stands beyond the latest here whose
+// logs could be known, and geth answers with an error.
+func settled(crit filters.FilterCriteria) filters.FilterCriteria {
+	for _, at := range []**big.Int{&crit.FromBlock, &crit.ToBlock} {
+		if *at != nil && (*at).IsInt64() && (*at).Int64() == rpc.PendingBlockNumber.Int64() {
+			*at = big.NewInt(rpc.LatestBlockNumber.Int64())
+		}
+	}
+	return crit
 }

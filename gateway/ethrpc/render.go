@@ -35,3 +35,15 @@ func pendingJSON(tx *types.Transaction) (map[string]any, error) {
 	}
 	return fields, nil
 }
+
+func allPendingJSON(txs []*types.Transaction) ([]map[string]any, error) {
+	out := make([]map[string]any, len(txs))
+	for i, tx := range txs {
+		v, err := pendingJSON(tx)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = v
+	}
+	return out, nil
+}

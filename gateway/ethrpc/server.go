@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +17,6 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/eth"
 	"github.com/ethereum/go-ethereum/eth/filters"
-	"github.com/ethereum/go-ethereum/event"
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/rpc"
 
@@ -53,7 +53,6 @@ const (
 	headerTimeout    = 10 * time.Second
 	writeTimeout     = 30 * time.Second
 	idleTimeout      = 2 * time.Minute
-	filterTimeout    = 5 * time.Minute
 )
 
 // EVM is the embedded geth.
@@ -68,7 +67,7 @@ type Config struct {
 	Settings Settings
 	EVM      EVM
 	Gateway  *gateway.Gateway
-	Chain    *Chain // the one that the gateway has
+	Chain    *Chain // default: a new one; sharing the gateway's saves reading state twice
 	Order    Order
 	Logger   *slog.Logger
 }
@@ -91,6 +90,9 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.Chain == nil {
+		cfg.Chain = NewChain(cfg.EVM.BlockChain())
 	}
 	open := &conns{open: make(map[string]net.Conn)}
 	s := &Server{cfg: cfg, conns: open, hub: newHub(open.kick), rpc: rpc.NewServer(), geth: rpc.NewServer(), quit: make(chan struct{})}
@@ -119,21 +121,26 @@ func (s *Server) register() error {
 		config: bc.Config(), signer: types.LatestSigner(bc.Config()), chain: s.cfg.Chain, gateway: s.cfg.Gateway,
 		feeCap: s.cfg.Settings.TxFeeCap, unprotected: s.cfg.Settings.Unprotected,
 	}
-	accepted := new(event.Feed)
-	backend := filterBackend{EthAPIBackend: s.cfg.EVM.Ethereum().APIBackend, accepted: accepted}
-	system := filters.NewFilterSystem(backend, filters.Config{Timeout: filterTimeout, LogQueryLimit: 1000})
-	timeouts := syncTimeouts{time.Duration(s.cfg.Settings.SyncTimeout), time.Duration(s.cfg.Settings.SyncTimeoutMax)}
+	public := s.cfg.EVM.APIs()
+	i := slices.IndexFunc(public, func(api rpc.API) bool { _, ok := api.Service.(*filters.FilterAPI); return ok })
+	if i < 0 {
+		return errors.New("the EVM has no filters")
+	}
+	polls := newPollers(public[i].Service.(*filters.FilterAPI))
 
-	gethAPIs := s.cfg.EVM.APIs()
-	for _, api := range gethAPIs {
+	// All of geth, for the door itself.
+	for _, api := range s.cfg.EVM.Ethereum().APIs() {
 		if err := s.geth.RegisterName(api.Namespace, api.Service); err != nil {
 			return err
 		}
 	}
-	for _, api := range append(gethAPIs,
-		rpc.API{Namespace: "eth", Service: newPollers(filters.NewFilterAPI(system))},
+	for _, api := range append(public,
+		rpc.API{Namespace: "eth", Service: polls},
 		rpc.API{Namespace: "eth", Service: subscriptions{hub: s.hub, geth: s.client}},
-		rpc.API{Namespace: "eth", Service: &ethAPI{door: d, hub: s.hub, accepted: accepted, geth: s.client, sync: timeouts}},
+		rpc.API{Namespace: "eth", Service: pendingTag{s.client}},
+		rpc.API{Namespace: "eth", Service: &ethAPI{door: d, hub: s.hub, polls: polls, geth: s.client, sync: syncTimeouts{
+			standard: time.Duration(s.cfg.Settings.SyncTimeout), max: time.Duration(s.cfg.Settings.SyncTimeoutMax),
+		}}},
 		rpc.API{Namespace: "txpool", Service: &txpoolAPI{door: d}},
 		rpc.API{Namespace: "ordo", Service: &ordoAPI{bc: bc, gateway: s.cfg.Gateway, order: s.cfg.Order}},
 	) {

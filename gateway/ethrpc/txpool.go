@@ -2,6 +2,7 @@ package ethrpc
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -12,8 +13,8 @@ import (
 // follows without gap, queued what is held behind one.
 type txpoolAPI struct{ door *door }
 
-// each calls f for the senders and their transactions, up to maxListed of these.
-func (a *txpoolAPI) each(f func(sender string, ready, held []*types.Transaction) error) error {
+// each calls f for the senders and their transactions, up to that many of these.
+func (a *txpoolAPI) each(limit int, f func(sender string, ready, held []*types.Transaction) error) error {
 	h, err := a.door.chain.head()
 	if err != nil {
 		return err
@@ -24,7 +25,7 @@ func (a *txpoolAPI) each(f func(sender string, ready, held []*types.Transaction)
 		if err != nil {
 			return err
 		}
-		if n += len(txs); n > maxListed {
+		if n += len(txs); n > limit {
 			return nil
 		}
 		ready, held := newAccount(h.nonce(addr), txs).split()
@@ -38,7 +39,7 @@ func (a *txpoolAPI) each(f func(sender string, ready, held []*types.Transaction)
 // Status counts what waits.
 func (a *txpoolAPI) Status() (map[string]hexutil.Uint, error) {
 	var ready, held int
-	err := a.each(func(_ string, r, q []*types.Transaction) error {
+	err := a.each(math.MaxInt, func(_ string, r, q []*types.Transaction) error {
 		ready, held = ready+len(r), held+len(q)
 		return nil
 	})
@@ -60,7 +61,7 @@ func byNonce[T any](txs []*types.Transaction, show func(*types.Transaction) (T, 
 
 func content[T any](a *txpoolAPI, show func(*types.Transaction) (T, error)) (map[string]map[string]map[string]T, error) {
 	pending, queued := map[string]map[string]T{}, map[string]map[string]T{}
-	err := a.each(func(sender string, ready, held []*types.Transaction) (err error) {
+	err := a.each(maxListed, func(sender string, ready, held []*types.Transaction) (err error) {
 		for _, part := range []struct {
 			out map[string]map[string]T
 			txs []*types.Transaction
