@@ -150,10 +150,8 @@ func (f *Follower) verifier(height uint64) (*Verifier, error) {
 func (f *Follower) read(ctx context.Context, v *Verifier, from uint64, queue chan<- *Block) error {
 	for {
 		e, wait := f.endpoints.pick(f.cfg.Now())
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
+		if err := sleep(ctx, wait); err != nil {
+			return err
 		}
 		s := &stream{f: f, endpoint: e, verifier: v, queue: queue}
 		err := s.run(ctx, from)

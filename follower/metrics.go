@@ -32,7 +32,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 type firmMetrics struct {
 	height   prometheus.Gauge
 	daHeight prometheus.Gauge
-	pending  prometheus.Gauge
+	awaited  prometheus.Gauge
 	blocks   prometheus.Counter
 	skipped  *prometheus.CounterVec
 }
@@ -44,8 +44,8 @@ func newFirmMetrics(r prometheus.Registerer) firmMetrics {
 			Name: "ordo_follower_firm_height", Help: "Last height of the sequencer chain that was verified from DA."}),
 		daHeight: with.NewGauge(prometheus.GaugeOpts{
 			Name: "ordo_follower_da_height", Help: "Last height of the DA layer that was read."}),
-		pending: with.NewGauge(prometheus.GaugeOpts{
-			Name: "ordo_follower_pending_blob_bytes", Help: "Bytes of blobs that wait for blobs below them."}),
+		awaited: with.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_follower_awaited_da_heights", Help: "DA heights that will be read again, for blobs that came before their turn."}),
 		blocks: with.NewCounter(prometheus.CounterOpts{
 			Name: "ordo_follower_firm_blocks_total", Help: "Blocks that were verified from DA."}),
 		skipped: with.NewCounterVec(prometheus.CounterOpts{
