@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type testChain struct {
 	key     ed25519.PrivKey
 	genesis *cmttypes.GenesisDoc
 	set     *cmttypes.ValidatorSet
+	opened  atomic.Uint64 // from which height it was last read
 
 	mu     sync.Mutex
 	blocks []*testBlock
@@ -179,6 +181,7 @@ type testSource struct {
 }
 
 func (s *testSource) Run(ctx context.Context, from uint64, handle func(context.Context, *follower.Block) error) error {
+	s.chain.opened.Store(from)
 	if err := s.verifier.StartAt(from); err != nil {
 		return err
 	}

@@ -25,9 +25,11 @@ const (
 	keyRead   byte = 'n'
 	keyPosted byte = 'p'
 	keyBlob   byte = 'b'
+)
 
-	journalVersion byte = 1
-	blobMetaBytes       = 16
+const (
+	journalVersion = 1
+	blobMetaBytes  = 16
 )
 
 // journal remembers each step of each blob. Its two writes are the two steps:
@@ -117,7 +119,7 @@ func (j *journal) backlog(rollup order.RollupID) ([]blobMeta, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }() // it only read
 	var out []blobMeta
 	for it.First(); it.Valid(); it.Next() {
 		raw, err := it.ValueAndErr()
@@ -154,7 +156,7 @@ func (j *journal) data(rollup order.RollupID, from uint64) ([]byte, error) {
 // built notes a blob that ends below next. When it returns, that is on disk.
 func (j *journal) built(rollup order.RollupID, m blobMeta, data, checkpoint []byte) error {
 	batch := j.db.NewBatch()
-	defer batch.Close()
+	defer func() { _ = batch.Close() }() // committed, or given up
 	read := append(binary.BigEndian.AppendUint64(nil, m.to+1), checkpoint...)
 	record := make([]byte, 0, blobMetaBytes+len(data))
 	record = binary.BigEndian.AppendUint64(record, m.to)
@@ -175,7 +177,7 @@ func (j *journal) built(rollup order.RollupID, m blobMeta, data, checkpoint []by
 // posted notes that the blobs, which follow each other, are on DA at the height.
 func (j *journal) posted(rollup order.RollupID, blobs []blobMeta, daHeight uint64) error {
 	batch := j.db.NewBatch()
-	defer batch.Close()
+	defer func() { _ = batch.Close() }() // committed, or given up
 	for _, m := range blobs {
 		if err := batch.Delete(blobKey(rollup, m.from), nil); err != nil {
 			return fmt.Errorf("journal DA height: %w", err)

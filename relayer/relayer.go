@@ -133,9 +133,6 @@ func (r *Relayer) Close() error { return r.journal.close() }
 // layer is not the one that the journal knows.
 func (r *Relayer) Run(ctx context.Context) error {
 	if err := r.greet(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
 		return err
 	}
 	var wg sync.WaitGroup
@@ -146,8 +143,8 @@ func (r *Relayer) Run(ctx context.Context) error {
 	return nil
 }
 
-// greet asks the layer for its head, for as long as it takes, and holds it
-// against the journal.
+// greet asks the layer for its head, until it answers or ctx ends, and holds the
+// head against the journal.
 func (r *Relayer) greet(ctx context.Context) error {
 	var head uint64
 	for failures := 0; ; failures++ {
@@ -160,7 +157,7 @@ func (r *Relayer) greet(ctx context.Context) error {
 		}
 		r.outage.failed(err)
 		if !sleep(ctx, r.backoff(failures)) {
-			return ctx.Err()
+			return nil
 		}
 	}
 	r.outage.over()

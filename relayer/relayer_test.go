@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/ordo-network/ordo/config"
@@ -24,7 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // remoteLayer is a local layer behind HTTP, with a transport that may fail.
 type remoteLayer struct {
 	*local.Client
-	faults *datest.Faults
+	faults   *datest.Faults
+	embedded *local.Layer
 }
 
 func newRemoteLayer(t *testing.T) *remoteLayer {
@@ -58,7 +60,7 @@ func newRemoteLayer(t *testing.T) *remoteLayer {
 			t.Error(err)
 		}
 	})
-	return &remoteLayer{c, faults}
+	return &remoteLayer{c, faults, l}
 }
 
 func rollups(names ...string) []Rollup {
@@ -78,9 +80,10 @@ func testBatch() BatchConfig {
 // running is a relayer that runs until stop.
 type running struct {
 	*Relayer
-	t      *testing.T
-	cancel context.CancelFunc
-	done   chan error
+	registry *prometheus.Registry
+	t        *testing.T
+	cancel   context.CancelFunc
+	done     chan error
 }
 
 func start(t *testing.T, o Options) *running {
@@ -97,12 +100,14 @@ func start(t *testing.T, o Options) *running {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	registry := prometheus.NewRegistry()
+	o.Registerer = registry
 	r, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	run := &running{Relayer: r, t: t, cancel: cancel, done: make(chan error, 1)}
+	run := &running{Relayer: r, registry: registry, t: t, cancel: cancel, done: make(chan error, 1)}
 	go func() { run.done <- r.Run(ctx) }()
 	t.Cleanup(run.stop)
 	return run
@@ -208,6 +213,9 @@ func TestRestartGoesOnWhereItStopped(t *testing.T) {
 	}
 	start(t, Options{Rollups: rollups("alpha", "beta"), Open: chain.open(t), Layer: layer, Journal: dir})
 	wantPosted(t, chain, layer, "alpha", "beta")
+	if from := chain.opened.Load(); from < 30 {
+		t.Errorf("the last start read from height %d of %d again", from, chain.height())
+	}
 }
 
 func TestLayerThatIsTooSmallIsRefused(t *testing.T) {

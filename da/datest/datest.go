@@ -135,13 +135,13 @@ func (s *suite) wantErr(err, want error) {
 // namespace returns one that nobody else uses.
 func namespace() da.Namespace {
 	var ns da.Namespace
-	rand.Read(ns[:]) //nolint:errcheck // it never fails
+	rand.Read(ns[:]) // it never fails
 	return ns
 }
 
 func data(n int) []byte {
 	b := make([]byte, n)
-	rand.Read(b) //nolint:errcheck // it never fails
+	rand.Read(b)
 	return b
 }
 

@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,8 +134,7 @@ func (l *Layer) Limits() da.Limits { return da.Limits{MaxBlobBytes: l.maxBlob} }
 // Head implements da.Layer.
 func (l *Layer) Head(context.Context) (uint64, error) { return l.lastHeader().height, nil }
 
-// Submit implements da.Layer. The layer reads the data until Submit returns; where ctx ended it,
-// a little longer.
+// Submit implements da.Layer. Where ctx ends first, nothing is stored.
 func (l *Layer) Submit(ctx context.Context, ns da.Namespace, blobs [][]byte) (uint64, error) {
 	entries := make([]entry, len(blobs))
 	for i, data := range blobs {
@@ -215,13 +215,19 @@ func (l *Layer) enqueue(ctx context.Context, entries []entry) (*submission, erro
 	return sub, nil
 }
 
-// wait returns the height at which the submission is on disk.
+// wait returns the height at which the submission is on disk. Whoever stops
+// waiting takes the submission back, so that one that is sent again is not stored
+// twice; where its block is being written already, the outcome is a moment away.
 func (l *Layer) wait(ctx context.Context, sub *submission) (uint64, error) {
 	select {
 	case <-sub.done:
 		return sub.height, sub.err
 	case <-ctx.Done():
-		return 0, fmt.Errorf("wait for a block: %w: %w", ctx.Err(), da.ErrUnavailable)
+		if l.withdraw(sub) {
+			return 0, fmt.Errorf("wait for a block: %w: %w", ctx.Err(), da.ErrUnavailable)
+		}
+		<-sub.done
+		return sub.height, sub.err
 	case <-l.closed:
 	}
 	// What produce settled on its way out stands; it takes no more.
@@ -231,6 +237,20 @@ func (l *Layer) wait(ctx context.Context, sub *submission) (uint64, error) {
 	default:
 		return 0, fmt.Errorf("%w: %w", errClosed, da.ErrUnavailable)
 	}
+}
+
+// withdraw takes a submission out of the line, and reports whether it stood there.
+func (l *Layer) withdraw(sub *submission) bool {
+	l.mu.Lock()
+	i := slices.Index(l.pending, sub)
+	if i >= 0 {
+		l.pending = slices.Delete(l.pending, i, i+1)
+	}
+	l.mu.Unlock()
+	if i >= 0 {
+		l.room.Release(sub.cost)
+	}
+	return i >= 0
 }
 
 func (l *Layer) wakeUp() {

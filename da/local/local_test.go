@@ -275,6 +275,35 @@ func TestBlocksAreBounded(t *testing.T) {
 			t.Errorf("height %d holds %d blobs of 30 MiB", h, n)
 		}
 	}
+	if !l.room.TryAcquire(maxBlockBytes) {
+		t.Error("room was not given back")
+	}
+}
+
+func TestASubmissionGivenUpIsNotStored(t *testing.T) {
+	t.Parallel()
+	l := openLayer(t, t.TempDir(), Options{BlockTime: 50 * time.Millisecond})
+	if _, err := l.Submit(t.Context(), da.Namespace{1}, [][]byte{{1}}); err != nil { // a tick has just passed
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := l.Submit(ctx, da.Namespace{2}, [][]byte{{2}})
+	height, next := l.Submit(t.Context(), da.Namespace{1}, [][]byte{{3}})
+	if next != nil {
+		t.Fatal(next)
+	}
+	stored := 0
+	for h := uint64(1); h <= height; h++ {
+		blobs, err := l.Blobs(t.Context(), h, da.Namespace{2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored += len(blobs)
+	}
+	if errors.Is(err, da.ErrUnavailable) != (stored == 0) {
+		t.Errorf("Submit returned %v, and the blob is there %d times", err, stored)
+	}
 }
 
 func TestCloseFailsWhatWaits(t *testing.T) {

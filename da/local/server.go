@@ -35,6 +35,8 @@ const (
 	maxConns          = 4096
 	// roomWait is how long a request waits for memory before it is sent away.
 	roomWait = 10 * time.Second
+	// shutdownGrace is how long requests may take to finish once the server was told to stop.
+	shutdownGrace = 3 * time.Second
 )
 
 // ServerOptions of a server. Zero values stand for the defaults.
@@ -85,22 +87,21 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 			}
 		},
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve DA layer: %w", err)
-	case <-ctx.Done():
+	drained := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+		defer cancel()
+		err := srv.Shutdown(grace)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = srv.Close()
+		}
+		drained <- err
+	})
+	err := srv.Serve(listener)
+	if stop() {
+		return fmt.Errorf("serve DA layer: %w", err) // nobody asked it to end
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	if err := srv.Shutdown(grace); err != nil {
-		err = srv.Close()
-		<-failed
-		return err
-	}
-	<-failed
-	return nil
+	return <-drained
 }
 
 // ServeHTTP implements http.Handler.

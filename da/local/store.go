@@ -26,9 +26,9 @@ const (
 	keyFormat byte = 'f'
 	keyHeader byte = 'h'
 	keyBlob   byte = 'b'
-
-	formatVersion byte = 1
 )
+
+const formatVersion = 1
 
 // namespace is a Celestia namespace, see da.Namespace.V0.
 type namespace = [29]byte
@@ -117,7 +117,7 @@ func (s *store) head() (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }() // it only read
 	if !it.Last() {
 		return header{}, it.Error()
 	}
@@ -153,7 +153,7 @@ func (s *store) append(parent header, now time.Time, entries []entry) (header, e
 	slices.SortStableFunc(order, func(i, j int) int { return bytes.Compare(entries[i].ns[:], entries[j].ns[:]) })
 
 	batch := s.db.NewBatch()
-	defer batch.Close()
+	defer func() { _ = batch.Close() }() // committed, or given up
 	digest := sha256.New()
 	for _, i := range order {
 		e := entries[i]
@@ -185,7 +185,7 @@ func (s *store) blobs(height uint64, ns namespace, fn func(index uint32, data []
 	if err != nil {
 		return err
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }() // it only read
 	for it.First(); it.Valid(); it.Next() {
 		data, err := it.ValueAndErr()
 		if err != nil {
