@@ -3,9 +3,11 @@ package devnet
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,39 +44,50 @@ func NewProbe(e *Endpoints) *Probe {
 
 // missing returns the names of those that do not answer yet.
 func (p *Probe) missing(ctx context.Context) []string {
+	var owners []string // of the metrics, in the order of Endpoints.Metrics
 	var checks []func() string
+	check := func(owner string, ask func() error) {
+		checks = append(checks, func() string {
+			if ask() != nil {
+				return owner
+			}
+			return ""
+		})
+	}
 	for i, url := range p.endpoints.Sequencers {
-		checks = append(checks, func() string {
-			if h, err := p.SequencerHeight(ctx, url); err != nil || h == 0 {
-				return validatorName(i)
+		owners = append(owners, validatorName(i))
+		check(validatorName(i), func() error {
+			h, err := p.SequencerHeight(ctx, url)
+			if err == nil && h == 0 {
+				err = errNoBlock
 			}
-			return ""
+			return err
 		})
 	}
+	owners = append(owners, "relayer")
 	for _, r := range p.endpoints.Rollups {
-		checks = append(checks, func() string {
-			if _, err := p.Block(ctx, r.RPC, "latest"); err != nil {
-				return "rollup " + r.Name
-			}
-			return ""
+		owners = append(owners, "rollup "+r.Name)
+		check("rollup "+r.Name, func() error {
+			_, err := p.Block(ctx, r.RPC, "latest")
+			return err
 		})
 	}
-	for _, url := range p.endpoints.Metrics {
-		checks = append(checks, func() string {
-			if _, err := p.Metric(ctx, url, ""); err != nil {
-				return "metrics at " + url
-			}
-			return ""
+	for i, url := range p.endpoints.Metrics {
+		check(owners[i], func() error {
+			_, err := p.Metric(ctx, url, "")
+			return err
 		})
 	}
 	var missing []string
 	for _, name := range concurrently(checks) {
-		if name != "" {
+		if name != "" && !slices.Contains(missing, name) {
 			missing = append(missing, name)
 		}
 	}
 	return missing
 }
+
+var errNoBlock = errors.New("the chain has no block yet")
 
 // status asks everybody at once. Who does not answer keeps the values it had.
 func (p *Probe) status(ctx context.Context) *Status {

@@ -36,6 +36,7 @@ func TestDevnet(t *testing.T) {
 	run("crashes under load", testCrashes)
 	run("a second node agrees", testSecondNode)
 	run("Ctrl-C and resume", testResume)
+	run("kill -9 of the devnet and resume", testKilled)
 	run("rebuild from DA alone", testRebuild)
 	run("fresh", testFresh)
 }

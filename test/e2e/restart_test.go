@@ -3,10 +3,10 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -51,17 +51,43 @@ func startNode(t *testing.T, n *network, r devnet.RollupEndpoint, sequencers []s
 
 // testResume stops the network and starts it again.
 func testResume(t *testing.T, n *network) {
+	restart(t, n, func() { n.stop(t) })
+}
+
+// testKilled does the same to a network whose devnet dies without a chance to stop
+// anything.
+func testKilled(t *testing.T, n *network) {
+	restart(t, n, func() {
+		if err := n.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-n.exited
+	})
+}
+
+// restart ends the network in some way and starts it again: nothing may run on, and
+// nothing may be forgotten.
+func restart(t *testing.T, n *network, end func()) {
+	t.Helper()
 	before := map[string][]block{}
 	for _, r := range n.endpoints.Rollups {
 		c := dial(t, r.RPC)
 		before[r.Name] = mustChain(t, c, mustNumber(t, c))
 	}
-	children := []int{n.pid(t, "validator-0"), n.pid(t, "relayer"), n.pid(t, "rollup-alpha")}
-	n.stop(t)
-	for _, pid := range children {
-		if syscall.Kill(pid, 0) == nil {
-			t.Errorf("process %d outlived the devnet", pid)
-		}
+	children := []string{"validator-0", "validator-1", "relayer", "rollup-alpha"}
+	var pids []int
+	for _, name := range children {
+		pids = append(pids, n.pid(t, name))
+	}
+	end()
+	for i, pid := range pids {
+		// The kernel ends the children of a killed devnet in its own time.
+		eventually(t, stopTime, "the end of "+children[i], func() error {
+			if running(pid) {
+				return fmt.Errorf("process %d runs", pid)
+			}
+			return nil
+		})
 	}
 	n.start(t)
 	for _, r := range n.endpoints.Rollups {
@@ -72,6 +98,13 @@ func testResume(t *testing.T, n *network) {
 			t.Errorf("%s: the first transfer after the restart has status %d in block %v", r.Name, rec.Status, rec.BlockNumber)
 		}
 	}
+}
+
+// running tells whether a process is there and has not ended; one that has, and
+// that nobody waits for, stays as a zombie where there is no init.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
 // testRebuild stops everything but the DA layer, which the relayer holds, and
