@@ -62,6 +62,9 @@ func (e *journalError) Unwrap() error { return e.error }
 // journal and are looked for on DA by the next start. A crash after the answer
 // and before posted is on disk: the same.
 func (s *stream) submit(ctx context.Context) error {
+	if err := s.gather(ctx); err != nil {
+		return err
+	}
 	n := maxGroup
 	if s.single {
 		n = 1
@@ -108,6 +111,23 @@ func (s *stream) submit(ctx context.Context) error {
 	s.r.metrics.submitSeconds.Observe(s.r.now().Sub(started).Seconds())
 	s.r.outage.over()
 	return s.confirm(group, height)
+}
+
+// gather has collect cut what it holds. The request that is about to leave may be
+// under way for a DA block: what missed it would come a block later.
+func (s *stream) gather(ctx context.Context) error {
+	done := make(chan struct{})
+	select {
+	case s.cutNow <- done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // resolve looks for blobs whose submission may have been stored, from the head

@@ -131,9 +131,9 @@ func (r *running) stop() {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); {
+	for deadline := time.Now().Add(60 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within 60 s: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -62,26 +62,25 @@ func TestAThousandRollups(t *testing.T) {
 	before := runtime.NumGoroutine()
 	r := start(t, Options{Rollups: rollups(names...), Open: chain.open(t), Layer: layer.embedded})
 	began := time.Now()
-	done := func() bool {
+	wait := func() {
 		for _, name := range names {
-			p, err := r.journal.progress(order.NewRollupID(name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p.posted < uint64(chain.height()) {
-				return false
-			}
+			eventually(t, name+" is posted", func() bool {
+				p, err := r.journal.progress(order.NewRollupID(name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p.posted >= uint64(chain.height())
+			})
 		}
-		return true
 	}
-	eventually(t, "all are posted", done)
+	wait()
 	t.Logf("%d rollups: 10 blocks in %s", n, time.Since(began))
 	// One each to supervise, read, collect, publish, and wait for them.
 	if grown := runtime.NumGoroutine() - before; grown > 5*n+50 {
 		t.Errorf("%d goroutines for %d rollups", grown, n)
 	}
 	chain.growBy(10)
-	eventually(t, "all are posted", done)
+	wait()
 	runtime.GC()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)

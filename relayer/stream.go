@@ -23,8 +23,9 @@ type stream struct {
 	log     *slog.Logger
 	metrics rollupMetrics
 
-	blocks  chan read // from read to collect, without buffer: who is full stops the source
-	backlog backlog   // from collect to publish: what the journal holds
+	blocks  chan read          // from read to collect, without buffer: who is full stops the source
+	cutNow  chan chan struct{} // from publish to collect: closed in answer once what has gathered is in the backlog
+	backlog backlog            // from collect to publish: what the journal holds
 
 	// Of publish alone.
 	daHeight uint64 // of the last blob posted
@@ -80,7 +81,7 @@ func (r *Relayer) runStream(ctx context.Context, rollup Rollup, log *slog.Logger
 	}
 	s := &stream{
 		r: r, rollup: rollup, log: log, metrics: r.metrics.of(rollup.Name),
-		blocks: make(chan read), daHeight: p.daHeight,
+		blocks: make(chan read), cutNow: make(chan chan struct{}), daHeight: p.daHeight,
 		// Whatever stands in the journal may have been submitted before the crash.
 		unsure: len(p.backlog),
 	}
@@ -118,8 +119,8 @@ func (s *stream) read(ctx context.Context, b *follower.Block) error {
 	}
 }
 
-// collect makes blobs of blocks: as soon as they are large, and otherwise when
-// the first of them is old.
+// collect makes blobs of blocks: as soon as they are large, when the first of them
+// is old, or when a submission is about to leave and can take them along.
 func (s *stream) collect(ctx context.Context, next uint64) error {
 	var batch gathering
 	defer func() { s.r.memory.Release(batch.size) }()
@@ -134,6 +135,11 @@ func (s *stream) collect(ctx context.Context, next uint64) error {
 			if err := s.cut(ctx, &batch); err != nil {
 				return err
 			}
+		case done := <-s.cutNow:
+			if err := s.cut(ctx, &batch); err != nil {
+				return err
+			}
+			close(done)
 		case in := <-s.blocks:
 			if in.block.Height != next {
 				s.r.memory.Release(in.size)

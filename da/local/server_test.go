@@ -19,6 +19,7 @@ func post(t *testing.T, url, body string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header.Set("Content-Type", "application/json")
 	tr := &http.Transport{DisableKeepAlives: true}
 	resp, err := tr.RoundTrip(req)
 	if err != nil {
@@ -124,6 +125,32 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 }
 
+func TestOtherRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := NewServer(openLayer(t, t.TempDir(), Options{}), ServerOptions{})
+	for _, tt := range []struct {
+		method, path, kind string
+		status             int
+	}{
+		{http.MethodGet, "/", "", http.StatusMethodNotAllowed},
+		{http.MethodPost, "/", "", http.StatusUnsupportedMediaType},
+		{http.MethodPost, "/", "text/plain", http.StatusUnsupportedMediaType},
+		{http.MethodPost, "/", "application/json; charset=utf-8", http.StatusOK},
+		{http.MethodPost, "/other", "application/json", http.StatusNotFound},
+		{http.MethodGet, "/health", "", http.StatusOK},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), tt.method, tt.path, strings.NewReader(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", tt.kind)
+		w := newRecorder()
+		if s.ServeHTTP(w, r); w.status != tt.status {
+			t.Errorf("%s %s of type %q: %d, want %d", tt.method, tt.path, tt.kind, w.status, tt.status)
+		}
+	}
+}
+
 func TestTokenIsAskedFor(t *testing.T) {
 	t.Parallel()
 	l := openLayer(t, t.TempDir(), Options{})
@@ -166,6 +193,7 @@ func FuzzRequest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.Header.Set("Content-Type", "application/json")
 		s.ServeHTTP(w, r)
 		if w.status == http.StatusOK {
 			var resp rpcResponse
