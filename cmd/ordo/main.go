@@ -48,9 +48,11 @@ func newRootCmd() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(
+		newBenchCmd(),
 		newDevnetCmd(),
 		newKeysCmd(),
 		newRelayerCmd(),
+		newRollupCmd(),
 		newSequencerCmd(),
 		newStatusCmd(),
 		newTxCmd(),

@@ -1,0 +1,181 @@
+package rollup
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/gateway/ethrpc"
+	"github.com/ordo-network/ordo/keys"
+)
+
+// Config is config.toml in a rollup node's home. Paths are relative to the home.
+type Config struct {
+	Name             string          `toml:"name" comment:"The rollup's name; its SHA-256 is the rollup ID."`
+	StartHeight      uint64          `toml:"start_height" comment:"First height of the sequencer chain that counts for this rollup."`
+	Genesis          string          `toml:"genesis" comment:"Genesis of the rollup: a geth genesis file."`
+	SequencerGenesis string          `toml:"sequencer_genesis" comment:"Genesis of the sequencer chain: what this node trusts."`
+	PayerKey         string          `toml:"payer_key" comment:"Key of the account that pays for this node's bundles."`
+	Sequencers       []string        `toml:"sequencers" comment:"APIs of sequencer nodes. One is used at a time, the others stand by."`
+	RPC              ethrpc.Settings `toml:"rpc" comment:"The door for wallets."`
+	DA               DAConfig        `toml:"da" comment:"Where the rollup's data is read back from."`
+	Gateway          GatewayConfig   `toml:"gateway"`
+	TrustingPeriod   config.Duration `toml:"trusting_period" comment:"How long the validators of a block are believed after it: shorter than the sequencer chain's unbonding time. A node that was off for longer must be told a newer block to trust."`
+	Metrics          MetricsConfig   `toml:"metrics"`
+	Execution        ExecutionConfig `toml:"execution"`
+}
+
+// DAConfig names the DA layer.
+type DAConfig struct {
+	Layer    string          `toml:"layer" comment:"local: the layer that a relayer embeds. Empty: none, safe and finalized do not move."`
+	Endpoint string          `toml:"endpoint"`
+	Poll     config.Duration `toml:"poll" comment:"How often the layer is asked for its head."`
+}
+
+// GatewayConfig bounds what waits for ordering.
+type GatewayConfig struct {
+	FlushInterval   config.Duration `toml:"flush_interval" comment:"How long transactions gather before a bundle goes out."`
+	MaxTransactions int             `toml:"max_transactions" comment:"The most transactions that may wait; over it senders are told that the node is busy."`
+}
+
+// MetricsConfig is where Prometheus reads.
+type MetricsConfig struct {
+	Listen string `toml:"listen" comment:"Empty: off."`
+}
+
+// ExecutionConfig sizes the embedded EVM.
+type ExecutionConfig struct {
+	CacheMB int `toml:"cache_mb" comment:"Memory for state and database caches, in MiB."`
+}
+
+// DefaultConfig returns what a new node starts from.
+func DefaultConfig() Config {
+	return Config{
+		StartHeight: 1, Genesis: "genesis.json", SequencerGenesis: "sequencer-genesis.json", PayerKey: "payer.json",
+		RPC:       ethrpc.DefaultSettings(),
+		DA:        DAConfig{Layer: "local", Poll: config.Duration(200 * time.Millisecond)},
+		Gateway:   GatewayConfig{FlushInterval: config.Duration(5 * time.Millisecond), MaxTransactions: 50_000},
+		Execution: ExecutionConfig{CacheMB: evm.DefaultCacheMB}, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
+	}
+}
+
+// InitOptions are the settings that have no default, or that people change.
+type InitOptions struct {
+	Name             string   // required
+	ChainID          uint64   // of the EVM; required without GenesisFile
+	GenesisFile      string   // a geth genesis; empty: a development genesis with the accounts of the test mnemonic
+	SequencerGenesis string   // path of the sequencer chain's genesis; required
+	Sequencers       []string // URLs; required
+	Listen           string
+	MetricsListen    string
+	DA               string // URL of the local layer; empty: none
+	StartHeight      uint64
+}
+
+// Init lays out the home of a rollup node. A payer.json that is there already is
+// kept; otherwise a key is made. It refuses a home that was laid out before.
+func Init(home string, o InitOptions) error {
+	cfg := DefaultConfig()
+	path := filepath.Join(home, "config.toml")
+	if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("%s exists: this home is a rollup node already; start it, or choose another --home", path)
+	}
+	cfg.Name, cfg.Sequencers = o.Name, o.Sequencers
+	if o.Listen != "" {
+		cfg.RPC.Listen = o.Listen
+	}
+	if o.StartHeight != 0 {
+		cfg.StartHeight = o.StartHeight
+	}
+	cfg.Metrics.Listen, cfg.DA.Endpoint = o.MetricsListen, o.DA
+	if o.DA == "" {
+		cfg.DA.Layer = ""
+	}
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return fmt.Errorf("make home: %w", err)
+	}
+	genesis, err := rollupGenesis(o)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(home, cfg.Genesis), genesis, 0o644); err != nil {
+		return fmt.Errorf("write genesis: %w", err)
+	}
+	seq, err := os.ReadFile(o.SequencerGenesis)
+	if err != nil {
+		return fmt.Errorf("read the sequencer chain's genesis: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(home, cfg.SequencerGenesis), seq, 0o644); err != nil {
+		return fmt.Errorf("write the sequencer chain's genesis: %w", err)
+	}
+	key := filepath.Join(home, cfg.PayerKey)
+	if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) {
+		if _, err := keys.Generate(key); err != nil {
+			return err
+		}
+	}
+	// The config comes last: a home without one is not laid out yet.
+	return config.Write(path, cfg)
+}
+
+func rollupGenesis(o InitOptions) ([]byte, error) {
+	if o.GenesisFile != "" {
+		raw, err := os.ReadFile(o.GenesisFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the rollup's genesis: %w", err)
+		}
+		return raw, nil
+	}
+	if o.ChainID == 0 {
+		return nil, errors.New("a rollup needs --chain-id, or a geth genesis file with --genesis")
+	}
+	return json.MarshalIndent(evm.DevGenesis(o.ChainID, nil), "", "  ")
+}
+
+// LoadConfig reads config.toml from a home.
+func LoadConfig(home string) (Config, error) {
+	cfg := DefaultConfig()
+	if err := config.Load(filepath.Join(home, "config.toml"), &cfg); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return cfg, fmt.Errorf("%s is not the home of a rollup node: make one with `ordo rollup init`, or name another with --home", home)
+		}
+		return cfg, err
+	}
+	return cfg, cfg.validate()
+}
+
+func (c Config) validate() error {
+	if c.Name == "" {
+		return errors.New("name is empty: a rollup needs a name")
+	}
+	if c.StartHeight == 0 {
+		return errors.New("start_height is 0: the first height of a chain is 1")
+	}
+	if len(c.Sequencers) == 0 {
+		return errors.New("sequencers is empty: name the API of one sequencer node or more, such as http://127.0.0.1:26602")
+	}
+	for _, s := range c.Sequencers {
+		if u, err := url.Parse(s); err != nil || u.Host == "" {
+			return fmt.Errorf("sequencers: %q is not a URL such as http://127.0.0.1:26602", s)
+		}
+	}
+	switch c.DA.Layer {
+	case "", "local":
+	default:
+		return fmt.Errorf("da.layer %q is not known here: use \"local\", or \"\" for none", c.DA.Layer)
+	}
+	if c.DA.Layer != "" && c.DA.Endpoint == "" {
+		return fmt.Errorf("da.endpoint is empty: name the URL of the %s layer", c.DA.Layer)
+	}
+	return nil
+}

@@ -1,0 +1,11 @@
+// Package rollup is a rollup node: the door for wallets, the gateway behind it,
+// the follower of the order, the embedded EVM, and the reader of the DA layer, in
+// one process. In comes a home directory; the package wires the stages:
+//
+//	wallet -> ethrpc -> gateway -> sequencers
+//	sequencers -> follower ---> driver -> EVM     latest
+//	DA layer -> firm reader --> driver -> EVM     safe, finalized
+//
+// The driver executes each block of the order once, from whichever source has it
+// first, and what DA gives must equal what the sequencers gave.
+package rollup

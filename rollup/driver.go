@@ -1,0 +1,156 @@
+package rollup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/follower"
+)
+
+// ErrFork is returned where the DA layer and the sequencers give two different
+// blocks for one height, both signed by the validators. The node stops: it
+// cannot tell which one the others follow.
+var ErrFork = errors.New("two signed blocks for one height")
+
+// outcome is what the driver made of one block of the order.
+type outcome struct {
+	Block    *follower.Block
+	Executed bool // whether it became a rollup block
+	Result   execution.Result
+}
+
+// driver turns blocks of the order into rollup blocks. Soft blocks and firm
+// blocks come from two sources, each in order and already verified; whichever is
+// ahead is executed, and the firm one must then equal the soft one.
+type driver struct {
+	client  execution.Client
+	store   *store
+	metrics *metrics
+	now     func() time.Time
+	first   uint64 // first sequencer height that counts for the rollup
+	// observe is called in order, once the block is on disk. After a crash it may be called again for the same block.
+	observe func(context.Context, outcome) error
+
+	mu     sync.Mutex
+	soft   execution.Head
+	height uint64 // last sequencer height that was taken in
+	firm   uint64 // last sequencer height known firm
+}
+
+// open resumes where the execution client stands. Sequencer blocks above its
+// head that made no rollup block were noted in the store.
+func (d *driver) open(ctx context.Context) error {
+	session, err := d.client.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("open execution client: %w", err)
+	}
+	d.soft, d.height, d.firm = session.Soft, session.Soft.Height, session.Firm.Height
+	if d.soft.Number == 0 {
+		d.height = d.first - 1
+	}
+	for {
+		r, ok, err := d.store.record(d.height + 1)
+		if err != nil {
+			return err
+		}
+		if !ok || r.Head != d.soft.Hash {
+			break
+		}
+		d.height++
+	}
+	d.metrics.softHeight.Set(float64(d.height))
+	d.metrics.firmHeight.Set(float64(d.firm))
+	return nil
+}
+
+// state returns the last sequencer heights taken in and known firm.
+func (d *driver) state() (soft execution.Head, height, firm uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.soft, d.height, d.firm
+}
+
+// onSoft takes in a block of the order. A block that was taken in before is
+// compared with what was taken. Errors: ErrFork.
+func (d *driver) onSoft(ctx context.Context, b *follower.Block) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.take(ctx, b)
+}
+
+func (d *driver) take(ctx context.Context, b *follower.Block) error {
+	if b.Height <= d.height {
+		return d.compare(b)
+	}
+	if b.Height != d.height+1 {
+		return fmt.Errorf("sequencer block %d came after %d: the source left a gap", b.Height, d.height)
+	}
+	block := execution.Block{Height: b.Height, Hash: b.Hash, Time: b.Time, Transactions: b.Transactions()}
+	out := outcome{Block: b}
+	if execution.Due(d.soft, block) {
+		start := time.Now()
+		res, err := d.client.Execute(ctx, d.soft.Hash, block)
+		if err != nil {
+			return fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
+		}
+		d.metrics.executeSeconds.Observe(time.Since(start).Seconds())
+		d.metrics.transactions.WithLabelValues("executed").Add(float64(len(block.Transactions) - len(res.Skipped)))
+		d.metrics.transactions.WithLabelValues("skipped").Add(float64(len(res.Skipped)))
+		out.Executed, out.Result = true, res
+		d.soft = res.Head
+	}
+	// A crash before this line: the client's head is one block ahead of the records,
+	// and open goes on from the head.
+	if err := d.store.putRecord(b.Height, record{Hash: b.Hash, SeenAt: d.now(), Number: d.soft.Number, Head: d.soft.Hash}); err != nil {
+		return fmt.Errorf("note sequencer block %d: %w", b.Height, err)
+	}
+	d.height = b.Height
+	d.metrics.softHeight.Set(float64(d.height))
+	return d.observe(ctx, out)
+}
+
+// compare checks a block against the one that was taken in at its height.
+func (d *driver) compare(b *follower.Block) error {
+	r, ok, err := d.store.record(b.Height)
+	if err != nil || !ok {
+		return err
+	}
+	if r.Hash != b.Hash {
+		return fmt.Errorf("height %d: %x was executed, %x comes from the other source: %w", b.Height, r.Hash, b.Hash, ErrFork)
+	}
+	return nil
+}
+
+// onFirm takes in a block that was read back from DA, with the reader's cursor
+// behind it. Errors: ErrFork.
+func (d *driver) onFirm(ctx context.Context, b *follower.Block, cursor []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b.Height <= d.firm {
+		return d.compare(b)
+	}
+	// DA may be ahead where no sequencer answers: then it feeds the rollup alone.
+	if err := d.take(ctx, b); err != nil {
+		return fmt.Errorf("firm block: %w", err)
+	}
+	r, ok, err := d.store.record(b.Height)
+	if err != nil {
+		return err
+	}
+	if ok {
+		if err := d.client.SetFirm(ctx, r.Head); err != nil {
+			return fmt.Errorf("set firm head for sequencer block %d: %w", b.Height, err)
+		}
+	}
+	// A crash before this line reads the same DA blocks again, with the same outcome.
+	if err := d.store.putFirm(b.Height, d.now(), cursor); err != nil {
+		return fmt.Errorf("note firm block %d: %w", b.Height, err)
+	}
+	d.firm = b.Height
+	d.metrics.firmHeight.Set(float64(d.firm))
+	return nil
+}

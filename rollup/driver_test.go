@@ -1,0 +1,263 @@
+package rollup
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/follower"
+)
+
+// testNode is a driver over a real EVM in a directory that outlives it.
+type testNode struct {
+	*driver
+	evm      *evm.Client
+	observed []uint64
+}
+
+func openNode(t *testing.T, dir string) *testNode {
+	t.Helper()
+	client, err := evm.New(evm.Config{DataDir: dir + "/evm", Genesis: evm.DevGenesis(31337, nil), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := openStore(dir + "/store")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &testNode{evm: client}
+	n.driver = &driver{
+		client: client, store: st, first: 1, metrics: newMetrics(prometheus.NewRegistry()), now: time.Now,
+		observe: func(_ context.Context, o outcome) error { n.observed = append(n.observed, o.Block.Height); return nil },
+	}
+	if err := n.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (n *testNode) close(t *testing.T) {
+	t.Helper()
+	if err := errors.Join(n.evm.Close(), n.store.close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var genesisTime = time.Unix(1_800_000_000, 0)
+
+// testBlock is a verified block of the order, 100 ms after the one before it.
+func testBlock(height uint64, txs ...[]byte) *follower.Block {
+	b := &follower.Block{
+		Height: height, Hash: sha256.Sum256(fmt.Append(nil, "block", height, len(txs))),
+		Time: genesisTime.Add(time.Duration(height) * 100 * time.Millisecond),
+	}
+	if len(txs) > 0 {
+		b.Legs = []follower.Leg{{Transactions: txs}}
+	}
+	return b
+}
+
+func transferTx(t *testing.T, nonce uint64) []byte {
+	t.Helper()
+	key, err := crypto.HexToECDSA("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := common.HexToAddress("0xbeef")
+	tx, err := types.SignNewTx(key, types.LatestSignerForChainID(big.NewInt(31337)), &types.DynamicFeeTx{
+		ChainID: big.NewInt(31337), Nonce: nonce, GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(10 * params.GWei),
+		Gas: params.TxGas, To: &to, Value: big.NewInt(1),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := tx.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// testOrder is 40 blocks: some hold transactions, most hold nothing.
+func testOrder(t *testing.T) []*follower.Block {
+	t.Helper()
+	var blocks []*follower.Block
+	nonce := uint64(0)
+	for h := uint64(1); h <= 40; h++ {
+		var txs [][]byte
+		if h%7 == 0 {
+			txs = [][]byte{transferTx(t, nonce), []byte("garbage"), transferTx(t, nonce+1)}
+			nonce += 2
+		}
+		blocks = append(blocks, testBlock(h, txs...))
+	}
+	return blocks
+}
+
+func TestSoftThenFirm(t *testing.T) {
+	n := openNode(t, t.TempDir())
+	defer n.close(t)
+	blocks := testOrder(t)
+	for _, b := range blocks {
+		if err := n.onSoft(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	soft, height, firm := n.state()
+	if height != 40 || firm != 0 {
+		t.Fatalf("height %d, firm %d after 40 soft blocks", height, firm)
+	}
+	// Five blocks with data and one heartbeat for each second without: fewer than 40.
+	if soft.Number < 5+3 || soft.Number > 12 {
+		t.Fatalf("%d rollup blocks", soft.Number)
+	}
+	if got := n.evm.BlockChain().CurrentFinalBlock().Number.Uint64(); got != 0 {
+		t.Fatalf("block %d is final before anything was read back", got)
+	}
+	for _, b := range blocks {
+		if err := n.onFirm(t.Context(), b, []byte("cursor")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := n.evm.BlockChain().CurrentFinalBlock().Hash(); got != common.Hash(soft.Hash) {
+		t.Fatalf("final block is %s, soft head %x", got, soft.Hash)
+	}
+	if at, ok := n.store.firmAt(13); !ok || time.Since(at) > time.Minute {
+		t.Fatalf("firm time of height 13: %v %v", at, ok)
+	}
+}
+
+func TestDAAloneGivesTheSameChain(t *testing.T) {
+	blocks := testOrder(t)
+	a, b := openNode(t, t.TempDir()), openNode(t, t.TempDir())
+	defer a.close(t)
+	defer b.close(t)
+	for _, blk := range blocks {
+		if err := a.onSoft(t.Context(), blk); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.onFirm(t.Context(), blk, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, _, _ := a.state()
+	y, _, firm := b.state()
+	if x != y || firm != 40 {
+		t.Fatalf("soft gives %+v, DA gives %+v, firm to %d", x, y, firm)
+	}
+	// A sequencer comes back and streams what DA has brought already.
+	for _, blk := range blocks {
+		if err := b.onSoft(t.Context(), blk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.observed) != 40 {
+		t.Fatalf("%d blocks observed, want each of 40 once", len(b.observed))
+	}
+}
+
+func TestFirmThatDiffersStopsTheNode(t *testing.T) {
+	n := openNode(t, t.TempDir())
+	defer n.close(t)
+	if err := n.onSoft(t.Context(), testBlock(1)); err != nil {
+		t.Fatal(err)
+	}
+	other := testBlock(1, []byte("x"))
+	err := n.onFirm(t.Context(), other, nil)
+	if !errors.Is(err, ErrFork) {
+		t.Fatalf("got %v, want ErrFork", err)
+	}
+	for _, hash := range [][32]byte{testBlock(1).Hash, other.Hash} {
+		if !strings.Contains(err.Error(), fmt.Sprintf("%x", hash)) {
+			t.Fatalf("%q does not name %x", err, hash)
+		}
+	}
+	if _, _, firm := n.state(); firm != 0 {
+		t.Fatalf("firm moved to %d", firm)
+	}
+}
+
+func TestGapIsRefused(t *testing.T) {
+	n := openNode(t, t.TempDir())
+	defer n.close(t)
+	if err := n.onSoft(t.Context(), testBlock(2)); err == nil || !strings.Contains(err.Error(), "gap") {
+		t.Fatalf("got %v for block 2 after 0", err)
+	}
+}
+
+// A crash leaves the directory as it is: nothing is closed in order.
+func TestRestartGoesOnWhereItStopped(t *testing.T) {
+	blocks := testOrder(t)
+	whole := openNode(t, t.TempDir())
+	defer whole.close(t)
+	for _, b := range blocks {
+		if err := whole.onSoft(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, _, _ := whole.state()
+
+	dir := t.TempDir()
+	var seen []uint64
+	for stop := 9; stop <= len(blocks)+8; stop += 9 {
+		n := openNode(t, dir)
+		_, height, _ := n.state()
+		if height >= uint64(stop) {
+			t.Fatalf("resumed at %d, only %d were given", height, stop-9)
+		}
+		for _, b := range blocks[height:min(stop, len(blocks))] {
+			if err := n.onSoft(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen = append(seen, n.observed...)
+		// What a crash between execution and its record leaves behind.
+		_, height, _ = n.state()
+		if err := n.store.db.Delete(heightKey(keyRecord, height), nil); err != nil {
+			t.Fatal(err)
+		}
+		n.close(t)
+	}
+	n := openNode(t, dir)
+	defer n.close(t)
+	for _, b := range blocks {
+		if err := n.onSoft(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _, _ := n.state(); got != want {
+		t.Fatalf("restarted node has %+v, the other %+v", got, want)
+	}
+	var last uint64
+	for _, h := range seen {
+		if h > last+1 {
+			t.Fatalf("observed %d after %d", h, last)
+		}
+		last = max(last, h)
+	}
+}
+
+func TestRecordEncoding(t *testing.T) {
+	r := record{Hash: sha256.Sum256([]byte("a")), SeenAt: time.UnixMilli(1234567), Number: 9, Head: sha256.Sum256([]byte("b"))}
+	got, err := decodeRecord(r.encode())
+	if err != nil || got.Hash != r.Hash || !got.SeenAt.Equal(r.SeenAt) || got.Number != r.Number || got.Head != r.Head {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if _, err := decodeRecord(bytes.Repeat([]byte{1}, recordLen-1)); err == nil {
+		t.Fatal("short record accepted")
+	}
+}

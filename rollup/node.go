@@ -1,0 +1,334 @@
+package rollup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/gateway/ethrpc"
+	"github.com/ordo-network/ordo/keys"
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+)
+
+// checkpointEvery is after how many blocks the follower's checkpoint is stored. A
+// restart verifies at most that many headers again.
+const checkpointEvery = 50
+
+// Node is a rollup node, from New to Close.
+type Node struct {
+	cfg     Config
+	id      order.RollupID
+	trust   follower.Trust
+	log     *slog.Logger
+	version string
+
+	store    *store
+	client   *evm.Client
+	gateway  *gateway.Gateway
+	follower *follower.Follower
+	firm     *follower.FirmReader // nil without a DA layer
+	driver   *driver
+	door     *ethrpc.Server
+	registry *prometheus.Registry
+
+	since atomic.Uint64 // blocks since the last stored checkpoint
+}
+
+// Run runs the node in home until ctx ends, which is no error.
+func Run(ctx context.Context, home, version string, log *slog.Logger) error {
+	cfg, err := LoadConfig(home)
+	if err != nil {
+		return err
+	}
+	// Ports first: whoever runs a second node by mistake learns of it at once, and no
+	// database is opened twice.
+	rpc, err := listen(cfg.RPC.Listen, "JSON-RPC of rollup "+cfg.Name, "rpc.listen")
+	if err != nil {
+		return err
+	}
+	defer rpc.Close()
+	var metrics net.Listener
+	if cfg.Metrics.Listen != "" {
+		if metrics, err = listen(cfg.Metrics.Listen, "metrics of rollup "+cfg.Name, "metrics.listen"); err != nil {
+			return err
+		}
+		defer metrics.Close()
+	}
+	n, err := open(ctx, home, cfg, version, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(n.run(ctx, rpc, metrics), n.close())
+}
+
+func listen(address, purpose, setting string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use by another program, and the %s needs it: stop that program or change %s", address, purpose, setting)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for the %s (%s): %w", purpose, setting, err)
+	}
+	return ln, nil
+}
+
+// open wires the stages. What it opened is closed again where it fails.
+func open(ctx context.Context, home string, cfg Config, version string, log *slog.Logger) (_ *Node, err error) {
+	n := &Node{cfg: cfg, id: order.NewRollupID(cfg.Name), log: log, version: version, registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	in := func(path string) string {
+		if filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(home, path)
+	}
+	if n.trust, err = follower.TrustGenesisFile(in(cfg.SequencerGenesis)); err != nil {
+		return nil, err
+	}
+	genesis, err := evm.LoadGenesis(in(cfg.Genesis))
+	if err != nil {
+		return nil, err
+	}
+	key, err := keys.Load(in(cfg.PayerKey))
+	if err != nil {
+		return nil, err
+	}
+	if n.store, err = openStore(in("data/node")); err != nil {
+		return nil, err
+	}
+	if n.client, err = evm.New(evm.Config{DataDir: in("data/evm"), Genesis: genesis, CacheMB: cfg.Execution.CacheMB, Logger: log}); err != nil {
+		return nil, err
+	}
+	chain := ethrpc.NewChain(n.client.BlockChain())
+	remotes := make([]gateway.Sequencer, len(cfg.Sequencers))
+	for i, url := range cfg.Sequencers {
+		remotes[i] = gateway.NewRemote(url)
+	}
+	n.gateway, err = gateway.New(gateway.Config{
+		RollupID: n.id, ChainID: n.trust.ChainID(), Key: key, Dir: in("data/gateway"), Sequencers: remotes, Chain: chain,
+		FlushInterval: time.Duration(cfg.Gateway.FlushInterval), MaxTxs: cfg.Gateway.MaxTransactions,
+		Logger: log, Registerer: n.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.driver = &driver{
+		client: n.client, store: n.store, metrics: newMetrics(n.registry), now: time.Now, observe: n.observe,
+		first: cfg.StartHeight,
+	}
+	if err := n.driver.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.openReaders(); err != nil {
+		return nil, err
+	}
+	n.door, err = ethrpc.New(ethrpc.Config{
+		Settings: cfg.RPC, EVM: n.client, Gateway: n.gateway, Chain: chain, Order: n, Logger: log,
+	})
+	return n, err
+}
+
+// openReaders makes the follower and the firm reader.
+func (n *Node) openReaders() error {
+	checkpoint, err := n.checkpoint()
+	if err != nil {
+		return err
+	}
+	opts := follower.Options{TrustingPeriod: time.Duration(n.cfg.TrustingPeriod)}
+	n.follower, err = follower.New(follower.Config{
+		Rollup: n.id, Endpoints: n.cfg.Sequencers, Trust: n.trust, Checkpoint: checkpoint, Options: opts,
+		Logger: n.log, Registerer: n.registry,
+	})
+	if err != nil || n.cfg.DA.Layer == "" {
+		return err
+	}
+	layer, err := n.layer()
+	if err != nil {
+		return err
+	}
+	n.firm, err = follower.NewFirmReader(follower.FirmConfig{
+		Rollup: n.id, Layer: layer, Trust: n.trust, From: n.cfg.StartHeight, Options: opts,
+		Poll: time.Duration(n.cfg.DA.Poll), Logger: n.log, Registerer: n.registry,
+	})
+	return err
+}
+
+func (n *Node) layer() (da.Layer, error) {
+	return local.NewClient(n.cfg.DA.Endpoint, local.ClientOptions{})
+}
+
+// run works until ctx ends or a stage fails.
+func (n *Node) run(ctx context.Context, rpc, metrics net.Listener) error {
+	g, stages := errgroup.WithContext(ctx)
+	// The gateway ends after the stages that report to it.
+	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopGateway()
+	gatewayDone := make(chan error, 1)
+	go func() { gatewayDone <- n.gateway.Run(gatewayCtx) }()
+	g.Go(func() error {
+		select {
+		case err := <-gatewayDone:
+			gatewayDone <- err
+			return fmt.Errorf("gateway: %w", err)
+		case <-stages.Done():
+			return nil
+		}
+	})
+	g.Go(func() error { return n.door.Serve(stages, rpc) })
+	g.Go(func() error { return n.follow(stages) })
+	if n.firm != nil {
+		g.Go(func() error { return n.readFirm(stages) })
+	}
+	if metrics != nil {
+		g.Go(func() error { return n.serveMetrics(stages, metrics) })
+	}
+	soft, height, firm := n.driver.state()
+	n.log.Info("rollup node runs", "rollup", n.cfg.Name, "rollup_id", n.id, "block", soft.Number, "sequencer_height", height,
+		"firm_height", firm, "rpc", "http://"+rpc.Addr().String())
+	err := g.Wait()
+	n.door.Close()
+	stopGateway()
+	err = errors.Join(err, <-gatewayDone)
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		return nil
+	}
+	return err
+}
+
+// follow feeds the driver with the soft order.
+func (n *Node) follow(ctx context.Context) error {
+	_, height, _ := n.driver.state()
+	return n.follower.Run(ctx, height+1, func(ctx context.Context, b *follower.Block) error {
+		if err := n.driver.onSoft(ctx, b); err != nil {
+			return err
+		}
+		if n.since.Add(1)%checkpointEvery == 0 {
+			return n.store.putCheckpoint(b.Checkpoint().Encode())
+		}
+		return nil
+	})
+}
+
+// checkpoint returns the stored checkpoint of the soft follower, if it lies at or
+// below what was executed.
+func (n *Node) checkpoint() (follower.Checkpoint, error) {
+	raw, _, err := n.store.get([]byte(keySoft))
+	if err != nil {
+		return follower.Checkpoint{}, err
+	}
+	return follower.DecodeCheckpoint(raw)
+}
+
+// readFirm feeds the driver with what DA holds.
+func (n *Node) readFirm(ctx context.Context) error {
+	raw, _, err := n.store.get([]byte(keyFirm))
+	if err != nil {
+		return err
+	}
+	cursor, err := follower.DecodeCursor(raw)
+	if err != nil {
+		return err
+	}
+	if _, height, _ := n.driver.state(); cursor.Checkpoint.Height() > height {
+		// The execution client stands below what was firm: it lost its data. DA is read
+		// again from the beginning, and feeds it.
+		n.log.Warn("the rollup's chain is behind what was firm: reading DA again", "height", height, "firm_height", cursor.Checkpoint.Height())
+		cursor = follower.Cursor{}
+	}
+	return n.firm.Run(ctx, cursor, func(ctx context.Context, b follower.FirmBlock) error {
+		return n.driver.onFirm(ctx, b.Block, b.Cursor.Encode())
+	})
+}
+
+// observe tells the gateway what became of its transactions.
+func (n *Node) observe(ctx context.Context, out outcome) error {
+	o := gateway.Observed{Height: out.Block.Height}
+	for _, leg := range out.Block.Legs {
+		o.Bundles = append(o.Bundles, leg.BundleID)
+	}
+	if out.Executed {
+		o.Executed, o.Skipped = ethrpc.Outcome(out.Block.Transactions(), out.Result.Skipped)
+	}
+	if err := n.gateway.Observe(ctx, o); err != nil {
+		return fmt.Errorf("tell the gateway of sequencer block %d: %w", o.Height, err)
+	}
+	return nil
+}
+
+func (n *Node) serveMetrics(ctx context.Context, ln net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{n.registry, prometheus.DefaultGatherer}, promhttp.HandlerOpts{}))
+	srv := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve metrics: %w", err)
+	}
+	return nil
+}
+
+// RollupBlock implements ethrpc.Order.
+func (n *Node) RollupBlock(ctx context.Context, height uint64) (*orderv1.RollupBlock, error) {
+	b, err := n.follower.Fetch(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	return b.Proto, nil
+}
+
+// OrderedAt implements ethrpc.Order.
+func (n *Node) OrderedAt(height uint64) (time.Time, bool) {
+	r, ok, err := n.store.record(height)
+	return r.SeenAt, ok && err == nil
+}
+
+// FirmAt implements ethrpc.Order.
+func (n *Node) FirmAt(height uint64) (time.Time, bool) { return n.store.firmAt(height) }
+
+// Info implements ethrpc.Order.
+func (n *Node) Info() ethrpc.Info {
+	_, height, firm := n.driver.state()
+	return ethrpc.Info{
+		RollupID: n.id, Name: n.cfg.Name, SequencerChainID: n.trust.ChainID(),
+		SequencerHeight: max(height, n.gateway.Height()), SoftHeight: height, FirmHeight: firm, Version: n.version,
+	}
+}
+
+// close releases what open opened, in the order of use.
+func (n *Node) close() error {
+	var errs []error
+	if n.door != nil {
+		n.door.Close()
+	}
+	if n.gateway != nil {
+		errs = append(errs, n.gateway.Close())
+	}
+	if n.client != nil {
+		errs = append(errs, n.client.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.close())
+	}
+	return errors.Join(errs...)
+}

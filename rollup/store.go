@@ -1,0 +1,154 @@
+package rollup
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ordo-network/ordo/execution"
+)
+
+// Keys of the store:
+//
+//	h/<sequencer height>  record: what the node made of that block of the order
+//	f/<sequencer height>  unix ms at which the order was firm up to that height
+//	soft                  checkpoint of the soft follower
+//	firm                  cursor of the firm reader
+//
+// All of it can be derived again from the order. It is written without sync: a
+// killed process loses nothing, a machine that loses power may lose the newest
+// entries, and the driver treats a missing record as one that it has yet to make.
+const (
+	keyRecord = "h/"
+	keyFirmAt = "f/"
+	keySoft   = "soft"
+	keyFirm   = "firm"
+)
+
+// keepRecords is how many sequencer heights below the firm one keep their
+// record, for status queries: about three hours at ten blocks a second.
+const keepRecords = 100_000
+
+// record is what the node made of one block of the order.
+type record struct {
+	Hash   execution.Hash // of the sequencer block
+	SeenAt time.Time      // when this node took it in, to the millisecond
+	Number uint64         // the rollup's soft head after it
+	Head   execution.Hash
+}
+
+const recordLen = 32 + 8 + 8 + 32
+
+func (r record) encode() []byte {
+	b := make([]byte, 0, recordLen)
+	b = append(b, r.Hash[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.SeenAt.UnixMilli()))
+	b = binary.BigEndian.AppendUint64(b, r.Number)
+	return append(b, r.Head[:]...)
+}
+
+func decodeRecord(b []byte) (record, error) {
+	var r record
+	if len(b) != recordLen {
+		return r, fmt.Errorf("record of %d bytes, want %d", len(b), recordLen)
+	}
+	copy(r.Hash[:], b)
+	r.SeenAt = time.UnixMilli(int64(binary.BigEndian.Uint64(b[32:])))
+	r.Number = binary.BigEndian.Uint64(b[40:])
+	copy(r.Head[:], b[48:])
+	return r, nil
+}
+
+// store is the node's memory beside the execution client's own.
+type store struct {
+	db *pebble.DB
+}
+
+func openStore(dir string) (*store, error) {
+	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}, MemTableSize: 4 << 20})
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	return &store{db: db}, nil
+}
+
+func (s *store) close() error { return s.db.Close() }
+
+func heightKey(prefix string, height uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(prefix), height)
+}
+
+func (s *store) get(key []byte) ([]byte, bool, error) {
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read store: %w", err)
+	}
+	out := append([]byte(nil), v...)
+	return out, true, closer.Close()
+}
+
+func (s *store) record(height uint64) (record, bool, error) {
+	v, ok, err := s.get(heightKey(keyRecord, height))
+	if !ok || err != nil {
+		return record{}, false, err
+	}
+	r, err := decodeRecord(v)
+	return r, err == nil, err
+}
+
+func (s *store) putRecord(height uint64, r record) error {
+	return s.db.Set(heightKey(keyRecord, height), r.encode(), pebble.NoSync)
+}
+
+func (s *store) putCheckpoint(raw []byte) error {
+	return s.db.Set([]byte(keySoft), raw, pebble.NoSync)
+}
+
+// putFirm notes in one step that the order is firm up to a height, and where the
+// reader of the DA layer stands.
+func (s *store) putFirm(height uint64, at time.Time, cursor []byte) error {
+	b := s.db.NewBatch()
+	defer b.Close()
+	if err := b.Set(heightKey(keyFirmAt, height), binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli())), nil); err != nil {
+		return err
+	}
+	if err := b.Set([]byte(keyFirm), cursor, nil); err != nil {
+		return err
+	}
+	if height > keepRecords {
+		for _, prefix := range []string{keyRecord, keyFirmAt} {
+			if err := b.DeleteRange(heightKey(prefix, 0), heightKey(prefix, height-keepRecords), nil); err != nil {
+				return err
+			}
+		}
+	}
+	return b.Commit(pebble.NoSync)
+}
+
+// firmAt returns when the order was seen firm at a height.
+func (s *store) firmAt(height uint64) (time.Time, bool) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: heightKey(keyFirmAt, height), UpperBound: []byte("f0")})
+	if err != nil {
+		return time.Time{}, false
+	}
+	defer it.Close()
+	if !it.First() || len(it.Value()) != 8 {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(it.Value()))), true
+}
+
+// quiet drops pebble's own log lines; its errors come back from the calls.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf("pebble: "+format, args...)) // pebble expects not to return from here: the disk is broken
+}
