@@ -35,7 +35,7 @@ func BenchmarkNext(b *testing.B) {
 			for i := 0; i < b.N; {
 				v := NewVerifier(alpha, trust, Options{})
 				for h := 0; h < height && i < b.N; h, i = h+1, i+1 {
-					rb, err := decodeBlock(raw[h])
+					rb, err := DecodeBlock(raw[h])
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -231,7 +231,7 @@ func (d *blobDecoder) next(from uint64) (*orderv1.RollupBlock, error) {
 			}
 			continue
 		}
-		rb, err := decodeBlock(raw)
+		rb, err := DecodeBlock(raw)
 		if err != nil {
 			return nil, fmt.Errorf("block %d: %w", d.read-1, err)
 		}

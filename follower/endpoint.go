@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -116,19 +115,19 @@ func (es *endpoints) pick(now time.Time) (*endpoint, time.Duration) {
 	return es.list[best], min(bestWait, maxBackoff)
 }
 
-// ready returns the endpoints that are not waited for, the current one first.
-func (es *endpoints) ready(now time.Time) []*endpoint {
-	all := es.all()
+// split returns the endpoints that are not waited for, and those that are, the
+// current one first.
+func (es *endpoints) split(now time.Time) (ready, waiting []*endpoint) {
 	es.mu.Lock()
 	defer es.mu.Unlock()
-	return slices.DeleteFunc(all, func(e *endpoint) bool { return e.until.After(now) })
-}
-
-// all returns every endpoint, the current one first.
-func (es *endpoints) all() []*endpoint {
-	es.mu.Lock()
-	defer es.mu.Unlock()
-	return append(append([]*endpoint(nil), es.list[es.current:]...), es.list[:es.current]...)
+	for i := range es.list {
+		if e := es.list[(es.current+i)%len(es.list)]; e.until.After(now) {
+			waiting = append(waiting, e)
+		} else {
+			ready = append(ready, e)
+		}
+	}
+	return ready, waiting
 }
 
 // works notes that the endpoint gave a block that verifies.
@@ -152,7 +151,7 @@ func (es *endpoints) failed(e *endpoint, err error, now time.Time) time.Duration
 	return wait
 }
 
-// blockCodec is the protobuf codec with the bounds of decodeBlock.
+// blockCodec is the protobuf codec with the bounds of DecodeBlock.
 type blockCodec struct{}
 
 func (blockCodec) Name() string { return "proto" }

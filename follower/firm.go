@@ -104,6 +104,7 @@ func (r *FirmReader) Run(ctx context.Context, from Cursor, handle func(context.C
 	}
 	r.handle, r.again = handle, nil
 	var head uint64
+	reported := r.cfg.Now()
 	for {
 		if i := slices.IndexFunc(r.awaited, func(a awaited) bool { return a.first <= r.verifier.Height() }); i >= 0 {
 			if err := r.readAgain(ctx, r.awaited[i]); err != nil {
@@ -123,6 +124,10 @@ func (r *FirmReader) Run(ctx context.Context, from Cursor, handle func(context.C
 		r.read++
 		r.metrics.daHeight.Set(float64(r.read))
 		r.metrics.awaited.Set(float64(len(r.awaited)))
+		if now := r.cfg.Now(); r.read < head && now.Sub(reported) >= progressEvery {
+			r.cfg.Logger.Info("reading the order back from DA", "layer", r.cfg.Layer.Name(), "da_height", r.read, "of", head, "next_height", r.verifier.Height())
+			reported = now
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -27,7 +26,6 @@ type testLayer struct {
 	fail   func(call int) error
 	calls  int
 	reads  map[uint64]int
-	grown  func(head int)
 	target da.Namespace
 }
 
@@ -112,7 +110,7 @@ func (c *testChain) forged(t testing.TB, height int, alter func(b *testBlock, rb
 func (c *testChain) firmConfig(t testing.TB, l da.Layer) FirmConfig {
 	t.Helper()
 	return FirmConfig{
-		Rollup: alpha, Layer: l, Trust: c.trust(t), Poll: time.Millisecond, Now: c.now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Rollup: alpha, Layer: l, Trust: c.trust(t), Poll: time.Millisecond, Now: c.now, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 

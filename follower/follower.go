@@ -192,10 +192,12 @@ func (f *Follower) giveUp(e *endpoint, err error) {
 }
 
 // Fetch returns the verified block at a height, which must not lie below what is
-// trusted. It tries each endpoint once. Safe to call beside Run.
+// trusted. It tries each endpoint once, those in bad standing last. Safe to call
+// beside Run.
 func (f *Follower) Fetch(ctx context.Context, height uint64) (*Block, error) {
 	var errs []error
-	for _, e := range f.endpoints.all() {
+	ready, waiting := f.endpoints.split(f.cfg.Now())
+	for _, e := range append(ready, waiting...) {
 		v, err := f.verifier(height)
 		if err != nil {
 			return nil, err

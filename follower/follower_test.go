@@ -1,9 +1,9 @@
 package follower
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -16,6 +16,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
+	orderv1 "github.com/ordo-network/ordo/order/v1"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
@@ -27,7 +28,7 @@ func (c *testChain) config(t testing.TB, nodes ...*testNode) Config {
 	t.Cleanup(transport.CloseIdleConnections)
 	cfg := Config{
 		Rollup: alpha, Trust: c.trust(t), HTTPClient: &http.Client{Transport: transport}, Now: c.now,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Random: func() float64 { return 0.5 }, StallAfter: time.Minute,
+		Logger: slog.New(slog.DiscardHandler), Random: func() float64 { return 0.5 }, StallAfter: time.Minute,
 	}
 	for _, n := range nodes {
 		cfg.Endpoints = append(cfg.Endpoints, n.url)
@@ -115,6 +116,12 @@ func TestFollowerFailsOver(t *testing.T) {
 		"100 MB":         {lie(func(_ *testChain, r *response) { r.Block.OrderingHeader = make([]byte, 100<<20) }), "lie", "malformed"},
 		"a bomb":         {lie(func(_ *testChain, r *response) { r.Block.OrderingHeader = make([]byte, 20<<20) }), "lie", "malformed"},
 		"a leg too many": {lie(func(_ *testChain, r *response) { r.Block.Legs = append(r.Block.Legs, r.Block.Legs...) }), "lie", "extra_leg"},
+		"70,000 legs": {lie(func(_ *testChain, r *response) {
+			r.Block.Legs = make([]*orderv1.RollupLeg, 70_000)
+			for i := range r.Block.Legs {
+				r.Block.Legs[i] = new(orderv1.RollupLeg)
+			}
+		}), "lie", "malformed"},
 		"stall": {func(_ *testChain, ctx context.Context, _ *response, _ *serverStream) (bool, error) {
 			<-ctx.Done()
 			return true, nil
@@ -336,6 +343,34 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			t.Errorf("it never holds that %s", what)
 			return
+		}
+	}
+}
+
+// TestFollowerTellsHowFarItIs reads the log of a follower that has to catch up.
+func TestFollowerTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(testValidators(0, 4))
+	c.grow(3 * farBehind)
+	cfg := c.config(t, c.serve(t))
+	var log bytes.Buffer
+	var blocks atomic.Int64
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	cfg.Now = func() time.Time { return c.now().Add(time.Duration(blocks.Load()) * 100 * time.Millisecond) }
+	n := 0
+	err := newFollower(t, cfg).Run(t.Context(), 1, func(context.Context, *Block) error {
+		blocks.Add(1)
+		if n++; n == 3*farBehind {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"catching up with the sequencer", "height=", "of=300", "blocks_per_second=", "caught up with the sequencer"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, &log)
 		}
 	}
 }

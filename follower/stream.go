@@ -156,7 +156,7 @@ func (s *stream) progress(height, of uint64) {
 // nobodyAhead asks every endpoint in good standing whether it has the height.
 // What they claim is not believed for longer than it takes to try them.
 func (f *Follower) nobodyAhead(ctx context.Context, height uint64) bool {
-	ready := f.endpoints.ready(f.cfg.Now())
+	ready, _ := f.endpoints.split(f.cfg.Now())
 	heights := make([]uint64, len(ready))
 	var wg sync.WaitGroup
 	for i, e := range ready {

@@ -49,7 +49,7 @@ func newHostile(t testing.TB) *hostile {
 // check feeds the bytes to a verifier and fails where they pass for something
 // that the chain did not order.
 func (h *hostile) check(t testing.TB, id order.RollupID, raw []byte) (refused bool) {
-	rb, err := decodeBlock(raw)
+	rb, err := DecodeBlock(raw)
 	if err != nil {
 		return true
 	}
@@ -174,7 +174,7 @@ func FuzzNext(f *testing.F) {
 		h.check(t, alpha, raw)
 		h.check(t, between, raw)
 		// A first block has no known validators to lean on.
-		rb, err := decodeBlock(raw)
+		rb, err := DecodeBlock(raw)
 		if err != nil {
 			return
 		}

@@ -43,10 +43,10 @@ const (
 	fieldHeaderValidators    = 8
 )
 
-// decodeBlock decodes a RollupBlock. A few hostile bytes can stand for many
-// objects in memory (an empty leg has two), so everything that repeats is
-// counted on the wire first.
-func decodeBlock(raw []byte) (*orderv1.RollupBlock, error) {
+// DecodeBlock decodes a RollupBlock from anyone; it verifies nothing. A few hostile
+// bytes can stand for many objects in memory (an empty leg has two), so everything
+// that repeats is counted on the wire first. Errors: ErrMalformed.
+func DecodeBlock(raw []byte) (*orderv1.RollupBlock, error) {
 	if len(raw) > MaxBlockBytes {
 		return nil, fmt.Errorf("block of %d bytes, at most %d: %w", len(raw), MaxBlockBytes, ErrMalformed)
 	}
