@@ -74,3 +74,16 @@ func BenchmarkBlob(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkFollower measures catching up over HTTP, the serving side included.
+func BenchmarkFollower(b *testing.B) {
+	c := newTestChain(testValidators(0, 4))
+	c.grow(500)
+	n := c.serve(b)
+	f := newFollower(b, c.config(b, n))
+	b.ResetTimer()
+	for range b.N {
+		follow(b, f, c, 1, 500)
+	}
+	b.ReportMetric(float64(500*b.N)/b.Elapsed().Seconds(), "blocks/s")
+}
