@@ -15,10 +15,11 @@ import (
 // expired, and is deleted again.
 type journal struct{ db *pebble.DB }
 
-// openJournal opens the journal in the directory, or one in memory where dir is empty.
-func openJournal(dir string) (*journal, error) {
-	opts := &pebble.Options{CacheSize: 1 << 20, MemTableSize: 4 << 20, Logger: silent{}}
-	if dir == "" {
+// openJournal opens the journal in the directory, of the operating system where fs
+// is nil, or one in memory where both are empty.
+func openJournal(fs vfs.FS, dir string) (*journal, error) {
+	opts := &pebble.Options{FS: fs, CacheSize: 1 << 20, MemTableSize: 4 << 20, Logger: silent{}}
+	if fs == nil && dir == "" {
 		opts.FS = vfs.NewMem()
 	}
 	db, err := pebble.Open(dir, opts)

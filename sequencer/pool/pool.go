@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/order"
@@ -65,6 +66,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer takes the pool's metrics; nil keeps them private.
 	Registerer prometheus.Registerer
+
+	fs vfs.FS // of tests that lose what was not synced
 }
 
 // Pool holds what waits for a block. It is safe for concurrent use.
@@ -118,7 +121,7 @@ func New(chain Chain, opts Options) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := openJournal(opts.Dir)
+	j, err := openJournal(opts.fs, opts.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -181,10 +184,14 @@ func (p *Pool) Submit(ctx context.Context, raw []byte) (order.BundleID, error) {
 		return order.BundleID{}, err
 	}
 	defer p.writers.Done()
-	// A crash before put returns loses a bundle that nobody was promised; it may
-	// have reached peers, and is then ordered all the same.
+	return e.id, p.settle(e)
+}
+
+// settle puts an admitted bundle on disk. A crash before that loses a bundle which
+// nobody was promised; it may have reached peers, and is then ordered all the same.
+func (p *Pool) settle(e *entry) error {
 	if err := p.journal.put(e.seq, e.wire[1:]); err != nil {
-		return order.BundleID{}, err
+		return err
 	}
 	p.mu.Lock()
 	elem, waits := p.byID[e.id]
@@ -192,10 +199,10 @@ func (p *Pool) Submit(ctx context.Context, raw []byte) (order.BundleID, error) {
 		elem.Value.(*entry).kept = true
 	}
 	p.mu.Unlock()
-	if !waits { // a block carried it meanwhile
-		return e.id, p.journal.delete([]uint64{e.seq})
+	if waits {
+		return nil
 	}
-	return e.id, nil
+	return p.journal.delete([]uint64{e.seq}) // a block carried it meanwhile
 }
 
 // admit checks a bundle and adds it to the pool. Where durable is set, the caller
