@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -339,61 +338,6 @@ func TestSubmitErrors(t *testing.T) {
 		t.Fatal("a block from height 0")
 	}
 	wantCode(t, stream.Err(), connect.CodeInvalidArgument)
-}
-
-func TestLimits(t *testing.T) {
-	t.Parallel()
-	c := newTestChain(t, 1)
-	c.commit(nil)
-	url, _ := serve(t, c, func(o *api.Options) { o.Limits = api.Limits{Streams: 2, Submits: 1, Reads: 2} })
-	cl, ctx := client(url), testContext(t)
-	subscribe := func() *connect.ServerStreamForClient[v1.SubscribeRollupResponse] {
-		s, err := cl.SubscribeRollup(ctx, connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	first, second := subscribe(), subscribe()
-	if !first.Receive() || !second.Receive() {
-		t.Fatal(first.Err(), second.Err())
-	}
-	third := subscribe()
-	if third.Receive() {
-		t.Fatal("a third stream where two are allowed")
-	}
-	wantCode(t, third.Err(), connect.CodeResourceExhausted)
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "a stream that ended frees its place", func() bool { s := subscribe(); return s.Receive() })
-
-	// Too large, with and without a length that says so, and for a call that carries no bundle.
-	_, err := cl.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: make([]byte, 4<<20)}))
-	wantCode(t, err, connect.CodeResourceExhausted)
-	_, err = cl.GetBundleStatus(ctx, connect.NewRequest(&v1.GetBundleStatusRequest{BundleId: make([]byte, 1<<20)}))
-	wantCode(t, err, connect.CodeResourceExhausted)
-	bomb := client(url, connect.WithSendGzip())
-	_, err = bomb.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: make([]byte, 64<<20)}))
-	wantCode(t, err, connect.CodeResourceExhausted)
-
-	// A submission that never sends its body holds its place; the next is refused at once.
-	slow, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = slow.Close() }()
-	_, err = fmt.Fprintf(slow, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", sequencerv1connect.SequencerServiceSubmitBundleProcedure)
-	if err != nil {
-		t.Fatal(err)
-	}
-	until(t, "the place for submissions is taken", func() bool {
-		_, err := cl.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: newBundle(9, alpha).Encode()}))
-		return connect.CodeOf(err) == connect.CodeResourceExhausted
-	})
-	if _, err := cl.GetInfo(ctx, connect.NewRequest(&v1.GetInfoRequest{})); err != nil {
-		t.Fatalf("reading while submissions are full: %v", err)
-	}
 }
 
 func post(t testing.TB, url, body string) (int, string) {

@@ -1,6 +1,10 @@
 package api
 
 import (
+	"context"
+	"time"
+
+	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -50,4 +54,41 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// observer counts calls.
+type observer struct{ metrics *metrics }
+
+func (s *Server) observe() connect.Interceptor { return observer{s.metrics} }
+
+func code(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return connect.CodeOf(err).String()
+}
+
+// WrapUnary implements connect.Interceptor.
+func (o observer) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		start := time.Now()
+		res, err := next(ctx, req)
+		o.metrics.seconds.WithLabelValues(req.Spec().Procedure).Observe(time.Since(start).Seconds())
+		o.metrics.requests.WithLabelValues(req.Spec().Procedure, code(err)).Inc()
+		return res, err
+	}
+}
+
+// WrapStreamingHandler implements connect.Interceptor.
+func (o observer) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
+		err := next(ctx, conn)
+		o.metrics.requests.WithLabelValues(conn.Spec().Procedure, code(err)).Inc()
+		return err
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor.
+func (o observer) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
 }

@@ -178,7 +178,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, small))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, small))
 	mux.HandleFunc("GET /health", s.health)
-	return timed(mux)
+	return s.opts.Limits.timed(mux)
 }
 
 // health answers for probes: the node runs, and whether it keeps up.

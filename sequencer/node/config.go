@@ -25,6 +25,7 @@ type Config struct {
 		MaxStreams     int    `toml:"max_streams" comment:"SubscribeRollup streams at the same time."`
 		MaxSubmits     int    `toml:"max_submits" comment:"Bundles being handed in at the same time; those beyond are told to try again."`
 		MaxReads       int    `toml:"max_reads" comment:"All other calls at the same time."`
+		ClientShare    int    `toml:"client_share" comment:"One client address may use 1/client_share of the three above. Behind a proxy all clients are one: set 1."`
 	} `toml:"api" comment:"Where rollups and gateways connect."`
 	Metrics struct {
 		Listen string `toml:"listen" comment:"Address for Prometheus, which finds /metrics there: Ordo's and CometBFT's. Empty switches it off."`
@@ -55,7 +56,7 @@ func DefaultConfig() Config {
 	limits, waiting := api.DefaultLimits, pool.DefaultLimits()
 	c.API.Listen = "127.0.0.1:26602"
 	c.API.MaxConnections, c.API.MaxStreams = limits.Connections, limits.Streams
-	c.API.MaxSubmits, c.API.MaxReads = limits.Submits, limits.Reads
+	c.API.MaxSubmits, c.API.MaxReads, c.API.ClientShare = limits.Submits, limits.Reads, limits.ClientShare
 	c.Metrics.Listen = "127.0.0.1:26603"
 	c.Pacing.BlockTime = config.Duration(100 * time.Millisecond)
 	c.Pacing.IdleInterval = config.Duration(time.Second)
@@ -72,6 +73,8 @@ func (c Config) validate() error {
 	switch {
 	case c.API.Listen == "":
 		return errors.New("api.listen is empty: give an address such as 127.0.0.1:26602")
+	case c.API.MaxConnections <= 0 || c.API.MaxStreams <= 0 || c.API.MaxSubmits <= 0 || c.API.MaxReads <= 0 || c.API.ClientShare <= 0:
+		return errors.New("api.max_connections, max_streams, max_submits, max_reads and client_share must be 1 or more")
 	case block < 20*time.Millisecond || block > time.Minute:
 		return fmt.Errorf("pacing.block_time is %v, want 20ms to 1m", block)
 	case idle < block || idle > time.Minute:
@@ -94,7 +97,7 @@ func (c Config) poolLimits() pool.Limits {
 func (c Config) apiLimits() api.Limits {
 	return api.Limits{
 		Connections: c.API.MaxConnections, Streams: c.API.MaxStreams,
-		Submits: c.API.MaxSubmits, Reads: c.API.MaxReads,
+		Submits: c.API.MaxSubmits, Reads: c.API.MaxReads, ClientShare: c.API.ClientShare,
 	}
 }
 
