@@ -751,7 +751,8 @@ type RollupBlock struct {
 	// tendermint.types.ValidatorSet of this height. Present in the first block of
 	// a stream or blob and wherever it differs from the block before.
 	Validators []byte `protobuf:"bytes,3,opt,name=validators,proto3" json:"validators,omitempty"`
-	// Transaction 0 and its path to the header's data hash.
+	// Transaction 0 and its path to the header's data hash. CometBFT's tree is over
+	// the hashes of transactions, so the leaf is SHA-256(0x00 | SHA-256(transaction)).
 	OrderingHeader      []byte          `protobuf:"bytes,4,opt,name=ordering_header,json=orderingHeader,proto3" json:"ordering_header,omitempty"`
 	OrderingHeaderProof *MerkleProof    `protobuf:"bytes,5,opt,name=ordering_header_proof,json=orderingHeaderProof,proto3" json:"ordering_header_proof,omitempty"`
 	NamespaceProof      *NamespaceProof `protobuf:"bytes,6,opt,name=namespace_proof,json=namespaceProof,proto3" json:"namespace_proof,omitempty"`
