@@ -288,9 +288,25 @@ func (n *Node) serveMetrics(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
-// RollupBlock implements ethrpc.Order.
+// RollupBlock implements ethrpc.Order. This node verified the block when it took it
+// in, so its hash is what the answer is checked by, however old it is.
 func (n *Node) RollupBlock(ctx context.Context, height uint64) (*orderv1.RollupBlock, error) {
-	b, err := n.follower.Fetch(ctx, height)
+	r, ok, err := n.store.record(height)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("sequencer height %d is not among those that this node remembers", height)
+	}
+	trust, err := follower.TrustHeader(n.trust.ChainID(), height, r.Hash)
+	if err != nil {
+		return nil, err
+	}
+	f, err := follower.New(follower.Config{Rollup: n.id, Endpoints: n.cfg.Sequencers, Trust: trust, Logger: n.log})
+	if err != nil {
+		return nil, err
+	}
+	b, err := f.Fetch(ctx, height)
 	if err != nil {
 		return nil, err
 	}
