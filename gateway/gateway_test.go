@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,7 +107,7 @@ func (n *node) order() Observed {
 
 // open starts a gateway in dir, and orders what comes in until stop, which
 // returns once the gateway is closed.
-func open(t *testing.T, dir string, n *node, ordering bool) (g *Gateway, stop func()) {
+func open(t testing.TB, dir string, n *node, ordering bool) (g *Gateway, stop func()) {
 	t.Helper()
 	g, err := New(Config{
 		RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: dir, Sequencers: []Sequencer{n}, Chain: n,
@@ -264,4 +265,23 @@ func TestJournalOfAnother(t *testing.T) {
 		g.Close()
 		t.Error("journal of another chain: no error")
 	}
+}
+
+// BenchmarkSubmit is a crowd of clients, each waiting for its answer, with a disk
+// under the journal and a sequencer that orders every 5 ms.
+func BenchmarkSubmit(b *testing.B) {
+	n := newNode()
+	g, _ := open(b, b.TempDir(), n, true)
+	var next atomic.Uint64
+	b.SetParallelism(64)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		sender := fmt.Sprint(next.Add(1))
+		for nonce := uint64(0); pb.Next(); nonce++ {
+			if err := g.Submit(context.Background(), simTx(sender, nonce, 0)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
 }

@@ -62,7 +62,7 @@ func (c *core) nextSend(now time.Time) (*bundle, int, bool) {
 	for _, b := range c.live {
 		if b.acked != s.epoch && !now.Before(b.retryAt) {
 			s.inProgress = true
-			return b, int((s.epoch + uint64(b.refusals)) % uint64(len(c.cfg.Sequencers))), true
+			return b, int((s.epoch - 1 + uint64(b.refusals)) % uint64(len(c.cfg.Sequencers))), true
 		}
 	}
 	return nil, 0, false

@@ -53,6 +53,7 @@ type Sequencer interface {
 
 type remote struct {
 	url    string
+	http   *http.Client
 	client sequencerv1connect.SequencerServiceClient
 }
 
@@ -60,7 +61,8 @@ type remote struct {
 // http://127.0.0.1:26680. Nothing is dialled before the first call.
 func NewRemote(url string) Sequencer {
 	url = strings.TrimRight(url, "/")
-	return &remote{url: url, client: sequencerv1connect.NewSequencerServiceClient(newHTTPClient(), url,
+	client := newHTTPClient()
+	return &remote{url: url, http: client, client: sequencerv1connect.NewSequencerServiceClient(client, url,
 		connect.WithGRPC(), connect.WithReadMaxBytes(1<<16))}
 }
 

@@ -24,6 +24,7 @@ func TestRefusals(t *testing.T) {
 	first := transfer(0, 0, nil)
 	r.mustSend(first)
 	r.receipt(first)
+	waitFor(t, "the gateway to know", func() bool { c := r.gateway.Counts(); return c.InFlight == 0 })
 	held := transfer(1, 2, nil) // waits behind a gap
 	r.mustSend(held)
 

@@ -20,11 +20,12 @@ const maxListed = 4096
 // ethAPI holds the methods of the eth namespace that concern the gateway. The
 // others are geth's; it is asked through the same interface as anybody uses.
 type ethAPI struct {
-	door  *door
-	hub   *hub
-	polls *pollers
-	geth  *rpc.Client
-	sync  syncTimeouts
+	door     *door
+	hub      *hub
+	polls    *pollers
+	geth     *rpc.Client
+	receipts receipts
+	sync     syncTimeouts
 }
 
 // SendRawTransaction accepts a signed transaction: its hash is the promise that it
@@ -66,16 +67,36 @@ func (a *ethAPI) GetTransactionCount(ctx context.Context, addr common.Address, a
 	return &n, nil
 }
 
-// GetTransactionByHash finds transactions of the chain, and those that wait.
-func (a *ethAPI) GetTransactionByHash(ctx context.Context, hash common.Hash) (any, error) {
-	var mined json.RawMessage
-	if err := a.geth.CallContext(ctx, &mined, "eth_getTransactionByHash", hash); err != nil {
+// receipts is the part of geth that makes receipts.
+type receipts interface {
+	GetTransactionReceipt(context.Context, common.Hash) (map[string]any, error)
+}
+
+// GetTransactionReceipt returns the receipt of an executed transaction. A block is
+// written with its index, so what is not there does not exist: geth, which indexes
+// in the background, would not say so before it has seen a first block.
+func (a *ethAPI) GetTransactionReceipt(ctx context.Context, hash common.Hash) (map[string]any, error) {
+	if executed, err := a.door.chain.Executed(hash); err != nil || !executed {
 		return nil, err
 	}
-	if tx := a.waiting(hash); tx != nil && string(mined) == "null" {
-		return pendingJSON(tx)
+	return a.receipts.GetTransactionReceipt(ctx, hash)
+}
+
+// GetTransactionByHash finds transactions of the chain, and those that wait.
+func (a *ethAPI) GetTransactionByHash(ctx context.Context, hash common.Hash) (any, error) {
+	executed, err := a.door.chain.Executed(hash)
+	if err != nil {
+		return nil, err
 	}
-	return mined, nil
+	if !executed {
+		if tx := a.waiting(hash); tx != nil {
+			return pendingJSON(tx)
+		}
+		return nil, nil
+	}
+	var mined json.RawMessage
+	err = a.geth.CallContext(ctx, &mined, "eth_getTransactionByHash", hash)
+	return mined, err
 }
 
 // GetRawTransactionByHash is GetTransactionByHash for the bytes.

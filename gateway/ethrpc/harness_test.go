@@ -53,6 +53,7 @@ type rollup struct {
 
 	mu     sync.Mutex
 	down   bool
+	pace   time.Duration // between two heights
 	height uint64
 	pool   []order.Ordered
 	seen   map[order.BundleID]bool
@@ -141,7 +142,7 @@ func (r *rollup) order() execution.Head {
 	}
 	o := gateway.Observed{Height: height}
 	b := execution.Block{
-		Height: height, Time: time.Unix(1_750_000_000, 0).Add(time.Duration(height) * 100 * time.Millisecond),
+		Height: height, Time: time.Unix(1_750_000_000, 0).Add(time.Duration(height) * r.pace),
 		Hash: sha256.Sum256(binary.BigEndian.AppendUint64(nil, height)),
 	}
 	for _, leg := range legs {
@@ -211,7 +212,7 @@ func start(t testing.TB) *rollup { return startIn(t, t.TempDir(), nil) }
 // startIn starts the node on the directory; before is the node that was killed there.
 func startIn(t testing.TB, dir string, before *rollup) *rollup {
 	t.Helper()
-	r := &rollup{t: t, seen: make(map[order.BundleID]bool), blocks: make(map[uint64]*orderv1.RollupBlock), at: make(map[uint64]time.Time)}
+	r := &rollup{t: t, pace: 100 * time.Millisecond, seen: make(map[order.BundleID]bool), blocks: make(map[uint64]*orderv1.RollupBlock), at: make(map[uint64]time.Time)}
 	if before != nil {
 		r.height, r.pool, r.seen = before.height, before.pool, before.seen
 	}

@@ -114,8 +114,11 @@ func (h *hub) subscribe(ctx context.Context, want func(hubEvent) bool, notify fu
 				if !ok {
 					return
 				}
-				// An error is the end of the connection, which sub.Err tells too.
-				notify(ev, func(v any) { _ = notifier.Notify(sub.ID, v) })
+				notify(ev, func(v any) {
+					if notifier.Notify(sub.ID, v) != nil {
+						h.kick(s.remote) // it did not read for too long, or is gone
+					}
+				})
 			case <-sub.Err():
 				return
 			}

@@ -16,9 +16,17 @@ func (c *conns) kick(remote string) {
 	c.mu.Lock()
 	conn := c.open[remote]
 	c.mu.Unlock()
-	if conn != nil {
-		_ = conn.Close() // it is being given up
+	if conn == nil {
+		return
 	}
+	// What the client did not read is dropped with it: the kernel would hold it for
+	// as long as the client likes.
+	if c, ok := conn.(*limitedConn); ok {
+		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	}
+	_ = conn.Close() // it is being given up
 }
 
 func (c *conns) add(conn net.Conn) {

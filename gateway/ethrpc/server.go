@@ -129,16 +129,23 @@ func (s *Server) register() error {
 	polls := newPollers(public[i].Service.(*filters.FilterAPI))
 
 	// All of geth, for the door itself.
+	var made receipts
 	for _, api := range s.cfg.EVM.Ethereum().APIs() {
+		if r, ok := api.Service.(receipts); ok {
+			made = r
+		}
 		if err := s.geth.RegisterName(api.Namespace, api.Service); err != nil {
 			return err
 		}
+	}
+	if made == nil {
+		return errors.New("the EVM has no receipts")
 	}
 	for _, api := range append(public,
 		rpc.API{Namespace: "eth", Service: polls},
 		rpc.API{Namespace: "eth", Service: subscriptions{hub: s.hub, geth: s.client}},
 		rpc.API{Namespace: "eth", Service: pendingTag{s.client}},
-		rpc.API{Namespace: "eth", Service: &ethAPI{door: d, hub: s.hub, polls: polls, geth: s.client, sync: syncTimeouts{
+		rpc.API{Namespace: "eth", Service: &ethAPI{door: d, hub: s.hub, polls: polls, geth: s.client, receipts: made, sync: syncTimeouts{
 			standard: time.Duration(s.cfg.Settings.SyncTimeout), max: time.Duration(s.cfg.Settings.SyncTimeoutMax),
 		}}},
 		rpc.API{Namespace: "txpool", Service: &txpoolAPI{door: d}},

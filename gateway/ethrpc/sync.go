@@ -53,7 +53,7 @@ func (m *millis) UnmarshalJSON(raw []byte) error {
 // SendRawTransactionSync accepts a transaction that can be executed at once and
 // waits for its receipt, as EIP-7966 says. A timeout that is not positive or above
 // the node's bound counts as not given.
-func (a *ethAPI) SendRawTransactionSync(ctx context.Context, input hexutil.Bytes, timeout *millis) (json.RawMessage, error) {
+func (a *ethAPI) SendRawTransactionSync(ctx context.Context, input hexutil.Bytes, timeout *millis) (map[string]any, error) {
 	tx := new(types.Transaction)
 	if err := tx.UnmarshalBinary(input); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (a *ethAPI) SendRawTransactionSync(ctx context.Context, input hexutil.Bytes
 	for {
 		select {
 		case <-executed:
-			return a.receipt(ctx, hash)
+			return a.GetTransactionReceipt(ctx, hash)
 		case <-look.C:
 			if _, st, ok := a.door.gateway.Get(hash); ok && st.Phase == gateway.PhaseDropped {
 				return nil, &syncError{code: codeNotReady, msg: "the transaction was accepted and then dropped: " + st.Reason, data: hash.Hex()}
@@ -97,10 +97,4 @@ func timedOut(hash common.Hash, wait time.Duration) error {
 		code: codeTimeout, data: hash.Hex(),
 		msg: fmt.Sprintf("The transaction was added to the transaction pool but wasn't processed in %v", wait),
 	}
-}
-
-func (a *ethAPI) receipt(ctx context.Context, hash common.Hash) (json.RawMessage, error) {
-	var receipt json.RawMessage
-	err := a.geth.CallContext(ctx, &receipt, "eth_getTransactionReceipt", hash)
-	return receipt, err
 }
