@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -61,8 +62,8 @@ type MetricsConfig struct {
 // DefaultConfig returns what a new relayer starts from.
 func DefaultConfig() Config {
 	return Config{
-		SequencerGenesis: genesisFile,
-		DA:               DAConfig{Layer: "local", Listen: "127.0.0.1:26760", Dir: "da", BlockTime: config.Duration(time.Second)},
+		SequencerGenesis: genesisFile, StartHeights: map[string]uint64{},
+		DA: DAConfig{Layer: "local", Listen: "127.0.0.1:26760", Dir: "da", BlockTime: config.Duration(time.Second)},
 		Batch: BatchConfig{
 			BlobBytes: 256 << 10, Age: config.Duration(500 * time.Millisecond), SubmitBytes: 8 << 20, MaxInFlight: 1024,
 			BacklogBlobs: 64, BacklogBytes: 64 << 20,
@@ -82,7 +83,7 @@ func Init(home string, cfg Config) error {
 	if err := cfg.validate(); err != nil {
 		return err
 	}
-	if _, err := loadTrust(cfg.SequencerGenesis); err != nil {
+	if _, err := follower.TrustGenesisFile(cfg.SequencerGenesis); err != nil {
 		return err
 	}
 	raw, err := os.ReadFile(cfg.SequencerGenesis)

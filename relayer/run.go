@@ -32,7 +32,7 @@ func Run(ctx context.Context, home string, cfg Config, logger *slog.Logger) erro
 	if err != nil {
 		return err
 	}
-	trust, err := loadTrust(under(home, cfg.SequencerGenesis))
+	trust, err := follower.TrustGenesisFile(under(home, cfg.SequencerGenesis))
 	if err != nil {
 		return err
 	}

@@ -271,12 +271,3 @@ func TestRollupsByNameAndID(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParseGenesis(f *testing.F) {
-	f.Add([]byte(`{"chain_id":"c","genesis_time":"2030-01-02T03:04:05Z","initial_height":"1","validators":[{"pub_key":{"type":"tendermint/PubKeyEd25519","value":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},"power":"1"}]}`))
-	f.Add([]byte(`{"chain_id":"c","initial_height":1,"consensus":{"validators":[{"power":"-1"}]}}`))
-	f.Add([]byte(`[]`))
-	f.Fuzz(func(_ *testing.T, raw []byte) {
-		_, _ = parseGenesis(raw) // it must not panic
-	})
-}
