@@ -5,7 +5,9 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -97,13 +99,16 @@ func (n *network) start(i int) {
 		n.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	tr := &http.Transport{Protocols: new(http.Protocols)}
-	tr.Protocols.SetUnencryptedHTTP2(true)
-	r := &running{stop: cancel, done: make(chan error, 1), client: sequencerv1connect.NewSequencerServiceClient(
-		&http.Client{Transport: tr}, fmt.Sprintf("http://127.0.0.1:%d", n.ports[i].API))}
+	r := &running{stop: cancel, done: make(chan error, 1), client: n.client(i)}
 	n.running[i] = r
 	go func() { r.done <- opened.Run(ctx) }()
 	n.t.Cleanup(func() { n.stop(i) })
+}
+
+func (n *network) client(i int) sequencerv1connect.SequencerServiceClient {
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	return sequencerv1connect.NewSequencerServiceClient(&http.Client{Transport: tr}, "http://"+address(n.ports[i].API))
 }
 
 func (n *network) stop(i int) {
@@ -138,6 +143,37 @@ func until(t testing.TB, within time.Duration, what string, ok func() bool) {
 			t.Fatalf("not within %v: %s", within, what)
 		}
 	}
+}
+
+// peer is the address by which others connect to a node that runs.
+func (n *network) peer(i int) string {
+	var status struct {
+		Result struct {
+			NodeInfo struct {
+				ID string `json:"id"`
+			} `json:"node_info"`
+		} `json:"result"`
+	}
+	if err := json.Unmarshal([]byte(get(n.t, "http://"+address(n.ports[i].RPC)+"/status")), &status); err != nil {
+		n.t.Fatal(err)
+	}
+	return status.Result.NodeInfo.ID + "@" + address(n.ports[i].P2P)
+}
+
+func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+func get(t testing.TB, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // height returns the latest height of a validator, 0 where it does not answer.

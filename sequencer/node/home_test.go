@@ -1,0 +1,136 @@
+package node_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/sequencer/node"
+)
+
+func open(home string) error {
+	_, err := node.Open(node.Options{Home: home, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	return err
+}
+
+func TestHomesAreNotOverwritten(t *testing.T) {
+	dir := t.TempDir()
+	o := node.HomeOptions{Dir: dir, Moniker: "one", Ports: freePorts(t)}
+	if _, err := node.InitHome(o, "", chainID); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "config", "priv_validator_key.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.InitHome(o, "", chainID); !errors.Is(err, node.ErrExists) {
+		t.Fatalf("got %v, want ErrExists", err)
+	}
+	after, err := os.ReadFile(filepath.Join(dir, "config", "priv_validator_key.json"))
+	if err != nil || string(after) != string(before) {
+		t.Fatal("the validator's key has changed")
+	}
+}
+
+func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
+	n := newNetwork(t, 1)
+	home := node.ValidatorHome(n.dir, 0)
+	for _, c := range []struct{ file, old, new, want string }{
+		{"ordo.toml", "block_time = '100ms'", "block_time = '1ms'", "pacing.block_time is 1ms, want 20ms"},
+		{"ordo.toml", "block_time", "blok_time", "settings that do not exist"},
+		{"ordo.toml", "client_share = 4", "client_share = 0", "must be 1 or more"},
+		{"config.toml", `type = "app"`, `type = "flood"`, "the pool of bundles is in the application"},
+		{"config.toml", "discard_abci_responses = false", "discard_abci_responses = true", "want false"},
+		{"config.toml", "create_empty_blocks = true", "create_empty_blocks = false", "want true"},
+		{"config.toml", "prometheus = false", "prometheus = true", "metrics.listen in ordo.toml"},
+		{"genesis.json", `"chain_id"`, `"chain_idd"`, "chain_id"},
+	} {
+		path := filepath.Join(home, "config", c.file)
+		good, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(good), c.old) {
+			t.Fatalf("%s does not contain %q", c.file, c.old)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(good), c.old, c.new, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(home); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s with %s: %v, want an error with the file and %q", c.file, c.new, err, c.want)
+		}
+		if err := os.WriteFile(path, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "ordo sequencer init") {
+		t.Errorf("an empty home: %v, want a hint at what to do", err)
+	}
+}
+
+// A full node needs no more than the genesis and one peer.
+func TestFullNodeJoins(t *testing.T) {
+	n := newNetwork(t, 1)
+	n.start(0)
+	n.reach(0, 2)
+	id := n.submit(0, n.bundle(n.height(0)+100, 50))
+	at := n.ordered(0, id)
+
+	n.ports = append(n.ports, freePorts(t))
+	n.running = append(n.running, nil)
+	genesis := filepath.Join(node.ValidatorHome(n.dir, 0), "config", "genesis.json")
+	_, err := node.InitHome(node.HomeOptions{
+		Dir: node.ValidatorHome(n.dir, 1), Moniker: "full", Ports: n.ports[1], Local: true, Peers: []string{n.peer(0)},
+	}, genesis, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.start(1)
+	if got := n.ordered(1, id); got != at || n.hash(0, at) != n.hash(1, at) {
+		t.Fatalf("the full node has the bundle at height %d, the validator at %d", got, at)
+	}
+	// What the full node takes in reaches the validator.
+	id = n.submit(1, n.bundle(n.height(1)+100, 50))
+	if n.ordered(0, id) != n.ordered(1, id) {
+		t.Fatal("they differ")
+	}
+}
+
+func TestMetricsAreServed(t *testing.T) {
+	n := newNetwork(t, 1)
+	metrics := freePorts(t).API
+	path := filepath.Join(node.ValidatorHome(n.dir, 0), "config", "ordo.toml")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := strings.Replace(string(raw), "listen = ''", "listen = '"+address(metrics)+"'", 1)
+	if listen == string(raw) {
+		t.Fatal("no empty metrics.listen to replace")
+	}
+	if err := os.WriteFile(path, []byte(listen), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.spawn(0) // alone in its process, with all metrics
+	n.reach(0, 2)
+	body := get(t, "http://"+address(metrics)+"/metrics")
+	for _, name := range []string{"ordo_api_latest_height", "ordo_pool_", "cometbft_consensus_height", "go_goroutines"} {
+		if !strings.Contains(body, name) {
+			t.Errorf("no %s among the metrics", name)
+		}
+	}
+	res, err := http.Post("http://"+address(metrics)+"/metrics", "text/plain", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST to /metrics gives %d", res.StatusCode)
+	}
+}
