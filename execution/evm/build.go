@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/state"
@@ -59,14 +61,13 @@ func build(chain *core.BlockChain, parent *types.Header, b execution.Block) (*bu
 
 	out := &built{state: statedb}
 	signer := types.MakeSigner(config, header.Number, header.Time)
-	txs, failed := decode(b.Transactions)
-	core.SenderCacher().Recover(signer, txs.present)
+	txs, failed := decode(signer, b.Transactions)
 
 	pool := core.NewGasPool(header.GasLimit)
 	var included types.Transactions
 	var logs []*types.Log
 	size := 0
-	for i, tx := range txs.all {
+	for i, tx := range txs {
 		err := failed[i]
 		if err == nil && size+len(b.Transactions[i]) > maxBodyBytes {
 			err = errBlock
@@ -121,28 +122,24 @@ func apply(ctx context.Context, evm *vm.EVM, pool *core.GasPool, statedb *state.
 	return receipt, nil
 }
 
-type decoded struct {
-	all     []*types.Transaction // one for each input; nil where it did not decode
-	present []*types.Transaction // those that did
-}
-
-// decode reads transactions from bytes that nobody has checked.
-func decode(raw [][]byte) (decoded, []error) {
-	txs := decoded{all: make([]*types.Transaction, len(raw)), present: make([]*types.Transaction, 0, len(raw))}
-	failed := make([]error, len(raw))
-	for i, b := range raw {
-		tx, err := decodeTransaction(b)
-		if err != nil {
-			failed[i] = err
-			continue
-		}
-		txs.all[i] = tx
-		txs.present = append(txs.present, tx)
+// decode reads transactions from bytes that nobody has checked, and recovers their
+// senders, which costs more than executing a transfer: on all processors.
+func decode(signer types.Signer, raw [][]byte) ([]*types.Transaction, []error) {
+	txs, failed := make([]*types.Transaction, len(raw)), make([]error, len(raw))
+	workers := min(runtime.GOMAXPROCS(0), (len(raw)+3)/4)
+	var wg sync.WaitGroup
+	for first := range workers {
+		wg.Go(func() {
+			for i := first; i < len(raw); i += workers {
+				txs[i], failed[i] = decodeTransaction(signer, raw[i])
+			}
+		})
 	}
+	wg.Wait()
 	return txs, failed
 }
 
-func decodeTransaction(raw []byte) (*types.Transaction, error) {
+func decodeTransaction(signer types.Signer, raw []byte) (*types.Transaction, error) {
 	switch {
 	case len(raw) > MaxTransactionBytes:
 		return nil, errTooLarge
@@ -152,6 +149,9 @@ func decodeTransaction(raw []byte) (*types.Transaction, error) {
 	tx := new(types.Transaction)
 	if err := tx.UnmarshalBinary(raw); err != nil {
 		return nil, fmt.Errorf("decode transaction: %w", err)
+	}
+	if _, err := types.Sender(signer, tx); err != nil { // kept inside tx
+		return nil, fmt.Errorf("recover sender: %w", err)
 	}
 	return tx, nil
 }

@@ -38,11 +38,13 @@ type Config struct {
 	// CacheMB is the memory for the database's caches and write buffers, in MiB.
 	// Zero means DefaultCacheMB.
 	CacheMB int
-	Logger  *slog.Logger // geth's warnings and errors; nil means slog.Default
+	// Logger takes geth's warnings and errors; nil means slog.Default. geth has one
+	// logger in a process: that of the last New.
+	Logger *slog.Logger
 }
 
 // DefaultCacheMB keeps a rollup process small.
-const DefaultCacheMB = 64
+const DefaultCacheMB = 96
 
 // Client is an execution.Client. Its chain may be read by any number of
 // goroutines while it executes.

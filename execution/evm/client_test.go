@@ -2,14 +2,18 @@ package evm_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +21,8 @@ import (
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
+	gethlog "github.com/ethereum/go-ethereum/log"
+	"go.uber.org/goleak"
 
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
@@ -116,6 +122,66 @@ func TestClosedDirectoryIsFree(t *testing.T) {
 	}
 }
 
+// geth says nothing in the ordinary course of things, to which a crash belongs,
+// and Close leaves nothing running.
+func TestQuiet(t *testing.T) {
+	if os.Getenv(quietDir) == "" {
+		// geth's logger and its goroutines are of the process: it runs in its own.
+		cmd := exec.Command(os.Args[0], "-test.run=^TestQuiet$")
+		cmd.Env = append(os.Environ(), quietDir+"="+t.TempDir())
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	var out bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	dir := os.Getenv(quietDir)
+	cfg := evm.Config{DataDir: filepath.Join(dir, "chain"), Genesis: evm.DevGenesis(chainID, nil), Logger: logger}
+	crashed := cfg
+	crashed.DataDir = filepath.Join(dir, "crashed")
+
+	for _, cfg := range []evm.Config{cfg, cfg, crashed} {
+		c, err := evm.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := execute(t, c, block(session(t, c).Soft.Height+1, []byte("garbage"))).Head
+		if err := c.SetFirm(t.Context(), head.Hash); err != nil {
+			t.Fatal(err)
+		}
+		if cfg.DataDir != crashed.DataDir && head.Number == 2 {
+			if err := os.CopyFS(crashed.DataDir, os.DirFS(cfg.DataDir)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out.Len() > 0 {
+		t.Errorf("logged:\n%s", out.String())
+	}
+	gethlog.Info("below")
+	gethlog.Warn("above", "number", 7)
+	if got := out.String(); !strings.Contains(got, "level=WARN msg=above component=geth number=7") || strings.Contains(got, "below") {
+		t.Errorf("logged %q, want the warning alone", got)
+	}
+	goleak.VerifyNone(t)
+}
+
+const quietDir = "ORDO_TEST_QUIET_DIR"
+
+// A process killed while it made the database leaves a directory that opens.
+func TestHalfMadeDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "evm", "chaindata"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, open(t, dir), block(1))
+}
+
 // A killed process loses nothing that Execute and SetFirm returned for.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv(killDir); dir != "" {
@@ -167,8 +233,12 @@ func runUntilKilled(t *testing.T, dir string) {
 	c := open(t, dir)
 	s := session(t, c)
 	soft, firm := s.Soft, s.Firm
-	for range 10_000 {
-		soft = execute(t, c, block(soft.Height+1, transfer(t, 0, soft.Number, common.HexToAddress("0x1234")))).Head
+	state, err := c.BlockChain().State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for nonce := state.GetNonce(evm.DevAccounts[0].Address); nonce < 10_000; nonce++ {
+		soft = execute(t, c, block(soft.Height+1, transfer(t, 0, nonce, common.HexToAddress("0x1234")))).Head
 		if soft.Number%5 == 0 {
 			if err := c.SetFirm(t.Context(), soft.Hash); err != nil {
 				t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/rawdb"
@@ -58,6 +57,8 @@ func openGeth(cfg Config) (_ *node.Node, _ *eth.Ethereum, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// geth would warn of every crash so far at every start. They lose nothing here.
+	rawdb.PopUncleanShutdownMarker(backend.ChainDb())
 	if err := backend.TxPool().Close(); err != nil {
 		return nil, nil, fmt.Errorf("close transaction pool: %w", err)
 	}
@@ -69,16 +70,18 @@ func closeGeth(stack *node.Node, backend *eth.Ethereum) error {
 	backend.BlobCache().Stop()
 	backend.Downloader().Terminate()
 	backend.BlockChain().Stop()
-	err := backend.Engine().Close()
-	rawdb.PopUncleanShutdownMarker(backend.ChainDb()) // or the next start warns
-	return errors.Join(err, stack.Close())
+	return errors.Join(backend.Engine().Close(), stack.Close())
 }
 
 // ethConfig chooses geth's settings.
 //
-// State is kept by the hash scheme and written whole at each block (archive):
-// then a block that was executed is on disk, and state is readable at every
-// height.
+// State is kept by the hash scheme and written whole at each block (archive). A
+// block of 150 transfers to new accounts costs 30 ms of processor time and a
+// transfer 3 kB of disk; the path scheme takes 24 ms and 0.7 kB, but holds 128
+// blocks of state and more in memory. After a kill geth then goes back behind them,
+// forgets the finalized block, and cuts off what its freezer took meanwhile. Here
+// a block that was executed is on disk, and state is readable at every height: a
+// window of 128 blocks would be 13 seconds, less than safe and finalized lag.
 func ethConfig(cfg Config) *ethconfig.Config {
 	cache := cfg.CacheMB
 	if cache == 0 {
@@ -91,8 +94,8 @@ func ethConfig(cfg Config) *ethconfig.Config {
 
 	c.StateScheme = rawdb.HashScheme
 	c.NoPruning = true
-	c.DatabaseCache = cache / 2
-	c.TrieCleanCache = cache / 2
+	c.DatabaseCache = cache * 2 / 3 // below 64 MiB compactions take a quarter of the processor time
+	c.TrieCleanCache = cache / 3
 	c.TrieDirtyCache = 0
 	c.SnapshotCache = 0 // it would have to be rebuilt after each crash
 
@@ -109,21 +112,21 @@ func ethConfig(cfg Config) *ethconfig.Config {
 // checkStored refuses a data directory that was made from another genesis. geth
 // itself would take a changed chain ID, and would answer changed rules of the past
 // by going back to where they still hold.
-func checkStored(stack *node.Node, genesis *core.Genesis) error {
-	if _, err := os.Stat(stack.ResolvePath(chainDatabase)); errors.Is(err, os.ErrNotExist) {
+func checkStored(stack *node.Node, genesis *core.Genesis) (err error) {
+	if rawdb.PreexistingDatabase(stack.ResolvePath(chainDatabase)) == "" {
 		return nil
 	}
-	db, err := stack.OpenDatabaseWithOptions(chainDatabase, node.DatabaseOptions{ReadOnly: true, Handles: fileHandles})
+	db, err := stack.OpenDatabaseWithOptions(chainDatabase, node.DatabaseOptions{Handles: fileHandles})
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 
 	stored := rawdb.ReadCanonicalHash(db, 0)
 	config := rawdb.ReadChainConfig(db, stored)
 	head := rawdb.ReadHeadHeader(db)
 	if config == nil || head == nil {
-		return nil // killed while it was being made: geth writes the genesis in one batch
+		return nil // killed while new: geth writes the genesis in one batch
 	}
 	const next = "use the genesis that it was made from, or another data directory"
 	if want := genesis.ToBlock().Hash(); want != stored {

@@ -7,12 +7,23 @@ import (
 	gethlog "github.com/ethereum/go-ethereum/log"
 )
 
+// noHead is what geth's freezer says of a database before its genesis is written:
+// at each first start.
+const noHead = "Head block is not reachable"
+
 // quietHandler passes on geth's warnings and errors. geth logs through one logger
 // for the process; below warnings it speaks of every block.
 type quietHandler struct{ slog.Handler }
 
 func (h quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
+}
+
+func (h quietHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == noHead {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
 }
 
 func (h quietHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
