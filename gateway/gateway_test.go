@@ -262,8 +262,7 @@ func TestJournalOfAnother(t *testing.T) {
 	n := newNode()
 	cfg := Config{RollupID: simRollup, ChainID: "other", Key: simKey, Dir: dir, Sequencers: []Sequencer{n}, Chain: n}
 	if g, err := New(cfg); err == nil {
-		g.Close()
-		t.Error("journal of another chain: no error")
+		t.Errorf("journal of another chain: no error, close: %v", g.Close())
 	}
 }
 

@@ -30,6 +30,9 @@ type Skipped struct {
 // observe takes in one block. Doing so again changes nothing.
 func (c *core) observe(o Observed, now time.Time) {
 	c.views++
+	if o.Height > c.observed+1 {
+		c.reconcile(now)
+	}
 	c.observed = max(c.observed, o.Height)
 	if o.Height >= c.head {
 		c.head, c.headAt = o.Height, now
@@ -62,6 +65,24 @@ func (c *core) observe(o Observed, now time.Time) {
 		}
 	}
 	c.change(metaHeight, encodeHeight(c.observed))
+}
+
+// reconcile makes up for blocks that were executed and never observed, as a crash
+// leaves them: a bundle of which everything is executed was ordered, or needs no
+// ordering any more. Others wait for their expiry.
+func (c *core) reconcile(now time.Time) {
+	for _, b := range slices.Clone(c.live) {
+		if slices.ContainsFunc(b.txs, func(e *entry) bool {
+			executed, err := c.chain.Executed(e.Hash)
+			return err != nil || !executed
+		}) {
+			continue
+		}
+		c.resolve(b, func(e *entry) {
+			c.requeue(e)
+			c.end(e, State{Phase: PhaseExecuted, Bundle: b.id}, now)
+		})
+	}
 }
 
 // resolve takes a bundle that can no longer be ordered out of the live ones and

@@ -145,7 +145,13 @@ func TestFailover(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(func() { cancel(); wg.Wait(); g.Close() })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	for nonce := range uint64(5) { // each in a bundle of its own
 		if err := g.Submit(t.Context(), simTx("a", nonce, 0)); err != nil {
 			t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"testing"
@@ -90,7 +89,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	}
 	s.cfg = Config{
 		RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: "journal", Chain: s,
-		MaxTxs: 300, MaxTxsPerSender: 60, MaxInFlight: 12, ResendAfter: 300 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		MaxTxs: 300, MaxTxsPerSender: 60, MaxInFlight: 12, ResendAfter: 300 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	}
 	s.window += s.rng.Uint64N(100)
 	for i := range 1 + s.rng.IntN(4) {
@@ -120,13 +119,19 @@ func (s *sim) open() {
 func (s *sim) crash() {
 	s.crashes++
 	fs := s.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: s.rng.IntN(101), RNG: rand.New(rand.NewPCG(s.rng.Uint64(), 2))})
-	s.journal.close()
+	s.close()
 	s.fs = fs
 	s.open()
 	if s.chance(50) { // a driver that replays what it is not sure of
 		for h := s.core.observed + 1; h <= s.soft; h++ {
 			s.core.observe(s.observed[h-1], s.now)
 		}
+	}
+}
+
+func (s *sim) close() {
+	if err := s.journal.close(); err != nil {
+		s.t.Error(err)
 	}
 }
 
@@ -399,7 +404,7 @@ func TestSimulation(t *testing.T) {
 		if c := s.core.counts(); len(s.core.txs) != 0 || len(s.core.senders) != 0 || c.Bytes != 0 {
 			t.Errorf("seed %d: left over: %+v", seed, c)
 		}
-		s.journal.close()
+		s.close()
 		dropped += int(s.core.stats.bundlesDropped)
 		crashes, expired, total = crashes+s.crashes, expired+int(s.core.stats.bundlesExpired), total+len(s.acked)
 	}

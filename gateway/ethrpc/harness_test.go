@@ -9,7 +9,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -216,7 +215,7 @@ func startIn(t testing.TB, dir string, before *rollup) *rollup {
 	if before != nil {
 		r.height, r.pool, r.seen = before.height, before.pool, before.seen
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	var err error
 	r.evm, err = evm.New(evm.Config{DataDir: filepath.Join(dir, "evm"), Genesis: evm.DevGenesis(evmChain, nil), Logger: log})
 	if err != nil {

@@ -14,12 +14,17 @@ import (
 const (
 	// maxSubscribers bounds the subscriptions of all connections together.
 	maxSubscribers = 10_000
+	// maxWaiters bounds the transactions that somebody waits for.
+	maxWaiters = 10_000
 	// backlog is how many events a subscriber may be behind before its connection is
 	// closed.
 	backlog = 512
 )
 
-var errSubscribers = errors.New("too many subscriptions, try again later")
+var (
+	errSubscribers = errors.New("too many subscriptions, try again later")
+	errWaiters     = errors.New("too many calls wait for a receipt, try again later or use eth_sendRawTransaction")
+)
 
 // hub hands new blocks and accepted transactions on to whoever listens. It never
 // waits for a listener: blocks are not done before their subscribers have taken
@@ -57,7 +62,7 @@ func (h *hub) follow(bc *core.BlockChain, quit <-chan struct{}) {
 		select {
 		case ev := <-events:
 			h.publish(hubEvent{block: &ev})
-		case <-sub.Err():
+		case <-sub.Err(): //nolint:errcheck // it is closed with the chain, and brings no error
 			return
 		case <-quit:
 			return
@@ -119,7 +124,7 @@ func (h *hub) subscribe(ctx context.Context, want func(hubEvent) bool, notify fu
 						h.kick(s.remote) // it did not read for too long, or is gone
 					}
 				})
-			case <-sub.Err():
+			case <-sub.Err(): //nolint:errcheck // the end of the subscription, however it came
 				return
 			}
 		}
@@ -135,10 +140,13 @@ func (h *hub) remove(s *subscriber) {
 
 // await returns a channel that is closed when a block holds the transaction, and
 // what ends the waiting.
-func (h *hub) await(hash common.Hash) (<-chan struct{}, func()) {
+func (h *hub) await(hash common.Hash) (<-chan struct{}, func(), error) {
 	done := make(chan struct{})
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(h.waiters) >= maxWaiters {
+		return nil, nil, errWaiters
+	}
 	h.waiters[hash] = append(h.waiters[hash], done)
 	return done, func() {
 		h.mu.Lock()
@@ -152,7 +160,7 @@ func (h *hub) await(hash common.Hash) (<-chan struct{}, func()) {
 		if len(h.waiters[hash]) == 0 {
 			delete(h.waiters, hash)
 		}
-	}
+	}, nil
 }
 
 // close lets all subscribers go.

@@ -64,7 +64,10 @@ func (a *ethAPI) SendRawTransactionSync(ctx context.Context, input hexutil.Bytes
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	executed, stop := a.hub.await(tx.Hash())
+	executed, stop, err := a.hub.await(tx.Hash())
+	if err != nil {
+		return nil, &syncError{code: codeNotReady, msg: err.Error(), data: tx.Hash().Hex()}
+	}
 	defer stop()
 	hash, err := a.send(ctx, tx, true)
 	switch {
