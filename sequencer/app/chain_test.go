@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	stded25519 "crypto/ed25519"
 	"crypto/sha256"
@@ -58,7 +59,10 @@ type chain struct {
 	vals    []abci.Validator
 	height  int64
 	time    time.Time
+	log     *bytes.Buffer
 }
+
+func (c *chain) logger() log.Logger { return log.NewLogger(c.log, log.OutputJSONOption()) }
 
 // testingT is a test, or one run of a property.
 type testingT interface {
@@ -92,8 +96,8 @@ func newGenesis(t testingT, validators int) *cmttypes.GenesisDoc {
 	return doc
 }
 
-func open(t testingT, db dbm.DB, dir string) *app.App {
-	a, err := app.New(log.NewNopLogger(), db, app.Options{ChainID: chainID, PoolDir: dir, Logger: slog.New(slog.DiscardHandler)})
+func open(t testingT, logger log.Logger, db dbm.DB, dir string) *app.App {
+	a, err := app.New(logger, db, app.Options{ChainID: chainID, PoolDir: dir, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	return a
 }
@@ -106,8 +110,8 @@ func newChain(t *testing.T) *chain {
 }
 
 func start(t testingT, genesis *cmttypes.GenesisDoc, dir string) *chain {
-	c := &chain{t: t, db: dbm.NewMemDB(), dir: dir, genesis: genesis, time: genesis.GenesisTime}
-	c.app = open(t, c.db, c.dir)
+	c := &chain{t: t, db: dbm.NewMemDB(), dir: dir, genesis: genesis, time: genesis.GenesisTime, log: new(bytes.Buffer)}
+	c.app = open(t, c.logger(), c.db, c.dir)
 	c.abci = c.app.ABCI()
 	params := genesis.ConsensusParams.ToProto()
 	res, err := c.abci.InitChain(context.Background(), &abci.RequestInitChain{

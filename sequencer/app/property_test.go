@@ -80,7 +80,7 @@ func startTwin(t *testing.T, genesis *cmttypes.GenesisDoc) *twin {
 
 func (w *twin) reopen() {
 	require.NoError(w.t, w.app.Pool().Close())
-	w.app = open(w.t, w.db, "")
+	w.app = open(w.t, w.logger(), w.db, "")
 	w.abci = w.app.ABCI()
 }
 

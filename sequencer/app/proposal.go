@@ -100,7 +100,7 @@ func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte) (*ordering.E
 		if err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("ordering header is %+v, the batch makes it %+v: %w", have, want, errBlock)
+		return nil, fmt.Errorf("ordering header: %s: %w", difference(have, want), errBlock)
 	}
 	gas := newGasBudget(ctx)
 	for i, raw := range txs[ordering.OwnTxs:] {
@@ -117,6 +117,22 @@ func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte) (*ordering.E
 		gas.spend(tx)
 	}
 	return result, nil
+}
+
+// difference names the first field of the header that is not as the batch makes it.
+func difference(have, want order.Header) string {
+	for _, f := range []struct {
+		name       string
+		have, want uint64
+	}{
+		{"height", have.Height, want.Height}, {"bundles", have.Bundles, want.Bundles}, {"legs", have.Legs, want.Legs},
+		{"dropped", have.Dropped, want.Dropped}, {"bytes", have.Bytes, want.Bytes},
+	} {
+		if f.have != f.want {
+			return fmt.Sprintf("%s is %d, the batch makes it %d", f.name, f.have, f.want)
+		}
+	}
+	return fmt.Sprintf("commitment is %x, the batch makes it %x", have.Commitment, want.Commitment)
 }
 
 // evaluated remembers the last evaluation: a block is evaluated where it is built,

@@ -48,55 +48,65 @@ func TestProposerCannotCheat(t *testing.T) {
 	forged.Signature[0] ^= 1
 	unknownKind := append([]byte{0x02}, honest[1][1:]...)
 
-	for name, txs := range map[string][][]byte{
-		"nothing":                    {},
-		"no batch":                   {honest[0]},
-		"empty transaction 1":        {honest[0], {}},
-		"swapped":                    {honest[1], honest[0]},
-		"unknown kind":               {honest[0], unknownKind},
-		"bytes after the batch":      {honest[0], append(append([]byte(nil), honest[1]...), 0)},
-		"bytes after the header":     {append(append([]byte(nil), honest[0]...), 0), honest[1]},
-		"header of another height":   layout(t, height+1, []*order.Bundle{x, y, z}, 0),
-		"reordered under the header": {honest[0], layout(t, height, []*order.Bundle{y, x, z}, 0)[1]},
-		"one hidden":                 {honest[0], layout(t, height, []*order.Bundle{x, y}, 0)[1]},
-		"one added":                  {layout(t, height, []*order.Bundle{x, y}, 0)[0], honest[1]},
-		"called dropped, can pay":    layout(t, height, []*order.Bundle{x, y, z}, 1),
-		"called ordered, cannot pay": layout(t, height, []*order.Bundle{x, poor}, 0),
-		"duplicate in the batch":     layout(t, height, []*order.Bundle{x, x}, 0),
-		"duplicate called dropped":   layout(t, height, []*order.Bundle{x, x}, 1),
-		"miscounted bundles":         header(func(h *order.Header) { h.Bundles++ }),
-		"miscounted legs":            header(func(h *order.Header) { h.Legs-- }),
-		"miscounted drops":           header(func(h *order.Header) { h.Dropped++ }),
-		"miscounted bytes":           header(func(h *order.Header) { h.Bytes++ }),
-		"other commitment":           header(func(h *order.Header) { h.Commitment[95] ^= 1 }),
-		"bad signature":              layout(t, height, []*order.Bundle{x, forged}, 0),
-		"bad signature dropped":      layout(t, height, []*order.Bundle{x, forged}, 1),
-		"expired":                    with(func(b *order.Bundle) { b.Expiry = height - 1 }),
-		"expiry too far":             with(func(b *order.Bundle) { b.Expiry = height + 601 }),
-		"expiry overflows":           with(func(b *order.Bundle) { b.Expiry = math.MaxUint64 }),
-		"fee above the limit":        with(func(b *order.Bundle) { b.FeeLimit = 1 }),
-		"bundle too large":           with(data(string(make([]byte, 256<<10)))),
-		"not a transaction":          layout(t, height, []*order.Bundle{x}, 0, []byte("junk")),
-		"empty transaction":          layout(t, height, []*order.Bundle{x}, 0, []byte{}),
-		"bundle as a transaction":    layout(t, height, []*order.Bundle{x}, 0, y.Encode()),
-		"second batch":               layout(t, height, []*order.Bundle{x}, 0, honest[1]),
-		"gas above the block's":      layout(t, height, []*order.Bundle{x}, 0, c.transferGas(0, payerAddress(1), 5, 50_000_001)),
+	for _, tc := range []struct {
+		name, reason string
+		txs          [][]byte
+	}{
+		{"nothing", "0 transactions", [][]byte{}},
+		{"no batch", "1 transactions", [][]byte{honest[0]}},
+		{"empty transaction 1", "does not start with 0x01", [][]byte{honest[0], {}}},
+		{"swapped", "does not start with 0x01", [][]byte{honest[1], honest[0]}},
+		{"unknown kind", "does not start with 0x01", [][]byte{honest[0], unknownKind}},
+		{"bytes after the batch", "fit no field", [][]byte{honest[0], append(append([]byte(nil), honest[1]...), 0)}},
+		{"bytes after the header", "fit no field", [][]byte{append(append([]byte(nil), honest[0]...), 0), honest[1]}},
+		{"header of another height", "height is 3, the batch makes it 2", layout(t, height+1, []*order.Bundle{x, y, z}, 0)},
+		{"reordered under the header", "commitment is", [][]byte{honest[0], layout(t, height, []*order.Bundle{y, x, z}, 0)[1]}},
+		{"one hidden", "bundles is 3, the batch makes it 2", [][]byte{honest[0], layout(t, height, []*order.Bundle{x, y}, 0)[1]}},
+		{"one added", "bundles is 2, the batch makes it 3", [][]byte{layout(t, height, []*order.Bundle{x, y}, 0)[0], honest[1]}},
+		{"called dropped, can pay", "bundles is 2, the batch makes it 3", layout(t, height, []*order.Bundle{x, y, z}, 1)},
+		{"called ordered, cannot pay", "bundles is 2, the batch makes it 1", layout(t, height, []*order.Bundle{x, poor}, 0)},
+		{"duplicate in the batch", "second time in the batch", layout(t, height, []*order.Bundle{x, x}, 0)},
+		{"duplicate called dropped", "second time in the batch", layout(t, height, []*order.Bundle{x, x}, 1)},
+		{"miscounted bundles", "bundles is 4", header(func(h *order.Header) { h.Bundles++ })},
+		{"miscounted legs", "legs is 5", header(func(h *order.Header) { h.Legs-- })},
+		{"miscounted drops", "dropped is 1", header(func(h *order.Header) { h.Dropped++ })},
+		{"miscounted bytes", "bytes is", header(func(h *order.Header) { h.Bytes++ })},
+		{"other commitment", "commitment is", header(func(h *order.Header) { h.Commitment[95] ^= 1 })},
+		{"bad signature", "bundle 1: payer's signature", layout(t, height, []*order.Bundle{x, forged}, 0)},
+		{"bad signature dropped", "bundle 1: payer's signature", layout(t, height, []*order.Bundle{x, forged}, 1)},
+		{"expired", "has expired", with(func(b *order.Bundle) { b.Expiry = height - 1 })},
+		{"expiry too far", "too far ahead", with(func(b *order.Bundle) { b.Expiry = height + 601 })},
+		{"expiry overflows", "too far ahead", with(func(b *order.Bundle) { b.Expiry = math.MaxUint64 })},
+		{"fee above the limit", "above the bundle's fee limit", with(func(b *order.Bundle) { b.FeeLimit = 1 })},
+		{"bundle too large", "bundle is too large", with(data(string(make([]byte, 256<<10))))},
+		{"not a transaction", "transaction 2: ", layout(t, height, []*order.Bundle{x}, 0, []byte("junk"))},
+		{"empty transaction", "transaction 2 has no message", layout(t, height, []*order.Bundle{x}, 0, []byte{})},
+		{"bundle as a transaction", "transaction 2: ", layout(t, height, []*order.Bundle{x}, 0, y.Encode())},
+		{"second batch", "transaction 2: ", layout(t, height, []*order.Bundle{x}, 0, honest[1])},
+		{"gas above the block's", "past the block's gas", layout(t, height, []*order.Bundle{x}, 0, c.transferGas(0, payerAddress(1), 5, 50_000_001))},
 	} {
-		t.Run(name, func(t *testing.T) {
-			require.False(t, c.process(txs))
+		t.Run(tc.name, func(t *testing.T) {
+			c.log.Reset()
+			require.False(t, c.process(tc.txs))
+			require.Contains(t, c.log.String(), tc.reason)
 		})
 	}
 	require.True(t, c.process(honest), "an honest block after all the others")
 	c.apply(honest)
 
 	height = uint64(c.height + 1)
-	for name, txs := range map[string][][]byte{
-		"ordered before":             layout(t, height, []*order.Bundle{x}, 0),
-		"ordered before, dropped":    layout(t, height, []*order.Bundle{x}, 1),
-		"block of the height before": honest,
+	for _, tc := range []struct {
+		name, reason string
+		txs          [][]byte
+	}{
+		{"ordered before", "at height 2: bundle is already ordered", layout(t, height, []*order.Bundle{x}, 0)},
+		{"ordered before, dropped", "at height 2: bundle is already ordered", layout(t, height, []*order.Bundle{x}, 1)},
+		{"block of the height before", "at height 2: bundle is already ordered", honest},
 	} {
-		t.Run(name, func(t *testing.T) {
-			require.False(t, c.process(txs))
+		t.Run(tc.name, func(t *testing.T) {
+			c.log.Reset()
+			require.False(t, c.process(tc.txs))
+			require.Contains(t, c.log.String(), tc.reason)
 		})
 	}
 }

@@ -18,7 +18,7 @@ func (c *chain) crash(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(c.t, os.CopyFS(dir, os.DirFS(c.dir)))
 	c.dir = dir
-	c.app = open(c.t, c.db, dir)
+	c.app = open(c.t, c.logger(), c.db, dir)
 	c.abci = c.app.ABCI()
 	t.Cleanup(func() { _ = c.app.Pool().Close() })
 	require.EqualValues(c.t, c.height, c.app.LastBlockHeight())

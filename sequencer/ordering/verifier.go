@@ -59,10 +59,13 @@ func (v *Verifier) Verify(bundles ...*order.Bundle) ([]order.Ordered, error) {
 			bad = i
 		}
 	}
-	if bad >= 0 {
-		return nil, fmt.Errorf("bundle %d of %d: %w", bad+1, len(bundles), order.ErrSignature)
+	switch {
+	case bad < 0:
+		return out, nil
+	case len(bundles) == 1:
+		return nil, order.ErrSignature
 	}
-	return out, nil
+	return nil, fmt.Errorf("bundle %d: %w", bad, order.ErrSignature)
 }
 
 func (v *Verifier) get(key [32]byte) (verified, bool) {
