@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -15,7 +16,7 @@ import (
 )
 
 func open(home string) error {
-	_, err := node.Open(node.Options{Home: home, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	_, err := node.Open(context.Background(), node.Options{Home: home, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	return err
 }
 

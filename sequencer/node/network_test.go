@@ -92,7 +92,7 @@ func (n *network) start(i int) {
 	if os.Getenv("ORDO_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", i)
 	}
-	opened, err := node.Open(node.Options{
+	opened, err := node.Open(context.Background(), node.Options{
 		Home: node.ValidatorHome(n.dir, i), Version: "test", Logger: log, Registry: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -334,7 +334,7 @@ func TestBusyPortIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = node.Open(node.Options{Home: node.ValidatorHome(n.dir, 0), Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+		_, err = node.Open(context.Background(), node.Options{Home: node.ValidatorHome(n.dir, 0), Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 		if want := fmt.Sprintf("127.0.0.1:%d is in use by another program, and the %s needs it", port, purpose); err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
 			t.Fatalf("got %v, want %s...", err, want)
 		}

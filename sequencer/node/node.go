@@ -39,7 +39,7 @@ type Options struct {
 
 // Run runs the node of a home until the context ends or the node fails.
 func Run(ctx context.Context, o Options) error {
-	n, err := Open(o)
+	n, err := Open(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ type Node struct {
 
 // Open takes the ports and opens the stores of a node. What the application lacks
 // of the blocks that are stored, it executes. Whoever opens a node must Run it.
-func Open(o Options) (_ *Node, err error) {
+func Open(ctx context.Context, o Options) (_ *Node, err error) {
 	h := home(o.Home)
 	cfg, comet, err := h.load()
 	if err != nil {
@@ -85,7 +85,7 @@ func Open(o Options) (_ *Node, err error) {
 			err = errors.Join(err, n.close())
 		}
 	}()
-	if err := n.takePorts(h, comet); err != nil {
+	if err := n.takePorts(ctx, h, comet); err != nil {
 		return nil, err
 	}
 	var registerer prometheus.Registerer = o.Registry
@@ -101,7 +101,7 @@ func Open(o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	application := newAnnouncing(n.app.ABCI())
-	if err := n.openComet(comet, doc, cometMetrics, application); err != nil {
+	if err := n.openComet(ctx, comet, doc, cometMetrics, application); err != nil {
 		return nil, err
 	}
 	if err := n.openAPI(h, o.Version, registerer); err != nil {
@@ -112,7 +112,7 @@ func Open(o Options) (_ *Node, err error) {
 }
 
 // takePorts fails before anything starts where a port is not to be had.
-func (n *Node) takePorts(h home, comet *cmtcfg.Config) (err error) {
+func (n *Node) takePorts(ctx context.Context, h home, comet *cmtcfg.Config) (err error) {
 	for _, l := range []struct{ purpose, setting, address string }{
 		{"connections of other nodes", "p2p.laddr in " + h.comet(), comet.P2P.ListenAddress},
 		{"CometBFT RPC", "rpc.laddr in " + h.comet(), comet.RPC.ListenAddress},
@@ -124,18 +124,18 @@ func (n *Node) takePorts(h home, comet *cmtcfg.Config) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.setting, err)
 		}
-		if err := (listener{l.purpose, l.setting, address}).probe(); err != nil {
+		if err := (listener{l.purpose, l.setting, address}).probe(ctx); err != nil {
 			return err
 		}
 	}
-	if n.apiLn, err = (listener{"sequencer API", "api.listen in " + h.ordo(), n.config.API.Listen}).take(); err != nil {
+	if n.apiLn, err = (listener{"sequencer API", "api.listen in " + h.ordo(), n.config.API.Listen}).take(ctx); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.apiLn.Close)
 	if n.config.Metrics.Listen == "" {
 		return nil
 	}
-	if n.metricLn, err = (listener{"metrics", "metrics.listen in " + h.ordo(), n.config.Metrics.Listen}).take(); err != nil {
+	if n.metricLn, err = (listener{"metrics", "metrics.listen in " + h.ordo(), n.config.Metrics.Listen}).take(ctx); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.metricLn.Close)
@@ -160,7 +160,7 @@ func (n *Node) openApp(h home, registerer prometheus.Registerer) error {
 	return nil
 }
 
-func (n *Node) openComet(c *cmtcfg.Config, doc *cmttypes.GenesisDoc, metrics cmtnode.MetricsProvider, application announcing) error {
+func (n *Node) openComet(ctx context.Context, c *cmtcfg.Config, doc *cmttypes.GenesisDoc, metrics cmtnode.MetricsProvider, application announcing) error {
 	key, err := p2p.LoadNodeKey(c.NodeKeyFile())
 	if err != nil {
 		return fmt.Errorf("read node key: %w", err)
@@ -172,7 +172,7 @@ func (n *Node) openComet(c *cmtcfg.Config, doc *cmttypes.GenesisDoc, metrics cmt
 	}
 	log := newCometLogger(n.log, n.fail)
 	n.voice = log.voice
-	n.comet, err = cmtnode.NewNode(c,
+	n.comet, err = cmtnode.NewNodeWithContext(ctx, c,
 		privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()), key,
 		proxy.NewConnSyncLocalClientCreator(application),
 		func() (*cmttypes.GenesisDoc, error) { return doc, nil },

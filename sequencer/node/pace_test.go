@@ -3,10 +3,9 @@ package node_test
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
-	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +20,8 @@ var (
 	loadTime = flag.Duration("load", 3*time.Second, "how long TestPaceUnderLoad keeps the network busy")
 	loadRate = flag.Int("rate", 100, "bundles a second that TestPaceUnderLoad hands in")
 	loadSize = flag.Int("size", 1000, "bytes of each of them")
+	signers  = flag.Int("validators", 4, "validators of TestPaceUnderLoad")
+	apart    = flag.Bool("apart", false, "give each validator of TestPaceUnderLoad a process of its own")
 )
 
 // arrivals notes when validator i serves each height, and which bundles are in it.
@@ -97,8 +98,16 @@ func TestIdlePace(t *testing.T) {
 }
 
 func TestPaceUnderLoad(t *testing.T) {
-	n := newNetwork(t, 4)
-	n.startAll()
+	n := newNetwork(t, *signers)
+	pids := []string{"self"}
+	if *apart {
+		pids = nil
+		for i := range n.running {
+			pids = append(pids, strconv.Itoa(n.spawn(i).Process.Pid))
+		}
+	} else {
+		n.startAll()
+	}
 	for i := range n.running {
 		n.reach(i, 3)
 	}
@@ -116,6 +125,7 @@ func TestPaceUnderLoad(t *testing.T) {
 		acks  []time.Duration
 		tasks sync.WaitGroup
 	)
+	t.Logf("resident at first %s", memory(pids))
 	tick := time.NewTicker(time.Second / time.Duration(*loadRate))
 	defer tick.Stop()
 	begin := time.Now()
@@ -127,7 +137,7 @@ func TestPaceUnderLoad(t *testing.T) {
 		}
 		tasks.Go(func() {
 			start := time.Now()
-			id := n.submit(i%4, b)
+			id := n.submit(i%*signers, b)
 			mu.Lock()
 			defer mu.Unlock()
 			all, acks = append(all, sent{id, start}), append(acks, time.Since(start))
@@ -148,26 +158,26 @@ func TestPaceUnderLoad(t *testing.T) {
 	p := func(d []time.Duration, q float64) time.Duration {
 		return d[int(q*float64(len(d)-1))].Round(time.Millisecond)
 	}
-	t.Logf("%d bundles of %d bytes in %v: a block every %v; submitted to ordered p50 %v p99 %v; to acknowledged p50 %v p99 %v; process: %s",
-		len(all), *loadSize, span.Round(time.Millisecond), interval.Round(time.Millisecond), p(took, .5), p(took, .99), p(acks, .5), p(acks, .99), memory())
+	t.Logf("%d bundles of %d bytes in %v: a block every %v; submitted to ordered p50 %v p99 %v; to acknowledged p50 %v p99 %v; resident %s",
+		len(all), *loadSize, span.Round(time.Millisecond), interval.Round(time.Millisecond), p(took, .5), p(took, .99), p(acks, .5), p(acks, .99), memory(pids))
 	if interval > 400*time.Millisecond {
 		t.Fatalf("a block every %v under load, want about 100ms", interval)
 	}
 }
 
-// memory is what this process uses.
-func memory() string {
-	runtime.GC()
-	raw, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return "unknown"
-	}
-	for line := range strings.Lines(string(raw)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			return fmt.Sprintf("%s resident, %d MB heap", strings.TrimSpace(rest), m.HeapAlloc>>20)
+// memory is what the processes use.
+func memory(pids []string) string {
+	var out []string
+	for _, pid := range pids {
+		raw, err := os.ReadFile("/proc/" + pid + "/status")
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(raw)) {
+			if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+				out = append(out, strings.TrimSpace(rest))
+			}
 		}
 	}
-	return "unknown"
+	return strings.Join(out, ", ")
 }

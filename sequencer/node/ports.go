@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -21,9 +22,9 @@ type listener struct {
 const portRelease = time.Second
 
 // take listens on the address or says who wanted what.
-func (l listener) take() (net.Listener, error) {
+func (l listener) take(ctx context.Context) (net.Listener, error) {
 	for deadline := time.Now().Add(portRelease); ; time.Sleep(50 * time.Millisecond) {
-		ln, err := net.Listen("tcp", l.address)
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
 		if err == nil {
 			return ln, nil
 		}
@@ -37,8 +38,8 @@ func (l listener) take() (net.Listener, error) {
 }
 
 // probe checks that CometBFT, which listens by itself, will be able to.
-func (l listener) probe() error {
-	ln, err := l.take()
+func (l listener) probe(ctx context.Context) error {
+	ln, err := l.take(ctx)
 	if err != nil {
 		return err
 	}
