@@ -27,6 +27,10 @@ import (
 // Name is the application's name in CometBFT's handshake.
 const Name = "ordo"
 
+// treeCache is how many nodes of its tree each module's store keeps in memory. The
+// Cosmos SDK's half a million would fill up with nodes of past states.
+const treeCache = 10_000
+
 // App is the chain's application. CometBFT calls it through ABCI, on several
 // connections at once: blocks come one after the other on one of them, while pool
 // and queries work on the last committed state.
@@ -41,6 +45,7 @@ type App struct {
 	pool     *pool.Pool
 	state    *committed
 	pacing   *pacing
+	metrics  *metrics
 
 	// Of the blocks in the making; CometBFT calls about them one at a time.
 	last      evaluated
@@ -59,8 +64,13 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
+	// SetMinGasPrices, below, panics where this fails.
+	if _, err := sdk.ParseDecCoins(opts.MinGasPrices); err != nil {
+		return nil, fmt.Errorf("minimum gas prices %q, want for example \"0.001uordo\": %w", opts.MinGasPrices, err)
+	}
 	base := baseapp.NewBaseApp(Name, logger, db, enc.TxConfig.TxDecoder(),
-		baseapp.SetChainID(opts.ChainID), baseapp.SetPruning(opts.Pruning), baseapp.SetMinGasPrices(opts.MinGasPrices))
+		baseapp.SetChainID(opts.ChainID), baseapp.SetPruning(opts.Pruning), baseapp.SetMinGasPrices(opts.MinGasPrices),
+		baseapp.SetIAVLCacheSize(treeCache))
 	base.SetInterfaceRegistry(enc.Registry)
 	base.SetTxEncoder(enc.TxConfig.TxEncoder())
 	keys := storetypes.NewKVStoreKeys(storeNames...)
@@ -72,8 +82,11 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 		pacing: &pacing{blockTime: opts.BlockTime, idleInterval: opts.IdleInterval},
 	}
 	a.state = &committed{app: a}
+	if a.metrics, err = newMetrics(opts.Registerer); err != nil {
+		return nil, err
+	}
 	base.SetParamStore(a.keepers.consensus.ParamsStore)
-	if a.modules, _, err = newModules(base, enc, a.keepers); err != nil {
+	if a.modules, err = newModules(base, enc, a.keepers); err != nil {
 		return nil, err
 	}
 	authtx.RegisterTxService(base.GRPCQueryRouter(), client.Context{}, a.state.simulate, enc.Registry)
@@ -98,7 +111,7 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.pacing.pool = a.pool
+	a.pacing.waiting = a.pool
 	return a, nil
 }
 

@@ -110,7 +110,11 @@ func newChain(t *testing.T) *chain {
 }
 
 func start(t testingT, genesis *cmttypes.GenesisDoc, dir string) *chain {
-	c := &chain{t: t, db: dbm.NewMemDB(), dir: dir, genesis: genesis, time: genesis.GenesisTime, log: new(bytes.Buffer)}
+	return startOn(t, genesis, dbm.NewMemDB(), dir)
+}
+
+func startOn(t testingT, genesis *cmttypes.GenesisDoc, db dbm.DB, dir string) *chain {
+	c := &chain{t: t, db: db, dir: dir, genesis: genesis, time: genesis.GenesisTime, log: new(bytes.Buffer)}
 	c.app = open(t, c.logger(), c.db, c.dir)
 	c.abci = c.app.ABCI()
 	params := genesis.ConsensusParams.ToProto()

@@ -68,6 +68,7 @@ func (a *App) Commit() (*abci.ResponseCommit, error) {
 	}
 	carried := done.result.Carried()
 	a.window.Apply(carried)
+	a.metrics.committed(done.result)
 	if err := a.state.refresh(); err != nil {
 		return nil, err
 	}

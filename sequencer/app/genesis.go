@@ -39,7 +39,7 @@ const (
 	expeditedPeriod    = 2 * time.Minute
 	minDeposit         = 10_000_000 // uordo
 	minExpedited       = 50_000_000 // uordo
-	historicalEntries  = 100
+	historicalEntries  = 0          // they are for IBC, and each block would write one
 	maxBlockBytes      = 4 << 20
 	maxBlockGas        = 50_000_000
 )

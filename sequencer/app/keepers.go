@@ -17,6 +17,7 @@ import (
 	evidencekeeper "github.com/cosmos/cosmos-sdk/x/evidence/keeper"
 	govkeeper "github.com/cosmos/cosmos-sdk/x/gov/keeper"
 	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
+	govv1beta1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1beta1"
 	slashingkeeper "github.com/cosmos/cosmos-sdk/x/slashing/keeper"
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 	stakingkeeper "github.com/cosmos/cosmos-sdk/x/staking/keeper"
@@ -84,6 +85,9 @@ func newKeepers(base *baseapp.BaseApp, enc *Encoding, keys map[string]*storetype
 	k.gov = govkeeper.NewKeeper(cdc, runtime.NewKVStoreService(keys[govtypes.StoreKey]), k.account, k.bank,
 		k.distribution, base.MsgServiceRouter(), govtypes.DefaultConfig(), admin,
 		govkeeper.NewDefaultCalculateVoteResultsAndVotingPower(k.staking))
+	// Nothing is behind these two; without them, messages that ask for it would panic.
+	k.gov.SetLegacyRouter(govv1beta1.NewRouter())
+	k.evidence.SetRouter(evidencetypes.NewRouter())
 	k.consensus = consensuskeeper.NewKeeper(cdc, runtime.NewKVStoreService(keys[consensustypes.StoreKey]),
 		admin, runtime.EventService{})
 	k.ordering = ordering.NewKeeper(runtime.NewKVStoreService(keys[ordering.StoreKey]), k.bank,

@@ -30,7 +30,7 @@ import (
 )
 
 // newModules wires the modules and says in which order they act.
-func newModules(base *baseapp.BaseApp, enc *Encoding, k *keepers) (*module.Manager, module.Configurator, error) {
+func newModules(base *baseapp.BaseApp, enc *Encoding, k *keepers) (*module.Manager, error) {
 	m := module.NewManager(
 		genutil.NewAppModule(k.account, k.staking, base, enc.TxConfig),
 		auth.NewAppModule(enc.Codec, k.account, nil),
@@ -58,9 +58,8 @@ func newModules(base *baseapp.BaseApp, enc *Encoding, k *keepers) (*module.Manag
 	}
 	m.SetOrderInitGenesis(genesis...)
 	m.SetOrderExportGenesis(genesis...)
-	conf := module.NewConfigurator(enc.Codec, base.MsgServiceRouter(), base.GRPCQueryRouter())
-	if err := m.RegisterServices(conf); err != nil {
-		return nil, nil, fmt.Errorf("register module services: %w", err)
+	if err := m.RegisterServices(module.NewConfigurator(enc.Codec, base.MsgServiceRouter(), base.GRPCQueryRouter())); err != nil {
+		return nil, fmt.Errorf("register module services: %w", err)
 	}
-	return m, conf, nil
+	return m, nil
 }

@@ -10,8 +10,6 @@ import (
 	cstypes "github.com/cometbft/cometbft/consensus/types"
 	"github.com/cometbft/cometbft/libs/log"
 	"github.com/cometbft/cometbft/node"
-
-	"github.com/ordo-network/ordo/sequencer/pool"
 )
 
 // Pace makes the node's consensus follow the pacing of Options: a height starts one
@@ -45,15 +43,21 @@ func (a *App) Pace(n *node.Node) error {
 type pacing struct {
 	blockTime, idleInterval time.Duration
 
-	pool  *pool.Pool
-	empty atomic.Bool // the last block had nothing in it
+	waiting waiting
+	empty   atomic.Bool // the last block had nothing in it
+}
+
+// waiting is what pacing needs of the pool.
+type waiting interface {
+	Empty() bool
+	Arrived() <-chan struct{}
 }
 
 // executed notes whether the block that was just executed had anything in it.
 func (p *pacing) executed(empty bool) { p.empty.Store(empty) }
 
 func (p *pacing) quiet() bool {
-	return p.idleInterval > p.blockTime && p.empty.Load() && p.pool.Empty()
+	return p.idleInterval > p.blockTime && p.empty.Load() && p.waiting.Empty()
 }
 
 // cometTimeout is CometBFT's timeoutInfo, whose name is private and whose fields
@@ -156,8 +160,8 @@ func (t *ticker[T]) run() {
 				holding, started = false, now
 			}
 			t.schedule(ti)
-		case <-t.pacing.pool.Arrived():
-			if holding && !t.pacing.pool.Empty() {
+		case <-t.pacing.waiting.Arrived():
+			if holding && !t.pacing.waiting.Empty() {
 				alarm.Reset(time.Until(earliest))
 			}
 		case <-alarm.C:
