@@ -141,7 +141,7 @@ func verifyTx(ctx context.Context, out io.Writer, rollups []*jsonrpc.Client, has
 	if err != nil {
 		return fmt.Errorf("NOT verified: %w", err)
 	}
-	checked("light client: from there to height %d over %d headers between", height, headers)
+	checked("light client: from there to height %d, by way of %s", height, plural(headers, "header"))
 	checked("header of height %d, %X, signed by %d of %d validators with %d of %d voting power",
 		height, verified.Hash, signers.count, signers.all, signers.power, signers.total)
 	checked("ordering header is transaction 0 under the header's data hash")
@@ -171,10 +171,7 @@ func fetchProof(ctx context.Context, rollups []*jsonrpc.Client, hash txHash) (*i
 			last = err
 		}
 	}
-	if errors.Is(last, jsonrpc.ErrNull) {
-		return nil, fmt.Errorf("no node that was asked has seen transaction %s ordered: wait until it is (`ordo tx watch`), or name its node with --rpc", hash)
-	}
-	return nil, last
+	return nil, fmt.Errorf("no proof for transaction %s (%w): wait until it is ordered, or name the rollup's node with --rpc", hash, last)
 }
 
 // decode reads the proof. The rollup's ID must be that of its name: the name is

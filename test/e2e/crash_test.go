@@ -11,14 +11,15 @@ import (
 	"github.com/ethereum/go-ethereum/ethclient"
 )
 
-// testCrashes kills one process of each kind under load, then looks for every
-// acknowledged transfer.
+// testCrashes kills one process of each kind under load, and a rollup node together
+// with the validator that it hands its bundles to, then looks for every acknowledged
+// transfer.
 func testCrashes(t *testing.T, n *network) {
 	l := startLoad(t, n)
 	l.more(t, 50)
-	for _, child := range []string{"rollup-alpha", "relayer", "validator-1", "rollup-beta"} {
-		n.kill(t, child)
-		l.more(t, 50)
+	for _, children := range [][]string{{"rollup-alpha"}, {"relayer"}, {"validator-1"}, {"rollup-beta", "validator-1"}, {"rollup-alpha", "relayer"}} {
+		n.kill(t, children...)
+		l.more(t, 100)
 	}
 	for rollup, hashes := range l.stop(t) {
 		t.Logf("%s acknowledged %d transfers", rollup, len(hashes))

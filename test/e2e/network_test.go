@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,6 +34,7 @@ const (
 // network is a devnet that runs as a process of the binary.
 type network struct {
 	t         *testing.T // whose end is the network's
+	clean     sync.Once
 	home      string
 	basePort  int
 	endpoints *devnet.Endpoints
@@ -75,6 +78,10 @@ func newHome(t *testing.T) *network {
 func (n *network) start(t *testing.T, args ...string) {
 	t.Helper()
 	file := n.home + "-endpoints.json"
+	// An old one would be taken for the sign that the new network answers.
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
 	args = append([]string{"devnet", "--home", n.home, "--base-port", strconv.Itoa(n.basePort), "--endpoints-file", file, "--json"}, args...)
 	n.cmd = exec.Command(binary, args...)
 	n.output = new(lockedBuffer)
@@ -87,11 +94,13 @@ func (n *network) start(t *testing.T, args ...string) {
 		n.err = n.cmd.Wait()
 		close(n.exited)
 	}()
-	n.t.Cleanup(func() {
-		if n.t.Failed() {
-			n.dump(n.t)
-		}
-		n.stop(n.t)
+	n.clean.Do(func() {
+		n.t.Cleanup(func() {
+			if n.t.Failed() {
+				n.dump(n.t)
+			}
+			n.stop(n.t)
+		})
 	})
 	began := time.Now()
 	eventually(t, startTime, "the endpoints file", func() error {
@@ -169,21 +178,28 @@ func (n *network) pid(t *testing.T, child string) int {
 	return pid
 }
 
-// kill ends a child as a crash does, and waits until the devnet has started it
-// again.
-func (n *network) kill(t *testing.T, child string) {
+// kill ends children at one moment, as a crash does, and waits until the devnet has
+// started them again.
+func (n *network) kill(t *testing.T, children ...string) {
 	t.Helper()
-	old := n.pid(t, child)
-	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
-		t.Fatalf("kill %s: %v", child, err)
+	old := make([]int, len(children))
+	for i, child := range children {
+		old[i] = n.pid(t, child)
 	}
-	eventually(t, settleTime, child+" to be started again", func() error {
-		if n.pid(t, child) == old {
-			return errors.New("it has not been noticed yet")
+	for i, pid := range old {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatalf("kill %s: %v", children[i], err)
 		}
-		return nil
-	})
-	t.Logf("killed %s", child)
+	}
+	for i, child := range children {
+		eventually(t, settleTime, child+" to be started again", func() error {
+			if n.pid(t, child) == old[i] {
+				return errors.New("it has not been noticed yet")
+			}
+			return nil
+		})
+	}
+	t.Logf("killed %s", strings.Join(children, " and "))
 }
 
 func (n *network) rollup(t *testing.T, name string) devnet.RollupEndpoint {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import {
-  BaseError, createPublicClient, createWalletClient, decodeEventLog, defineChain, http, parseEther, webSocket,
+  ContractFunctionRevertedError, createPublicClient, createWalletClient, decodeEventLog, defineChain, http, parseEther, webSocket,
 } from 'viem'
 import { generatePrivateKey, mnemonicToAccount, privateKeyToAccount } from 'viem/accounts'
 
@@ -83,7 +83,7 @@ async function contract({ wallet, reader, socket }) {
   assert.equal(logs.at(-1).args.total, total + 2n)
   assert.equal(logs.length, Number(total + 2n - 40n) - 1, 'one event for each call')
   await assert.rejects(reader.simulateContract({ account, address, abi, functionName: 'add', args: [0n] }),
-    (e) => e instanceof BaseError && e.walk().data?.errorName === 'Nothing')
+    (e) => e.walk((cause) => cause instanceof ContractFunctionRevertedError)?.data?.errorName === 'Nothing')
   return { address, hash }
 }
 
