@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -112,8 +113,8 @@ func apply(ctx context.Context, evm *vm.EVM, pool *core.GasPool, statedb *state.
 		return nil, err
 	}
 	revision, gas := statedb.Snapshot(), pool.Snapshot()
-	// The receipt's block hash is filled in by whoever reads it from disk.
-	receipt, _, err := core.ApplyTransactionWithEVM(ctx, msg, pool, statedb, header.Number, header.Hash(), header.Time, tx, evm)
+	// The block has no hash yet; whoever reads the receipt from disk fills it in.
+	receipt, _, err := core.ApplyTransactionWithEVM(ctx, msg, pool, statedb, header.Number, common.Hash{}, header.Time, tx, evm)
 	if err != nil {
 		statedb.RevertToSnapshot(revision)
 		pool.Set(gas)
