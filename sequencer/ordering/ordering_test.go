@@ -3,6 +3,7 @@ package ordering_test
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"testing"
@@ -105,6 +106,7 @@ func TestVerifierRemembersOnlyGoodSignatures(t *testing.T) {
 func TestDropsAreCanonical(t *testing.T) {
 	drops := []ordering.Drop{{Index: 0, Reason: ordering.DropFunds}, {Index: 7, Reason: ordering.DropFunds}}
 	raw := ordering.EncodeDrops(drops)
+	require.Equal(t, "00000000010000000701", hex.EncodeToString(raw), "the encoding is part of the chain's results")
 	got, err := ordering.DecodeDrops(raw, 8)
 	require.NoError(t, err)
 	require.Equal(t, drops, got)

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 
@@ -109,7 +110,45 @@ func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) err
 		}
 		delete(p.expiry, expiry)
 	}
+	if len(txs) > 0 { // one of them may have moved a payer's money
+		p.evictUnpaid()
+	}
 	p.offer(height)
 	p.gauge()
 	return p.journal.delete(gone)
+}
+
+// maxBalances bounds how many balances are read between two blocks.
+const maxBalances = 1000
+
+// evictUnpaid removes the latest bundles of payers that can no longer pay for all
+// that waits here, so that nobody fills the pool and then takes the money away.
+// Those on disk stay: they have been acknowledged, and a block drops them in public.
+func (p *Pool) evictUnpaid() {
+	rules, err := p.chain.Rules()
+	if err != nil {
+		return
+	}
+	short := make(map[order.Payer]uint64) // what the payer has
+	read := 0
+	for payer, a := range p.payers {
+		if read++; read > maxBalances {
+			break
+		}
+		if have := rules.Balance(payer); have < a.fees {
+			short[payer] = have
+		}
+	}
+	if len(short) == 0 {
+		return
+	}
+	var prev *list.Element
+	for elem := p.bundles.Back(); elem != nil; elem = prev {
+		prev = elem.Prev()
+		e := elem.Value.(*entry)
+		have, isShort := short[e.bundle.Payer]
+		if isShort && !e.kept && p.payers[e.bundle.Payer].fees > have {
+			p.remove(e.id)
+		}
+	}
 }

@@ -172,7 +172,7 @@ func (p *Pool) load() error {
 
 // Submit takes in a bundle from the node's API. When it returns without error, the
 // bundle is on disk and stays there until a block carries it or it expires.
-// Submitting it again is harmless. The pool keeps raw.
+// Submitting it again is harmless.
 // Errors: see errors.go; order.ErrEncoding, order.ErrInvalid, order.ErrSignature.
 func (p *Pool) Submit(ctx context.Context, raw []byte) (order.BundleID, error) {
 	if err := ctx.Err(); err != nil {

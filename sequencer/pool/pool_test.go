@@ -311,6 +311,36 @@ func TestUpdate(t *testing.T) {
 	require.True(t, p.Empty())
 }
 
+// A payer that fills the pool and then moves its money away makes room again.
+func TestUnpaidAreEvicted(t *testing.T) {
+	c := newFakeChain()
+	p := newPool(t, c, Options{})
+	var ids []order.BundleID
+	for n := range 6 {
+		raw := bundle(0, n, nil)
+		b, err := order.DecodeBundle(raw)
+		require.NoError(t, err)
+		ids = append(ids, b.ID(chainID))
+		if n%3 == 2 {
+			submit(t, p, raw)
+		} else {
+			require.NoError(t, p.Insert(append([]byte{KindBundle}, raw...)))
+		}
+	}
+	fee := ordering.Fee(uint64(len(bundle(0, 0, nil))), c.params.FeePerKilobyte)
+	c.set(func(c *fakeChain) { c.balance = 3 * fee })
+	require.NoError(t, p.Update(10, nil, nil))
+	require.Len(t, p.byID, 6, "no transaction, no change")
+	require.NoError(t, p.Update(11, nil, [][]byte{[]byte("moves money")}))
+	var left []order.BundleID
+	for _, id := range ids {
+		if p.Has(id) {
+			left = append(left, id)
+		}
+	}
+	require.Equal(t, []order.BundleID{ids[0], ids[2], ids[5]}, left, "the latest go, but for those on disk")
+}
+
 func TestOfferAgain(t *testing.T) {
 	c := newFakeChain()
 	p := newPool(t, c, Options{})
