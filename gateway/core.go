@@ -236,57 +236,6 @@ func (c *core) admit(tx Tx, now time.Time) error {
 	return nil
 }
 
-func (c *core) insert(e *entry) {
-	s := c.senders[e.Sender]
-	if s == nil {
-		s = &sender{name: e.Sender}
-		c.senders[e.Sender] = s
-	}
-	e.Sender = s.name // one string for all
-	i, _ := s.find(e.Nonce)
-	s.txs = slices.Insert(s.txs, i, e)
-	c.txs[e.Hash] = e
-	c.bytes += len(e.Raw)
-	c.place(s, c.ready)
-}
-
-func (s *sender) find(nonce uint64) (int, bool) {
-	return slices.BinarySearchFunc(s.txs, nonce, func(e *entry, n uint64) int {
-		switch {
-		case e.Nonce < n:
-			return -1
-		case e.Nonce > n:
-			return 1
-		}
-		return 0
-	})
-}
-
-// place puts the sender into the list, out of the other one; into none where
-// nothing of it is queued.
-func (c *core) place(s *sender, l *list.List) {
-	if len(s.txs) == s.inFlight {
-		l = nil
-	}
-	if s.list == l {
-		return
-	}
-	if s.list != nil {
-		s.list.Remove(s.elem)
-	}
-	s.list, s.elem = l, nil
-	if l != nil {
-		s.elem = l.PushBack(s)
-	}
-}
-
-func (c *core) assign(e *entry, b *bundle) {
-	e.bundle = b
-	s := c.senders[e.Sender]
-	s.inFlight++
-	c.place(s, c.ready)
-}
-
 // end takes a transaction out. Where its bundle is live, its bytes stay with the
 // bundle, on disk too: the bundle is sent again as it was signed.
 func (c *core) end(e *entry, st State, now time.Time) {
@@ -330,14 +279,6 @@ func (c *core) prune(rs []*ended) {
 	}
 }
 
-// requeue puts a transaction of a bundle that is no longer live back.
-func (c *core) requeue(e *entry) {
-	s := c.senders[e.Sender]
-	e.bundle = nil
-	s.inFlight--
-	c.place(s, c.ready)
-}
-
 // sweep ends what was held for too long, looks at held senders again, and forgets
 // old history. It does a bounded part of the work at a time.
 func (c *core) sweep(now time.Time) {
@@ -363,31 +304,6 @@ func (c *core) sweep(now time.Time) {
 			}
 		}
 	}
-}
-
-// gap returns the index of the first transaction that stands behind a nonce gap.
-func (s *sender) gap(next uint64) int {
-	for i, e := range s.txs {
-		if e.Nonce < next {
-			continue
-		}
-		if e.Nonce > next {
-			return i
-		}
-		next++
-	}
-	return len(s.txs)
-}
-
-func (c *core) nextNonce(s *sender) (uint64, error) {
-	if s.nextView != c.views {
-		next, err := c.chain.NextNonce(s.name)
-		if err != nil {
-			return 0, err
-		}
-		s.next, s.nextView = next, c.views
-	}
-	return s.next, nil
 }
 
 func (c *core) change(key, value []byte) { c.changes = append(c.changes, change{key, value}) }

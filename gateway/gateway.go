@@ -140,6 +140,22 @@ func (g *Gateway) Close() error {
 // Admit and Wait in one. Errors: those of both.
 func (g *Gateway) Submit(ctx context.Context, tx Tx) error {
 	a, err := g.Admit(tx)
+	if errors.Is(err, ErrKnown) {
+		return errors.Join(err, g.Flush(ctx))
+	}
+	if err != nil {
+		return err
+	}
+	return a.Wait(ctx)
+}
+
+// Flush returns once all that was admitted before is on disk: who is told that a
+// transaction is known takes that for a promise too.
+func (g *Gateway) Flush(ctx context.Context) error {
+	if g.hasStopped() {
+		return ErrStopped
+	}
+	a, err := g.take(func(*core, time.Time) error { return nil })
 	if err != nil {
 		return err
 	}

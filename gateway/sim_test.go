@@ -37,6 +37,7 @@ type sim struct {
 	nodes  []*simNode
 	height uint64
 	window uint64 // bound on expiry
+	slow   int    // percent of bundles that a block leaves waiting
 	fate   map[order.BundleID]*simBundle
 	blocks [][]*simBundle // blocks[h-1]: what height h orders
 
@@ -48,6 +49,7 @@ type sim struct {
 
 	// the clients
 	next  map[string]uint64
+	last  map[string]uint64 // highest nonce handed in
 	acked map[[32]byte]Tx
 
 	// the gateway
@@ -83,15 +85,16 @@ func simTx(sender string, nonce uint64, salt byte) Tx {
 
 func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: simStart, height: 1, window: 8, blocks: make([][]*simBundle, 1),
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: simStart, height: 1, window: 2, blocks: make([][]*simBundle, 1),
 		fate: make(map[order.BundleID]*simBundle), nonces: make(map[string]uint64), executed: make(map[[32]byte]uint64),
-		next: make(map[string]uint64), acked: make(map[[32]byte]Tx), fs: vfs.NewCrashableMem(),
+		next: make(map[string]uint64), last: make(map[string]uint64), acked: make(map[[32]byte]Tx), fs: vfs.NewCrashableMem(),
 	}
 	s.cfg = Config{
 		RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: "journal", Chain: s,
 		MaxTxs: 300, MaxTxsPerSender: 60, MaxInFlight: 12, ResendAfter: 300 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	}
-	s.window += s.rng.Uint64N(100)
+	s.window += s.rng.Uint64N(25)
+	s.slow = s.rng.IntN(70)
 	for i := range 1 + s.rng.IntN(4) {
 		s.nodes = append(s.nodes, &simNode{index: i})
 		s.cfg.Sequencers = append(s.cfg.Sequencers, NewRemote(fmt.Sprint("http://", i)))
@@ -260,7 +263,7 @@ func (s *sim) order() {
 			case b.ordered > 0 || b.dropped || b.b.Expiry < s.height:
 			case s.fault(2): // the payer spent its money meanwhile
 				b.dropped = true
-			case s.fault(10): // gossip is slow
+			case s.fault(s.slow): // gossip is slow
 				rest = append(rest, b)
 			default:
 				b.ordered = s.height
@@ -272,16 +275,26 @@ func (s *sim) order() {
 	if s.fault(20) {
 		s.rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
 	}
-	if s.fault(5) && len(block) > 0 { // somebody else pays for a copy
-		leg := block[0].b.Legs[0]
-		i := s.rng.IntN(len(leg.Transactions))
-		b := &order.Bundle{Expiry: s.height, Legs: []order.Leg{{RollupID: simRollup, Transactions: leg.Transactions[i : i+1]}}}
-		b.Sign(simChain, ed25519.NewKeyFromSeed(binary.BigEndian.AppendUint64(make([]byte, 24), s.rng.Uint64())))
-		x := &simBundle{id: b.ID(simChain), b: b, ordered: s.height}
-		s.fate[x.id] = x
-		block = append([]*simBundle{x}, block...)
+	if s.fault(10) {
+		if x := s.copied(); x != nil {
+			block = append([]*simBundle{x}, block...)
+		}
 	}
 	s.blocks = append(s.blocks, block)
+}
+
+// copied is a bundle of somebody else, with a copy of a transaction of ours that
+// is being sent.
+func (s *sim) copied() *simBundle {
+	if len(s.core.live) == 0 {
+		return nil
+	}
+	e := s.core.live[0].txs[0]
+	b := &order.Bundle{Expiry: s.height, Legs: []order.Leg{{RollupID: simRollup, Transactions: [][]byte{e.Raw}}}}
+	b.Sign(simChain, ed25519.NewKeyFromSeed(binary.BigEndian.AppendUint64(make([]byte, 24), s.rng.Uint64())))
+	x := &simBundle{id: b.ID(simChain), b: b, ordered: s.height}
+	s.fate[x.id] = x
+	return x
 }
 
 // execute is one step of the follower and its driver.
@@ -335,27 +348,31 @@ func (s *sim) tick() {
 		s.execute()
 	}
 	var acks []Tx
-	if !s.calm {
-		for range s.rng.IntN(4) {
-			sender := fmt.Sprint("sender-", s.rng.IntN(4))
-			tx := simTx(sender, s.next[sender], 0)
-			switch err := s.core.admit(tx, s.now); {
-			case err == nil:
-				s.next[sender]++
-				acks = append(acks, tx)
-			case errors.Is(err, ErrKnown):
-				// A crash came between disk and answer: the client tries the same again.
-				s.next[sender]++
-				s.acked[tx.Hash] = tx
-			case errors.Is(err, ErrFull), errors.Is(err, ErrUnfunded), errors.Is(err, ErrNonceInFlight):
-			default:
-				s.t.Fatal(err)
+	for range s.rng.IntN(4) {
+		sender := fmt.Sprint("sender-", s.rng.IntN(4))
+		if s.fault(20) { // out of turn: the one between comes later
+			if early := simTx(sender, s.next[sender]+1, 0); s.core.admit(early, s.now) == nil {
+				acks = append(acks, early)
+				s.last[sender] = max(s.last[sender], early.Nonce)
 			}
 		}
-		if s.chance(1) {
-			n := s.nodes[s.rng.IntN(len(s.nodes))]
-			n.down = !n.down
+		if s.calm && s.next[sender] > s.last[sender] {
+			continue // only what fills a gap
 		}
+		tx := simTx(sender, s.next[sender], 0)
+		switch err := s.core.admit(tx, s.now); {
+		case err == nil, errors.Is(err, ErrKnown): // a crash came between disk and answer, or it came early
+			s.next[sender]++
+			s.last[sender] = max(s.last[sender], tx.Nonce)
+			acks = append(acks, tx)
+		case errors.Is(err, ErrFull), errors.Is(err, ErrUnfunded), errors.Is(err, ErrNonceInFlight):
+		default:
+			s.t.Fatal(err)
+		}
+	}
+	if s.fault(1) {
+		n := s.nodes[s.rng.IntN(len(s.nodes))]
+		n.down = s.chance(65)
 	}
 	crashes := s.crashes
 	if s.step(acks); s.crashes > crashes {

@@ -173,9 +173,15 @@ func checkFee(tx *types.Transaction, limit float64) error {
 	return nil
 }
 
-// submit admits a transaction and waits until it is on disk.
+// submit admits a transaction and waits until it is on disk; so is one that is
+// known already.
 func (d *door) submit(ctx context.Context, tx *types.Transaction, ready bool) error {
 	a, err := d.admit(tx, ready)
+	if errors.Is(err, txpool.ErrAlreadyKnown) {
+		if flushed := d.gateway.Flush(ctx); flushed != nil {
+			return flushed
+		}
+	}
 	if err != nil {
 		return err
 	}
