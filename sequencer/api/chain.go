@@ -45,9 +45,11 @@ var (
 const (
 	// recentBytes bounds what the recent heights hold together; the newest one
 	// stays whatever its size.
-	recentBytes = 48 << 20
+	recentBytes = 32 << 20
 	// recentHeights bounds their number: a block costs some kilobytes although it is empty.
 	recentHeights = 64
+	// legBytes is about what a leg takes beside its bytes: decoded, and in the tree.
+	legBytes = 1 << 10
 	// assembling bounds the blocks that are made at the same time.
 	assembling = 4
 )
@@ -186,7 +188,7 @@ func (c *chain) assemble(height uint64) (*served, error) {
 		return nil, fmt.Errorf("encode validators of block %d: %w", height, err)
 	}
 	proof := block.Txs.Proof(0).Proof
-	size := len(signed) + len(rawSet)
+	size := len(signed) + len(rawSet) + legBytes*int(ordered.Header().Legs)
 	for _, tx := range txs {
 		size += 2 * len(tx) // the raw bytes, and what is decoded of them
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -77,20 +78,40 @@ func openIndex(dir string, retain uint64, c *chain, m *metrics, log *slog.Logger
 
 func (x *index) close() error { return x.db.Close() }
 
-// follow indexes block after block until the context ends.
-func (x *index) follow(ctx context.Context) error {
+// retryIndex is the time between two tries at a block that cannot be indexed.
+const retryIndex = 10 * time.Second
+
+// follow indexes block after block until the context ends. A block that cannot be
+// indexed is tried again and again: the node orders without an index, and must not
+// stop for want of one.
+func (x *index) follow(ctx context.Context) {
+	for {
+		err := x.catchUp(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		x.log.Error("the index of bundles does not advance", "err", err, "retry_in", retryIndex.String())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryIndex):
+		}
+	}
+}
+
+// catchUp indexes block after block until one fails or the context ends.
+func (x *index) catchUp(ctx context.Context) error {
 	next, err := x.height()
 	if err != nil {
 		return err
 	}
 	for next++; ; next++ {
 		next = max(next, x.chain.earliest()) // what was pruned before it was indexed is gone
-		if err := x.chain.head.wait(ctx, max(next, 1)); err != nil {
+		if err := x.chain.head.wait(ctx, next); err != nil {
 			return err
 		}
 		s, err := x.chain.at(ctx, next)
 		if errors.Is(err, errPruned) {
-			next = max(next, x.chain.earliest()) - 1
 			continue
 		}
 		if err != nil {

@@ -110,9 +110,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve API on %s: %w", ln.Addr(), err)
 	})
 	group.Go(func() error {
-		if err := s.index.follow(ctx); ctx.Err() == nil {
-			return err
-		}
+		s.index.follow(ctx)
 		return nil
 	})
 	group.Go(func() error {
