@@ -126,7 +126,7 @@ func statusLine(s *Status) string {
 		case r.Safe >= r.Latest:
 			parts = append(parts, fmt.Sprintf("%s %d, all safe", r.Name, r.Latest))
 		default:
-			parts = append(parts, fmt.Sprintf("%s %d, safe −%d", r.Name, r.Latest, r.Latest-r.Safe))
+			parts = append(parts, fmt.Sprintf("%s %d, safe %d behind", r.Name, r.Latest, r.Latest-r.Safe))
 		}
 	}
 	parts = append(parts, fmt.Sprintf("%.0f tx/s", s.PerSecond))

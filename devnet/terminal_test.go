@@ -42,11 +42,11 @@ func TestBanner(t *testing.T) {
 func TestStatusLine(t *testing.T) {
 	t.Parallel()
 	s := exampleStatus()
-	if got, want := statusLine(s), "order 1234 · alpha 1180, safe −6 · beta 900, all safe · 17 tx/s"; got != want {
+	if got, want := statusLine(s), "order 1234 · alpha 1180, safe 6 behind · beta 900, all safe · 17 tx/s"; got != want {
 		t.Errorf("line is %q, want %q", got, want)
 	}
 	s.Rollups[1].Up, s.Running = false, 6
-	if got, want := statusLine(s), "order 1234 · alpha 1180, safe −6 · beta does not answer · 17 tx/s · 6 of 7 processes run"; got != want {
+	if got, want := statusLine(s), "order 1234 · alpha 1180, safe 6 behind · beta does not answer · 17 tx/s · 6 of 7 processes run"; got != want {
 		t.Errorf("line is %q, want %q", got, want)
 	}
 }

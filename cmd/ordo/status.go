@@ -55,7 +55,10 @@ func printStatus(ctx context.Context, out io.Writer, e *devnet.Endpoints) error 
 		head = max(head, h)
 		fmt.Fprintf(w, "%s\t%s\t%s\n", name, cell(h, err, name), url)
 	}
-	fmt.Fprintln(w, "\t\t")
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintln(w, "rollup\tlatest\tsafe\tfinalized\trelayed\tRPC")
 	for _, r := range e.Rollups {
 		latest, err := p.Block(ctx, r.RPC, "latest")
