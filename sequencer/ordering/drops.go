@@ -12,8 +12,8 @@ import (
 // bundle is done with: the chain never orders its ID.
 type DropReason uint8
 
-// DropFunds: the payer's balance does not cover the fee, after what it owes for
-// its earlier bundles of the block. A proposer cannot rule this out, since an
+// DropFunds says that the payer's balance does not cover the fee, after what it owes
+// for its earlier bundles of the block. A proposer cannot rule this out, since an
 // ordinary transaction may have moved the money; whatever else is wrong with a
 // bundle it can, so that makes the block invalid instead.
 const DropFunds DropReason = 1

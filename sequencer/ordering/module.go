@@ -20,9 +20,11 @@ import (
 )
 
 var (
-	_ module.AppModule      = Module{}
-	_ module.HasGenesis     = Module{}
-	_ appmodule.HasServices = Module{}
+	_ module.AppModuleBasic      = Module{}
+	_ module.HasGenesis          = Module{}
+	_ module.HasConsensusVersion = Module{}
+	_ appmodule.AppModule        = Module{}
+	_ appmodule.HasServices      = Module{}
 )
 
 // Module wires the keeper into the Cosmos SDK: genesis, messages, queries. What
