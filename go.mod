@@ -11,6 +11,7 @@ require (
 	github.com/cosmos/cosmos-sdk v0.55.0
 	github.com/ethereum/go-ethereum v1.17.8
 	github.com/klauspost/compress v1.20.3
+	github.com/klauspost/reedsolomon v1.14.2
 	github.com/lmittmann/tint v1.2.1
 	github.com/pelletier/go-toml/v2 v2.4.3
 	github.com/prometheus/client_golang v1.25.0

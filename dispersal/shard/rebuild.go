@@ -1,0 +1,125 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrVoid is the answer for a root that no batch has: its maker did not code
+	// the shards by the rules. Whoever rebuilds from any shards gets this answer.
+	ErrVoid = errors.New("the batch is void: its shards are not the code of any batch")
+	// ErrTooFew is returned before enough shards are there.
+	ErrTooFew = errors.New("too few shards to rebuild the batch")
+)
+
+// Rebuilder collects verified shards of one batch until they give it back. Its
+// zero value is ready for Reset, which may be called for batch after batch and
+// reuses the memory. It is not for several goroutines at once.
+//
+// Memory for shards is taken only once a share has been verified: a root and a
+// length that a stranger made up cost nothing.
+type Rebuilder struct {
+	root   Root
+	length int // of the batch
+	have   []bool
+	held   int // shards that are there: never more than k
+	done   bool
+	err    error // of the batch, once done
+
+	coded Coded
+}
+
+// Reset begins a batch of that root and length in bytes. What Batch returned
+// before is overwritten by what follows. Errors: ErrLength.
+func (r *Rebuilder) Reset(l *Layout, root Root, batchBytes int) error {
+	if err := checkLength(batchBytes); err != nil {
+		return err
+	}
+	r.root, r.length, r.held, r.done, r.err = root, batchBytes, 0, false, nil
+	r.coded.layout = l
+	r.have = append(r.have[:0], make([]bool, l.total)...)
+	return nil
+}
+
+// Add verifies a share and copies from it what is still missing. A share that
+// fails changes nothing, and says that whoever sent it is at fault.
+// Errors: ErrShare.
+func (r *Rebuilder) Add(s *Share) error {
+	l := r.coded.layout
+	if l == nil {
+		return fmt.Errorf("no batch is being rebuilt: %w", ErrShare)
+	}
+	v := verifiers.Get().(*verifier)
+	defer verifiers.Put(v)
+	run, err := v.verify(l, r.root, r.length, s)
+	if err != nil {
+		return err
+	}
+	size := l.ShardSize(r.length)
+	if r.held == 0 {
+		r.coded.reset(l, size)
+	}
+	for i := range run.Count {
+		index := run.First + i
+		if r.held == l.data || r.have[index] {
+			continue
+		}
+		copy(r.coded.shards[index], s.Shards[i*size:])
+		r.coded.tree.rows[0][index] = v.leaves[i]
+		r.have[index] = true
+		r.held++
+	}
+	return nil
+}
+
+// Ready tells whether there are shards enough for Batch to give its answer.
+func (r *Rebuilder) Ready() bool { return r.coded.layout != nil && r.held == r.coded.layout.data }
+
+// Batch returns the batch, which stays valid until the next Reset and must not be
+// changed. It is the same, or void, for every set of shards under the root.
+// Errors: ErrVoid; ErrTooFew while not Ready.
+func (r *Rebuilder) Batch() ([]byte, error) {
+	if !r.Ready() {
+		return nil, fmt.Errorf("rebuild batch from %d shards: %w", r.held, ErrTooFew)
+	}
+	if !r.done {
+		r.err, r.done = r.rebuild(), true
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return r.coded.buf[:r.length:r.length], nil
+}
+
+func (r *Rebuilder) rebuild() error {
+	c, l := &r.coded, r.coded.layout
+	size := c.size()
+	// The decoder sees exactly k shards: given more of what is no codeword, its
+	// answer would depend on which of them it uses.
+	for i, have := range r.have {
+		if !have {
+			c.shards[i] = c.shards[i][:0]
+		}
+	}
+	err := l.code.ReconstructData(c.shards)
+	for i := range c.shards {
+		c.shards[i] = c.shards[i][:size]
+	}
+	if err != nil {
+		return fmt.Errorf("decode batch: %w", err)
+	}
+	for _, b := range c.buf[r.length : l.data*size] {
+		if b != 0 {
+			return fmt.Errorf("bytes after the end are not zero: %w", ErrVoid)
+		}
+	}
+	if err := l.code.Encode(c.shards); err != nil {
+		return fmt.Errorf("code batch again: %w", err)
+	}
+	c.commit(r.length, func(i int) bool { return i < l.data && r.have[i] })
+	if c.root != r.root {
+		return fmt.Errorf("coded again it has another root: %w", ErrVoid)
+	}
+	return nil
+}
