@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	cmtcfg "github.com/cometbft/cometbft/config"
@@ -46,7 +47,7 @@ type Config struct {
 		BundleHeights uint64 `toml:"bundle_heights" comment:"Blocks for which GetBundleStatus remembers what became of a bundle; 0 is for ever."`
 	} `toml:"retention" comment:"How long this node remembers."`
 	Runtime struct {
-		MemoryTarget int `toml:"memory_target_mb" comment:"Memory above which garbage is collected more eagerly, in MB; 0 leaves it to GOMEMLIMIT."`
+		MemoryTarget int `toml:"memory_target_mb" comment:"Memory in MB, beside the program itself (about 120), that the node tries to stay below by collecting garbage more often. GOMEMLIMIT and GOGC in the environment come first; 0 leaves it to them alone."`
 	} `toml:"runtime"`
 }
 
@@ -64,7 +65,7 @@ func DefaultConfig() Config {
 	c.Pool.Txs, c.Pool.TxBytes = waiting.Txs, waiting.TxBytes
 	c.Pool.MinGasPrices = "0.001uordo"
 	c.Retention.BundleHeights = 864_000
-	c.Runtime.MemoryTarget = 240
+	c.Runtime.MemoryTarget = 160
 	return c
 }
 
@@ -98,6 +99,24 @@ func (c Config) apiLimits() api.Limits {
 	return api.Limits{
 		Connections: c.API.MaxConnections, Streams: c.API.MaxStreams,
 		Submits: c.API.MaxSubmits, Reads: c.API.MaxReads, ClientShare: c.API.ClientShare,
+	}
+}
+
+// collectAt is the growth in percent since the last collection of garbage at which the next
+// one starts. A node holds little and allocates much of it anew with each
+// block: Go's 100 would have it twice as large as it need be.
+const collectAt = 50
+
+func (c Config) limitMemory() {
+	target := c.Runtime.MemoryTarget
+	if target == 0 {
+		return
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(target) << 20)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
 	}
 }
 

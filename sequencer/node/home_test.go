@@ -135,3 +135,23 @@ func TestMetricsAreServed(t *testing.T) {
 		t.Errorf("POST to /metrics gives %d", res.StatusCode)
 	}
 }
+
+// What is left of a network whose making was cut short does not stand in the way.
+func TestInitNetworkGoesOn(t *testing.T) {
+	dir, ports := t.TempDir(), []node.Ports{freePorts(t), freePorts(t)}
+	o := node.NetworkOptions{Dir: dir, ChainID: chainID, Validators: 2, Ports: func(i int) node.Ports { return ports[i] }}
+	if err := node.InitNetwork(o); err != nil {
+		t.Fatal(err)
+	}
+	for i := range ports { // written last
+		if err := os.Remove(filepath.Join(node.ValidatorHome(dir, i), "config", "ordo.toml")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := node.InitNetwork(o); err != nil {
+		t.Fatal(err)
+	}
+	if err := node.InitNetwork(o); !errors.Is(err, node.ErrExists) {
+		t.Fatalf("got %v, want ErrExists", err)
+	}
+}

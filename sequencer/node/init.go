@@ -303,6 +303,11 @@ func (n *newNode) bond(enc *app.Encoding, chainID, moniker string, stake uint64)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open keyring: %w", err)
 	}
+	if _, err := ring.Key(OperatorKey); err == nil { // of a home that was never completed
+		if err := ring.Delete(OperatorKey); err != nil {
+			return nil, nil, fmt.Errorf("replace operator key: %w", err)
+		}
+	}
 	key := secp256k1.GenPrivKey()
 	if err := ring.ImportPrivKeyHex(OperatorKey, fmt.Sprintf("%x", key.Bytes()), string(hd.Secp256k1Type)); err != nil {
 		return nil, nil, fmt.Errorf("store operator key: %w", err)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"time"
 
 	cmtcfg "github.com/cometbft/cometbft/config"
@@ -43,9 +42,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if target := n.config.Runtime.MemoryTarget; target > 0 && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(target) << 20)
-	}
+	n.config.limitMemory()
 	return n.Run(ctx)
 }
 
