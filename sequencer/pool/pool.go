@@ -101,7 +101,7 @@ type entry struct {
 	wire   []byte // kind prefix and canonical encoding
 	fee    uint64 // as of its arrival
 	height uint64 // of the block that it could first be in
-	kept   bool   // on disk
+	kept   bool   // this node answers for it: on disk, or being written
 }
 
 // account is what one payer has in the pool.
@@ -137,8 +137,9 @@ func New(chain Chain, opts Options) (*Pool, error) {
 	return p, nil
 }
 
-// load takes in the journal. What the chain would refuse for good is deleted;
-// limits do not apply, since all of it has been acknowledged.
+// load takes in the journal. What is done with is deleted. What has been
+// acknowledged is kept beyond limits, and though the rules have changed against it:
+// they may change again before it expires.
 func (p *Pool) load() error {
 	rules, err := p.chain.Rules()
 	if err != nil && !errors.Is(err, ErrNotReady) {
@@ -148,8 +149,8 @@ func (p *Pool) load() error {
 	err = p.journal.load(func(seq uint64, raw []byte) {
 		p.nextSeq = max(p.nextSeq, seq+1)
 		e, err := p.decode(append([]byte{KindBundle}, raw...), rules)
-		if err != nil && !Temporary(err) {
-			p.log.Info("accepted bundle is done with", "seq", seq, "reason", err)
+		if e == nil || done(err) {
+			p.log.Debug("accepted bundle is done with", "seq", seq, "reason", err)
 			gone = append(gone, seq)
 			return
 		}
@@ -164,8 +165,8 @@ func (p *Pool) load() error {
 	if err != nil {
 		return err
 	}
-	if n := p.bundles.Len(); n > 0 {
-		p.log.Info("loaded accepted bundles", "bundles", n, "bytes", p.bytes)
+	if n := p.bundles.Len(); n+len(gone) > 0 {
+		p.log.Info("loaded accepted bundles", "waiting", n, "bytes", p.bytes, "done_with", len(gone))
 	}
 	return p.journal.delete(gone)
 }
@@ -193,22 +194,16 @@ func (p *Pool) settle(e *entry) error {
 	if err := p.journal.put(e.seq, e.wire[1:]); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	elem, waits := p.byID[e.id]
-	if waits {
-		elem.Value.(*entry).kept = true
-	}
-	p.mu.Unlock()
-	if waits {
+	if p.Has(e.id) {
 		return nil
 	}
 	return p.journal.delete([]uint64{e.seq}) // a block carried it meanwhile
 }
 
-// admit checks a bundle and adds it to the pool. Where durable is set, the caller
+// admit checks a bundle and adds it to the pool. Where keep is set, the caller
 // writes it to the journal and then calls writers.Done; a bundle that waits
 // already is returned to be written again, under its own number.
-func (p *Pool) admit(wire []byte, durable bool) (*entry, error) {
+func (p *Pool) admit(wire []byte, keep bool) (*entry, error) {
 	rules, err := p.chain.Rules()
 	if err != nil {
 		return nil, err
@@ -225,10 +220,12 @@ func (p *Pool) admit(wire []byte, durable bool) (*entry, error) {
 		return nil, ErrClosed
 	}
 	if elem, ok := p.byID[e.id]; ok {
-		if durable {
+		e = elem.Value.(*entry)
+		if keep {
+			e.kept = true
 			p.writers.Add(1)
 		}
-		return elem.Value.(*entry), nil
+		return e, nil
 	}
 	// The commit that carried it may have come in between.
 	if err := rules.Check(e.bundle, e.id); err != nil {
@@ -241,7 +238,8 @@ func (p *Pool) admit(wire []byte, durable bool) (*entry, error) {
 	p.nextSeq++
 	p.insert(e)
 	p.announce(e.wire)
-	if durable {
+	if keep {
+		e.kept = true
 		p.writers.Add(1)
 	}
 	p.signal()
@@ -249,7 +247,7 @@ func (p *Pool) admit(wire []byte, durable bool) (*entry, error) {
 }
 
 // decode checks form, signature and, where there are rules, what the state says.
-// With a temporary error it returns the entry too.
+// Where only the state is against it, it returns the entry beside the error.
 func (p *Pool) decode(wire []byte, rules *ordering.Rules) (*entry, error) {
 	b, err := order.DecodeBundle(wire[1:])
 	if err != nil {

@@ -407,6 +407,35 @@ func TestAcknowledgedSurvivesPowerLoss(t *testing.T) {
 	require.Equal(t, append(after, next), selected(t, q, c, 1<<20), "numbers of arrival go on")
 }
 
+func TestAcknowledgedSurvivesChangedRules(t *testing.T) {
+	c := newFakeChain()
+	fs := vfs.NewMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	id := submit(t, p, bundle(0, 0, func(b *order.Bundle) { b.FeeLimit = 1000 }))
+	require.NoError(t, p.Close())
+	c.set(func(c *fakeChain) { c.params.FeePerKilobyte = 1 << 30 })
+	q := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	require.Empty(t, selected(t, q, c, 1<<20))
+	require.True(t, q.Has(id))
+	c.set(func(c *fakeChain) { c.params = ordering.DefaultParams() })
+	require.Equal(t, []order.BundleID{id}, selected(t, q, c, 1<<20))
+}
+
+// Between admission and the write, a bundle is not one that may be evicted.
+func TestBundleBeingWrittenIsNotEvicted(t *testing.T) {
+	c := newFakeChain()
+	p := newPool(t, c, Options{})
+	raw := append([]byte{KindBundle}, bundle(0, 0, nil)...)
+	require.NoError(t, p.Insert(raw))
+	e, err := p.admit(raw, true)
+	require.NoError(t, err)
+	c.set(func(c *fakeChain) { c.balance = 0 })
+	require.NoError(t, p.Update(10, nil, [][]byte{[]byte("moves money")}))
+	require.NoError(t, p.settle(e))
+	p.writers.Done()
+	require.True(t, p.Has(e.id))
+}
+
 func TestBundleCarriedWhileItIsWritten(t *testing.T) {
 	c := newFakeChain()
 	fs := vfs.NewMem()

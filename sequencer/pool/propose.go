@@ -1,8 +1,6 @@
 package pool
 
 import (
-	"errors"
-
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 )
@@ -40,7 +38,7 @@ func (p *Pool) Select(rules *ordering.Rules, maxBytes int) *order.Batch {
 			continue
 		}
 		if err := rules.Check(e.bundle, e.id); err != nil {
-			if errors.Is(err, ErrAlreadyOrdered) || errors.Is(err, ErrDropped) || errors.Is(err, ErrExpired) {
+			if done(err) {
 				gone = append(gone, e.id)
 			}
 			continue
