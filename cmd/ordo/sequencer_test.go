@@ -79,7 +79,7 @@ func TestSequencerQueryLists(t *testing.T) {
 	if out := mustSequencer(t, "query", "bank", "--home", home); !strings.Contains(out, "Balance {address, denom}") {
 		t.Fatalf("methods: %s", out)
 	}
-	for _, args := range [][]string{{"query", "nothing"}, {"query", "bank", "Nothing"}, {"query", "bank", "Balance", `{"adress":"x"}`}} {
+	for _, args := range [][]string{{"query", "nothing"}, {"query", "bank", "Nothing"}, {"query", "bank", "Balance", `{"nobody":"x"}`}} {
 		if _, err := runSequencer(t, append(args, "--home", home)...); err == nil {
 			t.Errorf("%v succeeds", args)
 		}

@@ -111,7 +111,7 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 // takePorts fails before anything starts where a port is not to be had.
 func (n *Node) takePorts(ctx context.Context, h home, comet *cmtcfg.Config) (err error) {
 	for _, l := range []struct{ purpose, setting, address string }{
-		{"connections of other nodes", "p2p.laddr in " + h.comet(), comet.P2P.ListenAddress},
+		{"peer-to-peer listener", "p2p.laddr in " + h.comet(), comet.P2P.ListenAddress},
 		{"CometBFT RPC", "rpc.laddr in " + h.comet(), comet.RPC.ListenAddress},
 	} {
 		if l.address == "" {
@@ -132,7 +132,7 @@ func (n *Node) takePorts(ctx context.Context, h home, comet *cmtcfg.Config) (err
 	if n.config.Metrics.Listen == "" {
 		return nil
 	}
-	if n.metricLn, err = (listener{"metrics", "metrics.listen in " + h.ordo(), n.config.Metrics.Listen}).take(ctx); err != nil {
+	if n.metricLn, err = (listener{"metrics endpoint", "metrics.listen in " + h.ordo(), n.config.Metrics.Listen}).take(ctx); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.metricLn.Close)
