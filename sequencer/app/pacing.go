@@ -15,7 +15,8 @@ import (
 // Pace makes the node's consensus follow the pacing of Options: a height starts one
 // block time after the one before it, and where the last block and the pool are
 // empty, when something arrives or the idle interval is over. Call it between
-// node.NewNode and Start.
+// node.NewNode and Start, with CometBFT's create_empty_blocks true and its
+// skip_timeout_commit false, as they are by default.
 //
 // CometBFT's own create_empty_blocks does not do it: state changes with every block
 // (votes are counted), so it sees a need for the next block at once, and a mempool
