@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -111,6 +112,7 @@ type bundle struct {
 type core struct {
 	cfg   *Config
 	chain Chain
+	payer string // its address
 
 	txs     map[[32]byte]*entry
 	senders map[string]*sender
@@ -142,7 +144,7 @@ type core struct {
 
 func newCore(cfg *Config, l *loaded) (*core, error) {
 	c := &core{
-		cfg: cfg, chain: cfg.Chain,
+		cfg: cfg, chain: cfg.Chain, payer: keys.Address(cfg.Key.Public().(ed25519.PublicKey)),
 		txs: make(map[[32]byte]*entry), senders: make(map[string]*sender), byID: make(map[order.BundleID]*bundle),
 		ready: list.New(), held: list.New(), views: 1,
 		history: newHistory(cfg.KeepEnded), send: newSending(cfg.ResendAfter),
@@ -201,7 +203,10 @@ func (c *core) admit(tx Tx, now time.Time) error {
 		return ErrKnown
 	}
 	if c.send.unfunded != "" {
-		return fmt.Errorf("%w: %s", ErrUnfunded, c.send.unfunded)
+		return fmt.Errorf("%w: %s; send uordo to %s on %s", ErrUnfunded, c.send.unfunded, c.payer, c.cfg.ChainID)
+	}
+	if len(c.txs) >= c.cfg.MaxTxs || c.bytes+len(tx.Raw) > c.cfg.MaxBytes {
+		c.evict(now)
 	}
 	s := c.senders[tx.Sender]
 	var old *entry
@@ -275,6 +280,26 @@ func (c *core) prune(rs []*ended) {
 	for _, r := range rs {
 		if r.Phase == PhaseDropped {
 			c.change(endedKey(r.seq), nil)
+		}
+	}
+}
+
+// evict makes room by ending what waits behind a nonce gap, of the sender that has
+// waited longest: what cannot be executed must not keep out what can.
+func (c *core) evict(now time.Time) {
+	for range min(c.held.Len(), 8) {
+		s := c.held.Front().Value.(*sender)
+		c.held.MoveToBack(s.elem)
+		next, err := c.nextNonce(s)
+		if err != nil {
+			continue
+		}
+		gapped := slices.DeleteFunc(slices.Clone(s.txs[s.gap(next):]), func(e *entry) bool { return e.bundle != nil })
+		for _, e := range gapped {
+			c.end(e, State{Phase: PhaseDropped, Reason: "nonce too high, and no room to wait for the transactions before it"}, now)
+		}
+		if len(gapped) > 0 {
+			return
 		}
 	}
 }

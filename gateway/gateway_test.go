@@ -239,6 +239,64 @@ func TestUnfunded(t *testing.T) {
 	}
 }
 
+// TestBounds: each bound refuses with its own error, and what waits behind a nonce
+// gap makes room for what can be executed.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	n := newNode()
+	cfg := Config{
+		RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: t.TempDir(), Sequencers: []Sequencer{n}, Chain: n,
+		MaxTxs: 10, MaxTxsPerSender: 4, MaxBytes: 400,
+	}
+	if err := cfg.check(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := newCore(&cfg, new(loaded))
+	if err != nil {
+		t.Fatal(err)
+	}
+	admit := func(sender string, nonce uint64) error { return c.admit(simTx(sender, nonce, 0), simStart) }
+	for nonce := range uint64(4) {
+		if err := admit("a", nonce); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := admit("a", 4); !errors.Is(err, ErrFull) {
+		t.Errorf("fifth of a sender: %v, want ErrFull", err)
+	}
+	if err := admit("a", 0); !errors.Is(err, ErrKnown) {
+		t.Errorf("again: %v, want ErrKnown", err)
+	}
+	large := simTx("b", 0, 0)
+	large.Raw = make([]byte, order.MaxBundleBytes)
+	if err := c.admit(large, simStart); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("too large: %v, want ErrTooLarge", err)
+	}
+	large.Raw = make([]byte, 400)
+	if err := c.admit(large, simStart); !errors.Is(err, ErrFull) {
+		t.Errorf("over the bound on bytes: %v, want ErrFull", err)
+	}
+	if err := c.admit(Tx{Hash: [32]byte{1}, Sender: "b"}, simStart); err == nil {
+		t.Error("without bytes: no error")
+	}
+	for nonce := uint64(1); nonce <= 3; nonce++ { // wait for nonce 0
+		if err := errors.Join(admit("b", nonce), admit("c", nonce)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.setInfo(Info{ChainID: simChain, Height: 1, MaxExpiryBlocks: 100, MaxBundleBytes: 1 << 20}, simStart)
+	c.step(simStart) // finds that they are held
+	if err := admit("d", 0); err != nil {
+		t.Errorf("eleventh: %v", err)
+	}
+	if r := c.history.get(simTx("b", 2, 0).Hash); r == nil || r.Phase != PhaseDropped {
+		t.Errorf("held longest: %+v, want it to have made room", r)
+	}
+	if c.txs[simTx("c", 2, 0).Hash] == nil {
+		t.Error("more than needed was dropped")
+	}
+}
+
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	g, stop := open(t, t.TempDir(), newNode(), false)

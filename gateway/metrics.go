@@ -129,16 +129,16 @@ func (m *metrics) answered(s Sequencer, err error) {
 }
 
 // setUnfunded tells the operator once, when the payer can no longer pay, and when it can again.
-func (m *metrics) setUnfunded(reason string, log *slog.Logger) {
+func (m *metrics) setUnfunded(reason, payer string, log *slog.Logger) {
 	if (reason != "") == m.warned {
 		return
 	}
 	m.warned = reason != ""
 	if m.warned {
 		m.unfunded.Set(1)
-		log.Error("the payer's account cannot pay for ordering; nothing is accepted until it is funded", "reason", reason)
+		log.Error("the payer cannot pay for ordering; nothing is accepted until it has funds", "payer", payer, "reason", reason)
 		return
 	}
 	m.unfunded.Set(0)
-	log.Info("the payer's account can pay again")
+	log.Info("the payer can pay again", "payer", payer)
 }

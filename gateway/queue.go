@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"cmp"
 	"container/list"
 	"slices"
 )
 
+// insert adds a transaction to its sender's.
 func (c *core) insert(e *entry) {
 	s := c.senders[e.Sender]
 	if s == nil {
@@ -19,16 +21,9 @@ func (c *core) insert(e *entry) {
 	c.place(s, c.ready)
 }
 
+// find returns the index of the nonce, or where it would stand.
 func (s *sender) find(nonce uint64) (int, bool) {
-	return slices.BinarySearchFunc(s.txs, nonce, func(e *entry, n uint64) int {
-		switch {
-		case e.Nonce < n:
-			return -1
-		case e.Nonce > n:
-			return 1
-		}
-		return 0
-	})
+	return slices.BinarySearchFunc(s.txs, nonce, func(e *entry, n uint64) int { return cmp.Compare(e.Nonce, n) })
 }
 
 // place puts the sender into the list, out of the other one; into none where

@@ -71,7 +71,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			return err
 		}
 		answerAll(waiting, nil)
-		g.metrics.setUnfunded(w.unfunded, g.log)
+		g.metrics.setUnfunded(w.unfunded, g.core.payer, g.log)
 		if w.send != nil {
 			seq := g.cfg.Sequencers[w.target]
 			wg.Go(func() {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -107,7 +108,7 @@ func (c *core) sent(b *bundle, target int, err error, now time.Time) {
 		b.trouble = err.Error()
 		s.unfundedVotes++
 		if s.unfundedVotes >= n {
-			s.unfunded = err.Error()
+			s.unfunded = strings.TrimPrefix(err.Error(), ErrUnfunded.Error()+": ")
 			s.retryAt = now.Add(backoff(s.unfundedVotes / n))
 		}
 		s.rotate()

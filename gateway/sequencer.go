@@ -27,7 +27,7 @@ var (
 	// ErrDropped: a block has dropped the bundle, and none will ever order it.
 	ErrDropped = errors.New("chain dropped the bundle")
 	// ErrUnfunded: the payer's account does not hold what the bundle costs.
-	ErrUnfunded = errors.New("payer has no funds for ordering")
+	ErrUnfunded = errors.New("payer cannot pay for ordering")
 )
 
 // Info is what the gateway needs to know of the sequencer chain.
@@ -91,15 +91,19 @@ func (r *remote) SubmitBundle(ctx context.Context, raw []byte) error {
 	if err == nil {
 		return nil
 	}
+	reason := err.Error()
+	if ce := new(connect.Error); errors.As(err, &ce) {
+		reason = ce.Message()
+	}
 	switch connect.CodeOf(err) {
 	case connect.CodeAlreadyExists:
 		return nil
 	case connect.CodeResourceExhausted:
-		return fmt.Errorf("%w: %w", ErrBusy, err)
+		return fmt.Errorf("%w: %s", ErrBusy, reason)
 	case connect.CodeFailedPrecondition:
-		return fmt.Errorf("%w: %w", r.objection(ctx, raw), err)
+		return fmt.Errorf("%w: %s", r.objection(ctx, raw), reason)
 	case connect.CodeInvalidArgument, connect.CodeOutOfRange, connect.CodePermissionDenied:
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return fmt.Errorf("%w: %s", ErrRefused, reason)
 	default:
 		return err
 	}

@@ -40,6 +40,7 @@ type door struct {
 	gateway     *gateway.Gateway
 	feeCap      float64 // in ether; 0 for none
 	unprotected bool
+	metrics     *metrics
 
 	// senders lets one transaction of a sender in at a time, by the address's last byte:
 	// the next one is judged by all that were admitted.
@@ -119,15 +120,28 @@ func (d *door) judge(h *head, from common.Address, tx *types.Transaction, ready 
 	}
 	h.mu.Lock()
 	err := txpool.ValidateTransactionWithState(tx, d.signer, opts)
+	code := h.state.GetCodeHash(from)
 	h.mu.Unlock()
+	delegated := code != (common.Hash{}) && code != types.EmptyCodeHash
 	if err != nil {
 		if ready && errors.Is(err, core.ErrNonceTooHigh) {
 			return &syncError{code: codeNonceGap, msg: err.Error(), data: fmt.Sprintf("0x%x", account.next)}
 		}
 		return err
 	}
-	if old := account.at(tx.Nonce()); old != nil && !outbids(tx, old) {
+	old := account.at(tx.Nonce())
+	if old != nil && !outbids(tx, old) {
 		return txpool.ErrReplaceUnderpriced
+	}
+	// The code of a delegated account can spend its funds in any transaction, so that
+	// the ones after it would be ordered for nothing. geth lets one wait at a time.
+	if old == nil && delegated {
+		if len(account.txs) > 0 {
+			return txpool.ErrInflightTxLimitReached
+		}
+		if tx.Nonce() != account.next {
+			return legacypool.ErrOutOfOrderTxFromDelegated
+		}
 	}
 	return nil
 }
@@ -175,7 +189,8 @@ func checkFee(tx *types.Transaction, limit float64) error {
 
 // submit admits a transaction and waits until it is on disk; so is one that is
 // known already.
-func (d *door) submit(ctx context.Context, tx *types.Transaction, ready bool) error {
+func (d *door) submit(ctx context.Context, tx *types.Transaction, ready bool) (err error) {
+	defer func() { d.metrics.sent(err) }()
 	a, err := d.admit(tx, ready)
 	if errors.Is(err, txpool.ErrAlreadyKnown) {
 		if flushed := d.gateway.Flush(ctx); flushed != nil {

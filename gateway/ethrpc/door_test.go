@@ -120,6 +120,29 @@ func TestFundsCountWhatIsQueued(t *testing.T) {
 	r.mustSend(transfer(0, 1, nil))
 }
 
+// TestDelegatedAccount: an account whose code may spend its funds has one
+// transaction under way at a time.
+func TestDelegatedAccount(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	auth, err := types.SignSetCode(key(1), types.SetCodeAuthorization{ChainID: *uint256.NewInt(evmChain), Address: common.HexToAddress("0xc0de")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mustSend(sign(0, &types.SetCodeTx{
+		ChainID: uint256.NewInt(evmChain), Gas: 100_000, GasFeeCap: uint256.NewInt(1e10), To: address(2), AuthList: []types.SetCodeAuthorization{auth},
+	}))
+	waitFor(t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
+	r.order()
+	if err := r.send(transfer(1, 2, nil)); err == nil || err.Error() != "gapped-nonce tx from delegated accounts" {
+		t.Errorf("gap: %v", err)
+	}
+	r.mustSend(transfer(1, 1, nil))
+	if err := r.send(transfer(1, 2, nil)); err == nil || err.Error() != "in-flight transaction limit reached for delegated accounts" {
+		t.Errorf("second: %v", err)
+	}
+}
+
 // TestOrderOfOneSender: whatever order transactions of one sender come in, within
 // the gap that is allowed, they are executed by nonce; those behind a gap are shown as
 // queued, and the pending nonce stops before it.

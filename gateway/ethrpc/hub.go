@@ -163,6 +163,12 @@ func (h *hub) await(hash common.Hash) (<-chan struct{}, func(), error) {
 	}, nil
 }
 
+func (h *hub) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.subs)
+}
+
 // close lets all subscribers go.
 func (h *hub) close() {
 	h.mu.Lock()

@@ -11,13 +11,15 @@ type conns struct {
 	open map[string]net.Conn
 }
 
-// kick closes the connection of the client at the address.
-func (c *conns) kick(remote string) {
+// kick closes the connection of the client at the address; it reports whether there
+// was one.
+func (c *conns) kick(remote string) bool {
 	c.mu.Lock()
 	conn := c.open[remote]
+	delete(c.open, remote)
 	c.mu.Unlock()
 	if conn == nil {
-		return
+		return false
 	}
 	// What the client did not read is dropped with it: the kernel would hold it for
 	// as long as the client likes.
@@ -27,6 +29,7 @@ func (c *conns) kick(remote string) {
 		}
 	}
 	_ = conn.Close() // it is being given up
+	return true
 }
 
 func (c *conns) add(conn net.Conn) {

@@ -19,6 +19,7 @@ import (
 	"github.com/ethereum/go-ethereum/eth/filters"
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/gateway"
@@ -69,7 +70,9 @@ type Config struct {
 	Gateway  *gateway.Gateway
 	Chain    *Chain // default: a new one; sharing the gateway's saves reading state twice
 	Order    Order
-	Logger   *slog.Logger
+
+	Logger     *slog.Logger          // default: slog.Default
+	Registerer prometheus.Registerer // default: none
 }
 
 // Server serves one rollup's JSON-RPC from New to Close.
@@ -77,6 +80,7 @@ type Server struct {
 	cfg    Config
 	conns  *conns
 	hub    *hub
+	metric *metrics
 	rpc    *rpc.Server
 	geth   *rpc.Server // its own services only
 	client *rpc.Client // of geth
@@ -94,8 +98,22 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Chain == nil {
 		cfg.Chain = NewChain(cfg.EVM.BlockChain())
 	}
-	open := &conns{open: make(map[string]net.Conn)}
-	s := &Server{cfg: cfg, conns: open, hub: newHub(open.kick), rpc: rpc.NewServer(), geth: rpc.NewServer(), quit: make(chan struct{})}
+	if cfg.Registerer == nil {
+		cfg.Registerer = prometheus.NewRegistry()
+	}
+	quiet()
+	s := &Server{
+		cfg: cfg, conns: &conns{open: make(map[string]net.Conn)}, rpc: rpc.NewServer(), geth: rpc.NewServer(), quit: make(chan struct{}),
+	}
+	s.hub = newHub(func(remote string) {
+		if s.conns.kick(remote) {
+			s.metric.deaf.Inc()
+		}
+	})
+	var err error
+	if s.metric, err = newMetrics(cfg.Registerer, s.hub); err != nil {
+		return nil, err
+	}
 	s.client = rpc.DialInProc(s.geth)
 	if err := s.register(); err != nil {
 		s.Close()
@@ -119,7 +137,7 @@ func (s *Server) register() error {
 	bc := s.cfg.EVM.BlockChain()
 	d := &door{
 		config: bc.Config(), signer: types.LatestSigner(bc.Config()), chain: s.cfg.Chain, gateway: s.cfg.Gateway,
-		feeCap: s.cfg.Settings.TxFeeCap, unprotected: s.cfg.Settings.Unprotected,
+		feeCap: s.cfg.Settings.TxFeeCap, unprotected: s.cfg.Settings.Unprotected, metrics: s.metric,
 	}
 	public := s.cfg.EVM.APIs()
 	i := slices.IndexFunc(public, func(api rpc.API) bool { _, ok := api.Service.(*filters.FilterAPI); return ok })
@@ -212,5 +230,6 @@ func (s *Server) Close() {
 		s.client.Close()
 		s.geth.Stop()
 		s.wg.Wait()
+		s.metric.unregister(s.cfg.Registerer)
 	})
 }
