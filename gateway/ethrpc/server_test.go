@@ -172,17 +172,18 @@ func TestDeafSubscriber(t *testing.T) {
 		t.Fatal(err)
 	}
 	const blocks = 700
-	begin := time.Now()
+	var longest time.Duration
 	for range blocks {
+		begin := time.Now()
 		r.order()
+		longest = max(longest, time.Since(begin))
 	}
-	took := time.Since(begin)
 	var last *types.Header
 	for last == nil || last.Number.Uint64() < blocks {
 		last = receive(t, "head", heads)
 	}
-	if took > 15*time.Second {
-		t.Errorf("%d blocks took %s", blocks, took)
+	if longest > 5*time.Second { // geth gives up on a write after 10
+		t.Errorf("a block took %s", longest)
 	}
 	// Whatever is buffered can be read; then the connection is at its end.
 	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
