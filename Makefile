@@ -10,8 +10,9 @@ GEN_CONN := bin/protoc-gen-connect-go-v1.21.1
 
 .PHONY: build test lint fmt bench proto e2e clean
 
+# The same flags as `go run` and `go test` compile with, so that the cache serves all.
 build:
-	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ordo ./cmd/ordo
+	go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ordo ./cmd/ordo
 
 test:
 	go test ./...

@@ -255,7 +255,7 @@ func role(t *testing.T, args ...string) {
 			}
 		case <-time.After(stopTime):
 			_ = cmd.Process.Kill()
-			_ = <-exited
+			<-exited
 			t.Errorf("ordo %v did not stop within %v of SIGTERM", args, stopTime)
 		}
 	})
