@@ -59,14 +59,14 @@ func Run(ctx context.Context, home, version string, log *slog.Logger) error {
 	}
 	// Ports first: whoever runs a second node by mistake learns of it at once, and no
 	// database is opened twice.
-	rpc, err := listen(cfg.RPC.Listen, "JSON-RPC of rollup "+cfg.Name, "rpc.listen")
+	rpc, err := listen(ctx, cfg.RPC.Listen, "JSON-RPC of rollup "+cfg.Name, "rpc.listen")
 	if err != nil {
 		return err
 	}
 	defer rpc.Close()
 	var metrics net.Listener
 	if cfg.Metrics.Listen != "" {
-		if metrics, err = listen(cfg.Metrics.Listen, "metrics of rollup "+cfg.Name, "metrics.listen"); err != nil {
+		if metrics, err = listen(ctx, cfg.Metrics.Listen, "metrics of rollup "+cfg.Name, "metrics.listen"); err != nil {
 			return err
 		}
 		defer metrics.Close()
@@ -78,8 +78,8 @@ func Run(ctx context.Context, home, version string, log *slog.Logger) error {
 	return errors.Join(n.run(ctx, rpc, metrics), n.close())
 }
 
-func listen(address, purpose, setting string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", address)
+func listen(ctx context.Context, address, purpose, setting string) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s is in use by another program, and the %s needs it: stop that program or change %s", address, purpose, setting)
 	}
@@ -144,7 +144,7 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 		return nil, err
 	}
 	n.door, err = ethrpc.New(ethrpc.Config{
-		Settings: cfg.RPC, EVM: n.client, Gateway: n.gateway, Chain: chain, Order: n, Logger: log,
+		Settings: cfg.RPC, EVM: n.client, Gateway: n.gateway, Chain: chain, Order: n, Logger: log, Registerer: n.registry,
 	})
 	return n, err
 }

@@ -112,9 +112,9 @@ func (s *store) putCheckpoint(raw []byte) error {
 
 // putFirm notes in one step that the order is firm up to a height, and where the
 // reader of the DA layer stands.
-func (s *store) putFirm(height uint64, at time.Time, cursor []byte) error {
+func (s *store) putFirm(height uint64, at time.Time, cursor []byte) (err error) {
 	b := s.db.NewBatch()
-	defer b.Close()
+	defer func() { err = errors.Join(err, b.Close()) }()
 	if err := b.Set(heightKey(keyFirmAt, height), binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli())), nil); err != nil {
 		return err
 	}
@@ -137,11 +137,12 @@ func (s *store) firmAt(height uint64) (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	defer it.Close()
-	if !it.First() || len(it.Value()) != 8 {
-		return time.Time{}, false
+	var at time.Time
+	found := it.First() && len(it.Value()) == 8
+	if found {
+		at = time.UnixMilli(int64(binary.BigEndian.Uint64(it.Value())))
 	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(it.Value()))), true
+	return at, it.Close() == nil && found
 }
 
 // quiet drops pebble's own log lines; its errors come back from the calls.

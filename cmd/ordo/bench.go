@@ -92,8 +92,12 @@ func startBenchDevnet(ctx context.Context, log io.Writer) (file string, stop fun
 		return "", nil, errors.Join(fmt.Errorf("start a devnet: %w", err), os.RemoveAll(dir))
 	}
 	fmt.Fprintln(log, "starting a devnet in", dir)
-	ended := make(chan error, 1)
-	go func() { ended <- child.Wait() }()
+	var exit error
+	ended := make(chan struct{})
+	go func() {
+		exit = child.Wait()
+		close(ended)
+	}()
 	stop = func() {
 		_ = child.Process.Signal(syscall.SIGTERM) // gone already: nothing to end
 		<-ended
@@ -108,11 +112,10 @@ func startBenchDevnet(ctx context.Context, log io.Writer) (file string, stop fun
 	defer limit.Stop()
 	for {
 		select {
-		case err := <-ended:
+		case <-ended:
 			raw, _ := os.ReadFile(filepath.Join(dir, "devnet.log"))
-			ended <- err
 			stop()
-			return "", nil, fmt.Errorf("the devnet ended at once: %w\n%s", err, raw)
+			return "", nil, fmt.Errorf("the devnet ended at once: %w\n%s", exit, raw)
 		case <-limit.C:
 			stop()
 			return "", nil, errors.New("the devnet did not answer within 60 s")
