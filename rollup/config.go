@@ -41,7 +41,7 @@ type DAConfig struct {
 
 // GatewayConfig bounds what waits for ordering.
 type GatewayConfig struct {
-	FlushInterval   config.Duration `toml:"flush_interval" comment:"How long transactions gather before a bundle goes out."`
+	FlushInterval   config.Duration `toml:"flush_interval" comment:"Least time between two bundles. The first transaction after a pause goes out at once; under load each bundle costs every validator a signature and a check, so that a shorter interval is slower in the end."`
 	MaxTransactions int             `toml:"max_transactions" comment:"The most transactions that may wait; over it senders are told that the node is busy."`
 }
 
@@ -61,7 +61,7 @@ func DefaultConfig() Config {
 		StartHeight: 1, Genesis: "genesis.json", SequencerGenesis: "sequencer-genesis.json", PayerKey: "payer.json",
 		RPC:       ethrpc.DefaultSettings(),
 		DA:        DAConfig{Layer: "local", Poll: config.Duration(200 * time.Millisecond)},
-		Gateway:   GatewayConfig{FlushInterval: config.Duration(5 * time.Millisecond), MaxTransactions: 50_000},
+		Gateway:   GatewayConfig{FlushInterval: config.Duration(20 * time.Millisecond), MaxTransactions: 50_000},
 		Execution: ExecutionConfig{CacheMB: evm.DefaultCacheMB}, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
 	}
 }
