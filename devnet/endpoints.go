@@ -19,7 +19,8 @@ type Endpoints struct {
 	CometRPC   string           `json:"comet_rpc"`
 	CometRPCs  []string         `json:"comet_rpcs"`
 	DA         string           `json:"da"`
-	Metrics    []string         `json:"metrics"`
+	// Metrics of the validators, of the relayer, of the rollups, in this order.
+	Metrics []string `json:"metrics"`
 	// Genesis is the path of the sequencer chain's genesis file.
 	Genesis string `json:"genesis"`
 	Home    string `json:"home"`
@@ -32,6 +33,19 @@ type RollupEndpoint struct {
 	ChainID  uint64 `json:"chain_id"`
 	RPC      string `json:"rpc"`
 	WS       string `json:"ws"`
+}
+
+func (e *Endpoints) relayerMetrics() string { return e.metrics(len(e.Sequencers)) }
+
+func (e *Endpoints) rollupMetrics(i int) string { return e.metrics(len(e.Sequencers) + 1 + i) }
+
+// metrics returns nothing where a file of endpoints was written by hand and names
+// fewer.
+func (e *Endpoints) metrics(i int) string {
+	if i >= len(e.Metrics) {
+		return ""
+	}
+	return e.Metrics[i]
 }
 
 // DefaultHome is where a devnet lives that was given no other place.

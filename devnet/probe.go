@@ -87,7 +87,10 @@ func (p *Probe) missing(ctx context.Context) []string {
 	return missing
 }
 
-var errNoBlock = errors.New("the chain has no block yet")
+var (
+	errNoBlock   = errors.New("the chain has no block yet")
+	errNoMetrics = errors.New("the endpoints name no such metrics")
+)
 
 // status asks everybody at once. Who does not answer keeps the values it had.
 func (p *Probe) status(ctx context.Context) *Status {
@@ -112,7 +115,7 @@ func (p *Probe) status(ctx context.Context) *Status {
 			}
 			s.Up = err == nil
 			next.Rollups[i] = s
-			n, _ := p.Metric(ctx, p.rollupMetrics(i), `ordo_rollup_transactions_total{outcome="executed"}`)
+			n, _ := p.Metric(ctx, p.endpoints.rollupMetrics(i), `ordo_rollup_transactions_total{outcome="executed"}`)
 			return n
 		}
 	}
@@ -139,11 +142,6 @@ func (p *Probe) status(ctx context.Context) *Status {
 	return &next
 }
 
-// rollupMetrics is the address of the metrics of rollup i: they are the last ones.
-func (p *Probe) rollupMetrics(i int) string {
-	return p.endpoints.Metrics[len(p.endpoints.Metrics)-len(p.endpoints.Rollups)+i]
-}
-
 // SequencerHeight returns the last height of the sequencer node at url.
 func (p *Probe) SequencerHeight(ctx context.Context, url string) (uint64, error) {
 	client := sequencerv1connect.NewSequencerServiceClient(p.http, url, connect.WithReadMaxBytes(1<<20))
@@ -168,14 +166,15 @@ func (p *Probe) Block(ctx context.Context, rpc, tag string) (uint64, error) {
 // RelayedHeight returns up to which height of the order a rollup's data is on the DA
 // layer.
 func (p *Probe) RelayedHeight(ctx context.Context, rollup string) (uint64, error) {
-	// The relayer's metrics stand between those of the validators and of the rollups.
-	url := p.endpoints.Metrics[len(p.endpoints.Sequencers)]
-	h, err := p.Metric(ctx, url, fmt.Sprintf("ordo_relayer_confirmed_height{rollup=%q}", rollup))
+	h, err := p.Metric(ctx, p.endpoints.relayerMetrics(), fmt.Sprintf("ordo_relayer_confirmed_height{rollup=%q}", rollup))
 	return uint64(h), err
 }
 
 // Metric returns one series of a Prometheus endpoint, and 0 where it is not there.
 func (p *Probe) Metric(ctx context.Context, url, series string) (float64, error) {
+	if url == "" {
+		return 0, errNoMetrics
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, fmt.Errorf("ask %s: %w", url, err)
