@@ -130,6 +130,9 @@ func verifyTx(ctx context.Context, out io.Writer, rollups []*jsonrpc.Client, has
 		return fmt.Errorf("the transaction was ordered at height %d, below the trusted block: name a trusted block at or below it", height)
 	}
 	headers, err := skipTo(ctx, verifier, o.sequencer, rollup, height)
+	if errors.Is(err, follower.ErrExpired) {
+		return fmt.Errorf("NOT verified: %w: name a newer block that you trust with --trust-height and --trust-hash", err)
+	}
 	if err != nil {
 		return fmt.Errorf("NOT verified: the headers from the trusted block to height %d do not hold: %w", height, err)
 	}
