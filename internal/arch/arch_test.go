@@ -40,6 +40,11 @@ var rules = []rule{
 		why:    "the same input must give the same bytes on every node: no clock, disk, network or randomness",
 	},
 	{
+		name: "shards are pure", of: []string{"/dispersal/shard"}, forbids: []string{"/", "os", "net", "time", "math/rand", "crypto/rand", "log"},
+		allows: []string{"/dispersal/shard"},
+		why:    "whether a batch is void must be the same for everybody: no clock, disk, network or randomness",
+	},
+	{
 		name: "the Cosmos SDK stays in the sequencer", except: []string{"/sequencer", "/cmd"}, forbids: []string{cosmos},
 		why: "the chain is one process among others; whoever reads the order needs its wire types and CometBFT's light client, not the chain's framework",
 	},
