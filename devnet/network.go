@@ -4,7 +4,9 @@ import (
 	"crypto/ed25519"
 	"path/filepath"
 	"slices"
+	"time"
 
+	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/relayer"
 	"github.com/ordo-network/ordo/rollup"
@@ -43,6 +45,10 @@ func (o Options) children(s Shape) []child {
 // payerFunds lets a gateway send bundles for years: 10^18 uordo.
 const payerFunds = 1_000_000_000_000_000_000
 
+// trustingPeriod lets a devnet resume after any rest: its validators are all of this
+// machine and never change, so their old signatures are worth as much as new ones.
+const trustingPeriod = 10 * 365 * 24 * time.Hour
+
 // build makes the data of a new network: keys of the gateways, validators whose
 // genesis funds them, the relayer, the rollups.
 func build(home string, s Shape) error {
@@ -68,6 +74,7 @@ func build(home string, s Shape) error {
 	e := ports.endpoints(home)
 	cfg := relayer.DefaultConfig()
 	cfg.Sequencers, cfg.SequencerGenesis, cfg.Rollups = e.Sequencers, e.Genesis, rollupNames[:s.Rollups]
+	cfg.TrustingPeriod = config.Duration(trustingPeriod)
 	cfg.DA.Listen, cfg.Metrics.Listen = loopback(ports.Relayer.DA), loopback(ports.Relayer.Metrics)
 	if err := relayer.Init(relayerHome(home), cfg); err != nil {
 		return err
@@ -78,6 +85,7 @@ func build(home string, s Shape) error {
 			// Each gateway has a validator of its own to begin with.
 			Sequencers: append(slices.Clone(e.Sequencers[i%s.Validators:]), e.Sequencers[:i%s.Validators]...),
 			DA:         e.DA, Listen: loopback(ports.Rollups[i].RPC), MetricsListen: loopback(ports.Rollups[i].Metrics),
+			TrustingPeriod: trustingPeriod,
 		})
 		if err != nil {
 			return err

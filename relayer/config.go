@@ -31,6 +31,7 @@ type Config struct {
 	StartHeights     map[string]uint64 `toml:"start_heights" comment:"First height of the sequencer chain to post, by rollup as named above; 1 where it is not given.\nIt counts until the first blob of the rollup is made."`
 	DA               DAConfig          `toml:"da" comment:"Where the order is posted."`
 	Batch            BatchConfig       `toml:"batch" comment:"How blocks become blobs and blobs become requests."`
+	TrustingPeriod   config.Duration   `toml:"trusting_period" comment:"How long the validators of a block are believed after it: shorter than the sequencer chain's unbonding time.\nA relayer that was off for longer must be told a newer block to trust."`
 	Metrics          MetricsConfig     `toml:"metrics"`
 }
 
@@ -68,7 +69,8 @@ func DefaultConfig() Config {
 			BlobBytes: 256 << 10, Age: config.Duration(500 * time.Millisecond), SubmitBytes: 8 << 20, MaxInFlight: 1024,
 			BacklogBlobs: 64, BacklogBytes: 64 << 20,
 		},
-		Metrics: MetricsConfig{Listen: "127.0.0.1:26761"},
+		TrustingPeriod: config.Duration(14 * 24 * time.Hour),
+		Metrics:        MetricsConfig{Listen: "127.0.0.1:26761"},
 	}
 }
 

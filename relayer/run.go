@@ -70,7 +70,7 @@ func Run(ctx context.Context, home string, cfg Config, logger *slog.Logger) erro
 		layer = client
 	}
 	r, err := New(Options{
-		Rollups: rollups, Open: openFollower(cfg.Sequencers, trust, registry, logger), Layer: layer,
+		Rollups: rollups, Open: openFollower(cfg.Sequencers, trust, follower.Options{TrustingPeriod: time.Duration(cfg.TrustingPeriod)}, registry, logger), Layer: layer,
 		Journal: filepath.Join(home, journalDir), Batch: cfg.Batch, Logger: logger, Registerer: registry,
 	})
 	if err != nil {
@@ -100,7 +100,7 @@ func Run(ctx context.Context, home string, cfg Config, logger *slog.Logger) erro
 
 // openFollower returns what opens the sources: followers that share their
 // connections, so that many rollups cost few of them.
-func openFollower(sequencers []string, trust follower.Trust, registry prometheus.Registerer, logger *slog.Logger) func(Rollup, follower.Checkpoint) (Source, error) {
+func openFollower(sequencers []string, trust follower.Trust, opts follower.Options, registry prometheus.Registerer, logger *slog.Logger) func(Rollup, follower.Checkpoint) (Source, error) {
 	transport := &http.Transport{
 		Protocols: new(http.Protocols),
 		// What one rollup does not read for a while must not fill memory for all of them.
@@ -121,7 +121,7 @@ func openFollower(sequencers []string, trust follower.Trust, registry prometheus
 			return f, nil
 		}
 		f, err := follower.New(follower.Config{
-			Rollup: r.ID, Endpoints: sequencers, Trust: trust, Checkpoint: checkpoint, HTTPClient: client,
+			Rollup: r.ID, Endpoints: sequencers, Trust: trust, Checkpoint: checkpoint, Options: opts, HTTPClient: client,
 			Logger: logger.With("rollup", r.Name), Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"rollup": r.Name}, registry),
 		})
 		if err != nil {

@@ -77,6 +77,7 @@ type InitOptions struct {
 	MetricsListen    string
 	DA               string // URL of the local layer; empty: none
 	StartHeight      uint64
+	TrustingPeriod   time.Duration // of the sequencer chain's validators; 0: two weeks
 }
 
 // Init lays out the home of a rollup node. A payer.json that is there already is
@@ -93,6 +94,9 @@ func Init(home string, o InitOptions) error {
 	}
 	if o.StartHeight != 0 {
 		cfg.StartHeight = o.StartHeight
+	}
+	if o.TrustingPeriod != 0 {
+		cfg.TrustingPeriod = config.Duration(o.TrustingPeriod)
 	}
 	cfg.Metrics.Listen, cfg.DA.Endpoint = o.MetricsListen, o.DA
 	if o.DA == "" {

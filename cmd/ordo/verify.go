@@ -16,7 +16,6 @@ import (
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/sha3"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/internal/jsonrpc"
@@ -31,6 +30,7 @@ type verifyOptions struct {
 	rpc         string
 	sequencer   string
 	genesis     string
+	period      time.Duration
 	trustHeight uint64
 	trustHash   string
 }
@@ -70,6 +70,7 @@ digest of the leg, and the transaction in it.`,
 	f.StringVar(&o.rpc, "rpc", "", "RPC of the rollup node that gives the proof (default: all rollups of the devnet)")
 	f.StringVar(&o.sequencer, "sequencer", "", "API of the sequencer node that gives headers (default: the devnet's)")
 	f.StringVar(&o.genesis, "genesis", "", "trusted genesis of the sequencer chain (default: the devnet's)")
+	f.DurationVar(&o.period, "trusting-period", 14*24*time.Hour, "how old what is trusted may be: less than the sequencer chain's unbonding time")
 	f.Uint64Var(&o.trustHeight, "trust-height", 0, "height of a trusted block, instead of --genesis")
 	f.StringVar(&o.trustHash, "trust-hash", "", "hash of the trusted block, in hex")
 	cmd.MarkFlagsRequiredTogether("trust-height", "trust-hash")
@@ -125,7 +126,7 @@ func verifyTx(ctx context.Context, out io.Writer, rollups []*jsonrpc.Client, has
 	fmt.Fprintf(out, "  · trusted: %s\n", source)
 
 	height := uint64(proof.SequencerHeight)
-	verifier := follower.NewVerifier(rollup, trust, follower.Options{})
+	verifier := follower.NewVerifier(rollup, trust, follower.Options{TrustingPeriod: o.period})
 	if verifier.Height() > height {
 		return fmt.Errorf("the transaction was ordered at height %d, below the trusted block: name a trusted block at or below it", height)
 	}
@@ -188,8 +189,8 @@ func (p *inclusionProof) decode() (order.RollupID, *orderv1.RollupBlock, error) 
 	if err != nil {
 		return rollup, nil, fmt.Errorf("decode rollup block: %w", err)
 	}
-	block := new(orderv1.RollupBlock)
-	if err := proto.Unmarshal(raw, block); err != nil {
+	block, err := follower.DecodeBlock(raw)
+	if err != nil {
 		return rollup, nil, fmt.Errorf("decode rollup block: %w", err)
 	}
 	return rollup, block, nil

@@ -30,7 +30,7 @@ import (
 // Values of a new chain, where they differ from the Cosmos SDK's. Governance may
 // change them.
 const (
-	unbondingTime = 7 * 24 * time.Hour
+	unbondingTime = 21 * 24 * time.Hour
 	// A validator that misses 95 % of ten minutes of full blocks is jailed.
 	signedBlocksWindow = 6000
 	downtimeJail       = time.Minute
