@@ -1,0 +1,42 @@
+// Package store keeps on disk what a validator attests: one record, a batch's
+// header with the validator's share of it, for each position of each lane.
+//
+// In come records by key; out go the same bytes, or an error that says they are
+// not there or damaged. What always holds:
+//
+//   - When Put has returned nil, the record outlives a kill and a power loss. So a
+//     validator signs an attestation after Put, never before.
+//   - Get never returns bytes other than those that were put.
+//   - A key that is held, damaged or not, refuses other bytes, so a restart or a bad
+//     disk does not make a validator attest two batches for one lane position.
+//
+// # Files
+//
+// Records are appended to segments, <number>-<mark>.seg; many share one sync. The
+// mark is 8 random bytes that start every record of the segment. Whoever writes to a
+// lane chooses a record's bytes but does not know the mark, so a scan that lost its
+// way in damage finds the next record by its mark and is not led to a forged one.
+//
+// A record is a header of 128 bytes and the body:
+//
+//	mark 8 | synced 4 | length 4 | tag 8 | session 8 | sequence 8 | digest 16 |
+//	owner's length 1 | owner, zero padded 64 | zero 3 | CRC-32C 4
+//
+// The checksum covers the header's place in the file too. The body's checksum is its
+// SHA-256, cut to 16 bytes, and not a CRC, because the digest has a second
+// use: when the body is damaged it still tells the batch that was attested
+// from every other one, which must not be attested. synced is how
+// much of the segment was on disk when the record was written: it tells, after a
+// crash, what was torn while being written from what was damaged later.
+//
+// A full segment gets an index, <number>-<mark>.idx: the headers again, each with
+// its offset, and a CRC-32C over all. The index is a copy. One that is missing or
+// damaged is made anew from the segment, and a segment is never written again once
+// it has one. Therefore the segment that was open at a crash is scanned, given an
+// index, and left: new records go to a new segment.
+//
+// # Memory
+//
+// About 100 bytes for each record, whatever its size, besides the queue of Put and
+// a write buffer of 1 MiB. Segments are dropped whole by Prune.
+package store
