@@ -52,6 +52,9 @@ type Session struct {
 type Skipped struct {
 	Index  int // in Block.Transactions
 	Reason string
+	// Retry says that the same transaction may apply in a later block: one before it
+	// was missing, or the block was full.
+	Retry bool
 }
 
 // Result is the outcome of executing one block.

@@ -79,7 +79,7 @@ func build(chain *core.BlockChain, parent *types.Header, b execution.Block) (*bu
 			receipt, err = apply(ctx, evm, pool, statedb, signer, header, tx)
 		}
 		if err != nil {
-			out.skipped = append(out.skipped, execution.Skipped{Index: i, Reason: err.Error()})
+			out.skipped = append(out.skipped, execution.Skipped{Index: i, Reason: err.Error(), Retry: mayRetry(err)})
 			continue
 		}
 		included = append(included, tx)
@@ -104,6 +104,13 @@ func build(chain *core.BlockChain, parent *types.Header, b execution.Block) (*bu
 		return nil, fmt.Errorf("read state: %w", err)
 	}
 	return out, nil
+}
+
+// mayRetry reports whether what was skipped for that reason may apply later. The
+// state after the block would not tell: the missing transaction may have come later
+// in the same block.
+func mayRetry(err error) bool {
+	return errors.Is(err, core.ErrNonceTooHigh) || errors.Is(err, core.ErrGasLimitReached) || errors.Is(err, errBlock)
 }
 
 // apply runs one transaction. On an error it leaves state and gas as they were.

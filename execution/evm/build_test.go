@@ -174,6 +174,23 @@ func TestHeader(t *testing.T) {
 	}
 }
 
+// Only what waits for another transaction is worth a second try.
+func TestSkippedMayRetry(t *testing.T) {
+	c := openGenesis(t, t.TempDir(), evm.DevGenesis(chainID, nil))
+	to := common.HexToAddress("0x1234")
+	res := execute(t, c, block(1, transfer(t, 0, 1, to), transfer(t, 0, 0, to), transfer(t, 0, 0, to), []byte("garbage")))
+	var got []bool
+	for i, s := range res.Skipped {
+		if want := []int{0, 2, 3}[i]; s.Index != want {
+			t.Fatalf("skipped %v, want transactions 0, 2 and 3", res.Skipped)
+		}
+		got = append(got, s.Retry)
+	}
+	if !slices.Equal(got, []bool{true, false, false}) {
+		t.Errorf("skipped %v, want only the first, whose nonce is too high, to be tried again", res.Skipped)
+	}
+}
+
 func TestFullBlock(t *testing.T) {
 	t.Parallel()
 	to := common.HexToAddress("0x1234")
@@ -187,8 +204,8 @@ func TestFullBlock(t *testing.T) {
 		}
 		txs = append(txs, transfer(t, 1, 0, to)) // fits behind the one that does not
 		res := execute(t, c, block(1, txs...))
-		if len(res.Skipped) != 1 || res.Skipped[0].Index != 3 || res.Skipped[0].Reason != core.ErrGasLimitReached.Error() {
-			t.Errorf("skipped %v, want transaction 3 for gas", res.Skipped)
+		if len(res.Skipped) != 1 || res.Skipped[0].Index != 3 || res.Skipped[0].Reason != core.ErrGasLimitReached.Error() || !res.Skipped[0].Retry {
+			t.Errorf("skipped %v, want transaction 3 for gas, to be tried again", res.Skipped)
 		}
 	})
 	t.Run("bytes", func(t *testing.T) {
@@ -201,8 +218,8 @@ func TestFullBlock(t *testing.T) {
 		}
 		txs = append(txs, transfer(t, 1, 0, to))
 		res := execute(t, c, block(1, txs...))
-		if len(res.Skipped) == 0 || !strings.HasPrefix(res.Skipped[0].Reason, "block is full") {
-			t.Fatalf("skipped %v, want some for bytes", res.Skipped)
+		if len(res.Skipped) == 0 || !strings.HasPrefix(res.Skipped[0].Reason, "block is full") || !res.Skipped[0].Retry {
+			t.Fatalf("skipped %v, want some for bytes, to be tried again", res.Skipped)
 		}
 		if last := res.Skipped[len(res.Skipped)-1]; last.Index == len(txs)-1 {
 			t.Errorf("a small transaction behind large ones was skipped: %s", last.Reason)

@@ -91,31 +91,17 @@ func senderAddress(name string) (addr common.Address, err error) {
 // Outcome sorts the ordered transactions of one block into what gateway.Observed
 // wants to know, by what its execution skipped.
 func Outcome(transactions [][]byte, skipped []execution.Skipped) (executed [][32]byte, out []gateway.Skipped) {
-	reasons := make(map[int]string, len(skipped))
+	left := make(map[int]execution.Skipped, len(skipped))
 	for _, s := range skipped {
-		reasons[s.Index] = s.Reason
+		left[s.Index] = s
 	}
 	for i, raw := range transactions {
 		hash := [32]byte(crypto.Keccak256Hash(raw))
-		reason, ok := reasons[i]
-		if !ok {
+		if s, ok := left[i]; ok {
+			out = append(out, gateway.Skipped{Hash: hash, Reason: s.Reason, Retry: s.Retry})
+		} else {
 			executed = append(executed, hash)
-			continue
 		}
-		out = append(out, gateway.Skipped{Hash: hash, Reason: reason, Retry: mayRetry(reason)})
 	}
 	return executed, out
-}
-
-// mayRetry reports whether a skipped transaction may be executed in a later block:
-// one before it was missing, or the block was full. The state after the block does
-// not tell: the missing one may have come later in the same block. geth puts what
-// is wrong first and the numbers behind it.
-func mayRetry(reason string) bool {
-	for _, prefix := range []string{core.ErrNonceTooHigh.Error(), core.ErrGasLimitReached.Error(), "block is full"} {
-		if strings.HasPrefix(reason, prefix) {
-			return true
-		}
-	}
-	return false
 }
