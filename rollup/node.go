@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,7 @@ type Node struct {
 
 	store    *store
 	client   *evm.Client
+	chain    *ethrpc.Chain
 	gateway  *gateway.Gateway
 	follower *follower.Follower
 	firm     *follower.FirmReader // nil without a DA layer
@@ -120,13 +122,13 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 	if n.client, err = evm.New(evm.Config{DataDir: in("data/evm"), Genesis: genesis, CacheMB: cfg.Execution.CacheMB, Logger: log}); err != nil {
 		return nil, err
 	}
-	chain := ethrpc.NewChain(n.client.BlockChain())
+	n.chain = ethrpc.NewChain(n.client.BlockChain())
 	remotes := make([]gateway.Sequencer, len(cfg.Sequencers))
 	for i, url := range cfg.Sequencers {
 		remotes[i] = gateway.NewRemote(url)
 	}
 	n.gateway, err = gateway.New(gateway.Config{
-		RollupID: n.id, ChainID: n.trust.ChainID(), Key: key, Dir: in("data/gateway"), Sequencers: remotes, Chain: chain,
+		RollupID: n.id, ChainID: n.trust.ChainID(), Key: key, Dir: in("data/gateway"), Sequencers: remotes, Chain: n.chain,
 		FlushInterval: time.Duration(cfg.Gateway.FlushInterval), MaxTxs: cfg.Gateway.MaxTransactions,
 		Logger: log, Registerer: n.registry,
 	})
@@ -144,7 +146,7 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 		return nil, err
 	}
 	n.door, err = ethrpc.New(ethrpc.Config{
-		Settings: cfg.RPC, EVM: n.client, Gateway: n.gateway, Chain: chain, Order: n, Logger: log, Registerer: n.registry,
+		Settings: cfg.RPC, EVM: n.client, Gateway: n.gateway, Chain: n.chain, Order: n, Logger: log, Registerer: n.registry,
 	})
 	return n, err
 }
@@ -216,12 +218,24 @@ func (n *Node) run(ctx context.Context, rpc, metrics net.Listener) error {
 	return err
 }
 
-// follow feeds the driver with the soft order.
+// maxMissed bounds how many blocks are read again for the gateway after a crash.
+// The two journals are never more than a few blocks apart.
+const maxMissed = 1000
+
+// follow feeds the driver with the soft order. A crash between executing a block and
+// telling the gateway leaves the gateway behind: what it missed is read again.
 func (n *Node) follow(ctx context.Context) error {
 	_, height, _ := n.driver.state()
-	return n.follower.Run(ctx, height+1, func(ctx context.Context, b *follower.Block) error {
+	from := height
+	if seen := n.gateway.Height(); seen > 0 && seen < height && height-seen <= maxMissed {
+		from = seen
+	}
+	return n.follower.Run(ctx, from+1, func(ctx context.Context, b *follower.Block) error {
 		if err := n.driver.onSoft(ctx, b); err != nil {
 			return err
+		}
+		if b.Height <= height {
+			return n.observeMissed(ctx, b)
 		}
 		if n.since.Add(1)%checkpointEvery == 0 {
 			return n.store.putCheckpoint(b.Checkpoint().Encode())
@@ -270,6 +284,31 @@ func (n *Node) observe(ctx context.Context, out outcome) error {
 	if out.Executed {
 		o.Executed, o.Skipped = ethrpc.Outcome(out.Block.Transactions(), out.Result.Skipped)
 	}
+	return n.tell(ctx, o)
+}
+
+// observeMissed tells the gateway of a block that was executed before a crash. Why
+// the rest was skipped is not known any more: the gateway finds out by the state.
+func (n *Node) observeMissed(ctx context.Context, b *follower.Block) error {
+	o := gateway.Observed{Height: b.Height}
+	for _, leg := range b.Legs {
+		o.Bundles = append(o.Bundles, leg.BundleID)
+	}
+	for _, raw := range b.Transactions() {
+		hash := crypto.Keccak256Hash(raw)
+		executed, err := n.chain.Executed(hash)
+		if err != nil {
+			return err
+		}
+		if executed {
+			o.Executed = append(o.Executed, hash)
+		}
+	}
+	return n.tell(ctx, o)
+}
+
+// tell reports to the gateway.
+func (n *Node) tell(ctx context.Context, o gateway.Observed) error {
 	if err := n.gateway.Observe(ctx, o); err != nil {
 		return fmt.Errorf("tell the gateway of sequencer block %d: %w", o.Height, err)
 	}
