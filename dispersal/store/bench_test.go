@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -18,16 +19,18 @@ func BenchmarkPut(b *testing.B) {
 			body := make([]byte, 64<<10)
 			var sequence atomic.Int64
 			b.SetBytes(int64(len(body)))
-			b.SetParallelism(max(1, writers/2)) // times GOMAXPROCS, 2 on the machine of the report
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					n := int(sequence.Add(1))
-					if err := s.Put(context.Background(), key("a", n), 0, body); err != nil {
-						b.Error(err)
-						return
+			var wg sync.WaitGroup
+			for range writers {
+				wg.Go(func() {
+					for n := int(sequence.Add(1)); n <= b.N; n = int(sequence.Add(1)) {
+						if err := s.Put(context.Background(), key("a", n), 0, body); err != nil {
+							b.Error(err)
+							return
+						}
 					}
-				}
-			})
+				})
+			}
+			wg.Wait()
 			b.StopTimer()
 			if err := s.Close(); err != nil {
 				b.Fatal(err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -100,7 +101,7 @@ func (q *queue) release(group []*put) {
 func (q *queue) close(reason error) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.refuse == ErrClosed {
+	if errors.Is(q.refuse, ErrClosed) {
 		return false
 	}
 	q.refuse = reason
@@ -112,7 +113,7 @@ func (q *queue) close(reason error) bool {
 // whatever the context: its bytes are in use.
 func (s *Store) submit(ctx context.Context, p *put) error {
 	if err := s.queue.add(p); err != nil {
-		if err == ErrBusy {
+		if errors.Is(err, ErrBusy) {
 			s.metrics.busy.Inc()
 		}
 		return fmt.Errorf("put %v: %w", p.key, err)

@@ -70,8 +70,9 @@ func scan(file io.ReaderAt, size int64, mark uint64) scanned {
 // find returns where the mark stands next, or the size.
 func (s *scanner) find(from int64, mark uint64) int64 {
 	want := binary.BigEndian.AppendUint64(nil, mark)
-	for from+int64(len(want)) <= s.size {
-		b := s.at(from, scanBytes)
+	// Small steps first: where damage is dense, marks are near and headers many.
+	for n := 4 << 10; from+int64(len(want)) <= s.size; n = min(2*n, scanBytes) {
+		b := s.at(from, n)
 		if i := bytes.Index(b, want); i >= 0 {
 			return from + int64(i)
 		}
