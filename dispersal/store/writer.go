@@ -230,8 +230,8 @@ func (w *writer) seal() error {
 	if err != nil {
 		return fmt.Errorf("close segment: %w", err)
 	}
-	if w.failed != nil {
-		return nil
+	if w.failed == nil {
+		return w.disk.writeIndex(w.seg, &w.index)
 	}
-	return w.disk.writeIndex(w.seg, &w.index)
+	return nil
 }
