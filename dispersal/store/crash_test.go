@@ -31,7 +31,7 @@ func (l *ledger) snapshot() map[int]bool {
 
 const runRecords = 48
 
-// run puts records, four at a time, and prunes at the end; stop is for a disk that fails.
+// run puts records, four at a time, and prunes at the end.
 func (l *ledger) run(s *Store) {
 	for n := 0; n < runRecords; n += 4 {
 		var wg sync.WaitGroup

@@ -35,8 +35,14 @@
 // it has one. Therefore the segment that was open at a crash is scanned, given an
 // index, and left: new records go to a new segment.
 //
+// A key is forgotten only where its header is damaged in both places, or in the
+// segment before there is an index: by a bad disk and a crash together. Open counts
+// these bytes as lost, or as torn in the last sync's group. A validator attests in
+// sequence, so a position below Lane.Last that is not held was pruned or is such a
+// loss, and is not for attesting again.
+//
 // # Memory
 //
-// About 100 bytes for each record, whatever its size, besides the queue of Put and
+// From 70 to 120 bytes for each record, whatever its size, besides the queue of Put and
 // a write buffer of 1 MiB. Segments are dropped whole by Prune.
 package store

@@ -12,7 +12,7 @@ type laneKey struct {
 	session uint64
 }
 
-// entry says where a record is. With its place in the map it takes about 100 bytes.
+// entry says where a record is. With its place in the map it takes 70 to 120 bytes.
 type entry struct {
 	tag     uint64
 	segment uint32
