@@ -251,6 +251,32 @@ func TestRestartGoesOnWhereItStopped(t *testing.T) {
 	}
 }
 
+func TestOldRecordsArePruned(t *testing.T) {
+	st, err := openStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := st.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	const last = keepRecords + 5000
+	for h := uint64(1000); h <= last; h += 1000 {
+		if err := errors.Join(st.putRecord(h, record{Number: h}), st.putFirm(h, time.UnixMilli(int64(h)), nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for h, want := range map[uint64]bool{1000: false, last - keepRecords - 1000: false, last - keepRecords: true, last: true} {
+		if _, ok, err := st.record(h); err != nil || ok != want {
+			t.Errorf("record of height %d: %v, %v, want %v", h, ok, err, want)
+		}
+	}
+	if at, ok := st.firmAt(1); !ok || at.UnixMilli() != last-keepRecords {
+		t.Errorf("oldest firm time is %v, %v", at.UnixMilli(), ok)
+	}
+}
+
 func TestRecordEncoding(t *testing.T) {
 	r := record{Hash: sha256.Sum256([]byte("a")), SeenAt: time.UnixMilli(1234567), Number: 9, Head: sha256.Sum256([]byte("b"))}
 	got, err := decodeRecord(r.encode())

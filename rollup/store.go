@@ -121,7 +121,8 @@ func (s *store) putFirm(height uint64, at time.Time, cursor []byte) (err error) 
 	if err := b.Set([]byte(keyFirm), cursor, nil); err != nil {
 		return err
 	}
-	if height > keepRecords {
+	// Seldom, since each range deletion is one more thing for reads to look at.
+	if height > keepRecords && height%1000 == 0 {
 		for _, prefix := range []string{keyRecord, keyFirmAt} {
 			if err := b.DeleteRange(heightKey(prefix, 0), heightKey(prefix, height-keepRecords), nil); err != nil {
 				return err
