@@ -317,7 +317,7 @@ func (n *Node) tell(ctx context.Context, o gateway.Observed) error {
 
 func (n *Node) serveMetrics(ctx context.Context, ln net.Listener) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{n.registry, prometheus.DefaultGatherer}, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{n.registry, prometheus.DefaultGatherer}, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	srv := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
