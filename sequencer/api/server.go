@@ -58,6 +58,8 @@ type Options struct {
 
 // Server serves the API. It implements SequencerServiceHandler.
 type Server struct {
+	sequencerv1connect.UnimplementedSequencerServiceHandler
+
 	opts    Options
 	log     *slog.Logger
 	chain   *chain

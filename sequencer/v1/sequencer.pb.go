@@ -33,6 +33,8 @@ const (
 	BundleState_BUNDLE_STATE_ORDERED     BundleState = 3
 	BundleState_BUNDLE_STATE_DROPPED     BundleState = 4
 	BundleState_BUNDLE_STATE_EXPIRED     BundleState = 5
+	// In a batch that has its certificate: the chain will carry it.
+	BundleState_BUNDLE_STATE_CERTIFIED BundleState = 6
 )
 
 // Enum value maps for BundleState.
@@ -44,6 +46,7 @@ var (
 		3: "BUNDLE_STATE_ORDERED",
 		4: "BUNDLE_STATE_DROPPED",
 		5: "BUNDLE_STATE_EXPIRED",
+		6: "BUNDLE_STATE_CERTIFIED",
 	}
 	BundleState_value = map[string]int32{
 		"BUNDLE_STATE_UNSPECIFIED": 0,
@@ -52,6 +55,7 @@ var (
 		"BUNDLE_STATE_ORDERED":     3,
 		"BUNDLE_STATE_DROPPED":     4,
 		"BUNDLE_STATE_EXPIRED":     5,
+		"BUNDLE_STATE_CERTIFIED":   6,
 	}
 )
 
@@ -724,6 +728,333 @@ func (x *SubscribeRollupResponse) GetLatestHeight() uint64 {
 	return 0
 }
 
+type SubscribeCertifiedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RollupId      []byte                 `protobuf:"bytes,1,opt,name=rollup_id,json=rollupId,proto3" json:"rollup_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribeCertifiedRequest) Reset() {
+	*x = SubscribeCertifiedRequest{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribeCertifiedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribeCertifiedRequest) ProtoMessage() {}
+
+func (x *SubscribeCertifiedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribeCertifiedRequest.ProtoReflect.Descriptor instead.
+func (*SubscribeCertifiedRequest) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SubscribeCertifiedRequest) GetRollupId() []byte {
+	if x != nil {
+		return x.RollupId
+	}
+	return nil
+}
+
+// SubscribeCertifiedResponse is what one certified batch holds for the rollup.
+// All messages but the first have bundles.
+type SubscribeCertifiedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the batch stands: the owner of the lane (20 bytes), session, sequence.
+	Owner    []byte `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Session  uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	BatchId  []byte `protobuf:"bytes,4,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// In milliseconds since 1970. The chain raises it where the lane's last batch
+	// has a later one.
+	OrderTime uint64 `protobuf:"varint,5,opt,name=order_time,json=orderTime,proto3" json:"order_time,omitempty"`
+	// When this node saw the certificate, by its own clock, as order_time.
+	CertifiedMs   uint64             `protobuf:"varint,6,opt,name=certified_ms,json=certifiedMs,proto3" json:"certified_ms,omitempty"`
+	Bundles       []*CertifiedBundle `protobuf:"bytes,7,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribeCertifiedResponse) Reset() {
+	*x = SubscribeCertifiedResponse{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribeCertifiedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribeCertifiedResponse) ProtoMessage() {}
+
+func (x *SubscribeCertifiedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribeCertifiedResponse.ProtoReflect.Descriptor instead.
+func (*SubscribeCertifiedResponse) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SubscribeCertifiedResponse) GetOwner() []byte {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *SubscribeCertifiedResponse) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *SubscribeCertifiedResponse) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *SubscribeCertifiedResponse) GetBatchId() []byte {
+	if x != nil {
+		return x.BatchId
+	}
+	return nil
+}
+
+func (x *SubscribeCertifiedResponse) GetOrderTime() uint64 {
+	if x != nil {
+		return x.OrderTime
+	}
+	return 0
+}
+
+func (x *SubscribeCertifiedResponse) GetCertifiedMs() uint64 {
+	if x != nil {
+		return x.CertifiedMs
+	}
+	return 0
+}
+
+func (x *SubscribeCertifiedResponse) GetBundles() []*CertifiedBundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+type CertifiedBundle struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	BundleId []byte                 `protobuf:"bytes,1,opt,name=bundle_id,json=bundleId,proto3" json:"bundle_id,omitempty"`
+	// Position in its batch.
+	BatchPosition uint64 `protobuf:"varint,2,opt,name=batch_position,json=batchPosition,proto3" json:"batch_position,omitempty"`
+	// Of the bundle's leg for the rollup.
+	Transactions  [][]byte `protobuf:"bytes,3,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertifiedBundle) Reset() {
+	*x = CertifiedBundle{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertifiedBundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertifiedBundle) ProtoMessage() {}
+
+func (x *CertifiedBundle) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertifiedBundle.ProtoReflect.Descriptor instead.
+func (*CertifiedBundle) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CertifiedBundle) GetBundleId() []byte {
+	if x != nil {
+		return x.BundleId
+	}
+	return nil
+}
+
+func (x *CertifiedBundle) GetBatchPosition() uint64 {
+	if x != nil {
+		return x.BatchPosition
+	}
+	return 0
+}
+
+func (x *CertifiedBundle) GetTransactions() [][]byte {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+type GetShareRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the batch stands: the owner of the lane (20 bytes), session, sequence.
+	Owner    []byte `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Session  uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Of the committee that shares the batch.
+	Epoch         uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	BatchId       []byte `protobuf:"bytes,5,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetShareRequest) Reset() {
+	*x = GetShareRequest{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetShareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetShareRequest) ProtoMessage() {}
+
+func (x *GetShareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetShareRequest.ProtoReflect.Descriptor instead.
+func (*GetShareRequest) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetShareRequest) GetOwner() []byte {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *GetShareRequest) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *GetShareRequest) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *GetShareRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *GetShareRequest) GetBatchId() []byte {
+	if x != nil {
+		return x.BatchId
+	}
+	return nil
+}
+
+type GetShareResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A run of shards with its proof, in the encoding of docs/spec/shards.md.
+	Share         []byte `protobuf:"bytes,1,opt,name=share,proto3" json:"share,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetShareResponse) Reset() {
+	*x = GetShareResponse{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetShareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetShareResponse) ProtoMessage() {}
+
+func (x *GetShareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetShareResponse.ProtoReflect.Descriptor instead.
+func (*GetShareResponse) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetShareResponse) GetShare() []byte {
+	if x != nil {
+		return x.Share
+	}
+	return nil
+}
+
 type GetInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -732,7 +1063,7 @@ type GetInfoRequest struct {
 
 func (x *GetInfoRequest) Reset() {
 	*x = GetInfoRequest{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[12]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +1075,7 @@ func (x *GetInfoRequest) String() string {
 func (*GetInfoRequest) ProtoMessage() {}
 
 func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[12]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,7 +1088,7 @@ func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetInfoRequest) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{12}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{17}
 }
 
 type GetInfoResponse struct {
@@ -773,13 +1104,18 @@ type GetInfoResponse struct {
 	MaxExpiryBlocks uint64 `protobuf:"varint,7,opt,name=max_expiry_blocks,json=maxExpiryBlocks,proto3" json:"max_expiry_blocks,omitempty"`
 	// The most bytes that one bundle may have.
 	MaxBundleBytes uint64 `protobuf:"varint,8,opt,name=max_bundle_bytes,json=maxBundleBytes,proto3" json:"max_bundle_bytes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Of the next block.
+	Epoch uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Owner of the lane that this node brings bundles into, 20 bytes. Empty where it
+	// has none: then it takes no bundles.
+	LaneOwner     []byte `protobuf:"bytes,10,opt,name=lane_owner,json=laneOwner,proto3" json:"lane_owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetInfoResponse) Reset() {
 	*x = GetInfoResponse{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[13]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +1127,7 @@ func (x *GetInfoResponse) String() string {
 func (*GetInfoResponse) ProtoMessage() {}
 
 func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[13]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +1140,7 @@ func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetInfoResponse) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{13}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetInfoResponse) GetChainId() string {
@@ -863,6 +1199,20 @@ func (x *GetInfoResponse) GetMaxBundleBytes() uint64 {
 	return 0
 }
 
+func (x *GetInfoResponse) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *GetInfoResponse) GetLaneOwner() []byte {
+	if x != nil {
+		return x.LaneOwner
+	}
+	return nil
+}
+
 var File_sequencer_v1_sequencer_proto protoreflect.FileDescriptor
 
 const file_sequencer_v1_sequencer_proto_rawDesc = "" +
@@ -905,8 +1255,31 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"fromHeight\"p\n" +
 	"\x17SubscribeRollupResponse\x120\n" +
 	"\x05block\x18\x01 \x01(\v2\x1a.ordo.order.v1.RollupBlockR\x05block\x12#\n" +
-	"\rlatest_height\x18\x02 \x01(\x04R\flatestHeight\"\x10\n" +
-	"\x0eGetInfoRequest\"\xb5\x02\n" +
+	"\rlatest_height\x18\x02 \x01(\x04R\flatestHeight\"8\n" +
+	"\x19SubscribeCertifiedRequest\x12\x1b\n" +
+	"\trollup_id\x18\x01 \x01(\fR\brollupId\"\x83\x02\n" +
+	"\x1aSubscribeCertifiedResponse\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x04R\asession\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x19\n" +
+	"\bbatch_id\x18\x04 \x01(\fR\abatchId\x12\x1d\n" +
+	"\n" +
+	"order_time\x18\x05 \x01(\x04R\torderTime\x12!\n" +
+	"\fcertified_ms\x18\x06 \x01(\x04R\vcertifiedMs\x12<\n" +
+	"\abundles\x18\a \x03(\v2\".ordo.sequencer.v1.CertifiedBundleR\abundles\"y\n" +
+	"\x0fCertifiedBundle\x12\x1b\n" +
+	"\tbundle_id\x18\x01 \x01(\fR\bbundleId\x12%\n" +
+	"\x0ebatch_position\x18\x02 \x01(\x04R\rbatchPosition\x12\"\n" +
+	"\ftransactions\x18\x03 \x03(\fR\ftransactions\"\x8e\x01\n" +
+	"\x0fGetShareRequest\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x04R\asession\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x19\n" +
+	"\bbatch_id\x18\x05 \x01(\fR\abatchId\"(\n" +
+	"\x10GetShareResponse\x12\x14\n" +
+	"\x05share\x18\x01 \x01(\fR\x05share\"\x10\n" +
+	"\x0eGetInfoRequest\"\xea\x02\n" +
 	"\x0fGetInfoResponse\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12#\n" +
 	"\rlatest_height\x18\x02 \x01(\x04R\flatestHeight\x12'\n" +
@@ -916,20 +1289,27 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\aversion\x18\x05 \x01(\tR\aversion\x12(\n" +
 	"\x10fee_per_kilobyte\x18\x06 \x01(\x04R\x0efeePerKilobyte\x12*\n" +
 	"\x11max_expiry_blocks\x18\a \x01(\x04R\x0fmaxExpiryBlocks\x12(\n" +
-	"\x10max_bundle_bytes\x18\b \x01(\x04R\x0emaxBundleBytes*\xae\x01\n" +
+	"\x10max_bundle_bytes\x18\b \x01(\x04R\x0emaxBundleBytes\x12\x14\n" +
+	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12\x1d\n" +
+	"\n" +
+	"lane_owner\x18\n" +
+	" \x01(\fR\tlaneOwner*\xca\x01\n" +
 	"\vBundleState\x12\x1c\n" +
 	"\x18BUNDLE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14BUNDLE_STATE_UNKNOWN\x10\x01\x12\x19\n" +
 	"\x15BUNDLE_STATE_RECEIVED\x10\x02\x12\x18\n" +
 	"\x14BUNDLE_STATE_ORDERED\x10\x03\x12\x18\n" +
 	"\x14BUNDLE_STATE_DROPPED\x10\x04\x12\x18\n" +
-	"\x14BUNDLE_STATE_EXPIRED\x10\x052\xd7\x04\n" +
+	"\x14BUNDLE_STATE_EXPIRED\x10\x05\x12\x1a\n" +
+	"\x16BUNDLE_STATE_CERTIFIED\x10\x062\xa1\x06\n" +
 	"\x10SequencerService\x12_\n" +
 	"\fSubmitBundle\x12&.ordo.sequencer.v1.SubmitBundleRequest\x1a'.ordo.sequencer.v1.SubmitBundleResponse\x12h\n" +
 	"\x0fGetBundleStatus\x12).ordo.sequencer.v1.GetBundleStatusRequest\x1a*.ordo.sequencer.v1.GetBundleStatusResponse\x12S\n" +
 	"\bGetBlock\x12\".ordo.sequencer.v1.GetBlockRequest\x1a#.ordo.sequencer.v1.GetBlockResponse\x12e\n" +
 	"\x0eGetRollupBlock\x12(.ordo.sequencer.v1.GetRollupBlockRequest\x1a).ordo.sequencer.v1.GetRollupBlockResponse\x12j\n" +
-	"\x0fSubscribeRollup\x12).ordo.sequencer.v1.SubscribeRollupRequest\x1a*.ordo.sequencer.v1.SubscribeRollupResponse0\x01\x12P\n" +
+	"\x0fSubscribeRollup\x12).ordo.sequencer.v1.SubscribeRollupRequest\x1a*.ordo.sequencer.v1.SubscribeRollupResponse0\x01\x12s\n" +
+	"\x12SubscribeCertified\x12,.ordo.sequencer.v1.SubscribeCertifiedRequest\x1a-.ordo.sequencer.v1.SubscribeCertifiedResponse0\x01\x12S\n" +
+	"\bGetShare\x12\".ordo.sequencer.v1.GetShareRequest\x1a#.ordo.sequencer.v1.GetShareResponse\x12P\n" +
 	"\aGetInfo\x12!.ordo.sequencer.v1.GetInfoRequest\x1a\".ordo.sequencer.v1.GetInfoResponseB7Z5github.com/ordo-network/ordo/sequencer/v1;sequencerv1b\x06proto3"
 
 var (
@@ -945,52 +1325,62 @@ func file_sequencer_v1_sequencer_proto_rawDescGZIP() []byte {
 }
 
 var file_sequencer_v1_sequencer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sequencer_v1_sequencer_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_sequencer_v1_sequencer_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_sequencer_v1_sequencer_proto_goTypes = []any{
-	(BundleState)(0),                // 0: ordo.sequencer.v1.BundleState
-	(*SubmitBundleRequest)(nil),     // 1: ordo.sequencer.v1.SubmitBundleRequest
-	(*SubmitBundleResponse)(nil),    // 2: ordo.sequencer.v1.SubmitBundleResponse
-	(*GetBundleStatusRequest)(nil),  // 3: ordo.sequencer.v1.GetBundleStatusRequest
-	(*GetBundleStatusResponse)(nil), // 4: ordo.sequencer.v1.GetBundleStatusResponse
-	(*GetBlockRequest)(nil),         // 5: ordo.sequencer.v1.GetBlockRequest
-	(*GetBlockResponse)(nil),        // 6: ordo.sequencer.v1.GetBlockResponse
-	(*OrderedBundle)(nil),           // 7: ordo.sequencer.v1.OrderedBundle
-	(*DroppedBundle)(nil),           // 8: ordo.sequencer.v1.DroppedBundle
-	(*GetRollupBlockRequest)(nil),   // 9: ordo.sequencer.v1.GetRollupBlockRequest
-	(*GetRollupBlockResponse)(nil),  // 10: ordo.sequencer.v1.GetRollupBlockResponse
-	(*SubscribeRollupRequest)(nil),  // 11: ordo.sequencer.v1.SubscribeRollupRequest
-	(*SubscribeRollupResponse)(nil), // 12: ordo.sequencer.v1.SubscribeRollupResponse
-	(*GetInfoRequest)(nil),          // 13: ordo.sequencer.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),         // 14: ordo.sequencer.v1.GetInfoResponse
-	(*v1.OrderingHeader)(nil),       // 15: ordo.order.v1.OrderingHeader
-	(*v1.Bundle)(nil),               // 16: ordo.order.v1.Bundle
-	(*v1.RollupBlock)(nil),          // 17: ordo.order.v1.RollupBlock
+	(BundleState)(0),                   // 0: ordo.sequencer.v1.BundleState
+	(*SubmitBundleRequest)(nil),        // 1: ordo.sequencer.v1.SubmitBundleRequest
+	(*SubmitBundleResponse)(nil),       // 2: ordo.sequencer.v1.SubmitBundleResponse
+	(*GetBundleStatusRequest)(nil),     // 3: ordo.sequencer.v1.GetBundleStatusRequest
+	(*GetBundleStatusResponse)(nil),    // 4: ordo.sequencer.v1.GetBundleStatusResponse
+	(*GetBlockRequest)(nil),            // 5: ordo.sequencer.v1.GetBlockRequest
+	(*GetBlockResponse)(nil),           // 6: ordo.sequencer.v1.GetBlockResponse
+	(*OrderedBundle)(nil),              // 7: ordo.sequencer.v1.OrderedBundle
+	(*DroppedBundle)(nil),              // 8: ordo.sequencer.v1.DroppedBundle
+	(*GetRollupBlockRequest)(nil),      // 9: ordo.sequencer.v1.GetRollupBlockRequest
+	(*GetRollupBlockResponse)(nil),     // 10: ordo.sequencer.v1.GetRollupBlockResponse
+	(*SubscribeRollupRequest)(nil),     // 11: ordo.sequencer.v1.SubscribeRollupRequest
+	(*SubscribeRollupResponse)(nil),    // 12: ordo.sequencer.v1.SubscribeRollupResponse
+	(*SubscribeCertifiedRequest)(nil),  // 13: ordo.sequencer.v1.SubscribeCertifiedRequest
+	(*SubscribeCertifiedResponse)(nil), // 14: ordo.sequencer.v1.SubscribeCertifiedResponse
+	(*CertifiedBundle)(nil),            // 15: ordo.sequencer.v1.CertifiedBundle
+	(*GetShareRequest)(nil),            // 16: ordo.sequencer.v1.GetShareRequest
+	(*GetShareResponse)(nil),           // 17: ordo.sequencer.v1.GetShareResponse
+	(*GetInfoRequest)(nil),             // 18: ordo.sequencer.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),            // 19: ordo.sequencer.v1.GetInfoResponse
+	(*v1.OrderingHeader)(nil),          // 20: ordo.order.v1.OrderingHeader
+	(*v1.Bundle)(nil),                  // 21: ordo.order.v1.Bundle
+	(*v1.RollupBlock)(nil),             // 22: ordo.order.v1.RollupBlock
 }
 var file_sequencer_v1_sequencer_proto_depIdxs = []int32{
 	0,  // 0: ordo.sequencer.v1.GetBundleStatusResponse.state:type_name -> ordo.sequencer.v1.BundleState
-	15, // 1: ordo.sequencer.v1.GetBlockResponse.ordering_header:type_name -> ordo.order.v1.OrderingHeader
+	20, // 1: ordo.sequencer.v1.GetBlockResponse.ordering_header:type_name -> ordo.order.v1.OrderingHeader
 	7,  // 2: ordo.sequencer.v1.GetBlockResponse.bundles:type_name -> ordo.sequencer.v1.OrderedBundle
 	8,  // 3: ordo.sequencer.v1.GetBlockResponse.dropped:type_name -> ordo.sequencer.v1.DroppedBundle
-	16, // 4: ordo.sequencer.v1.OrderedBundle.bundle:type_name -> ordo.order.v1.Bundle
-	17, // 5: ordo.sequencer.v1.GetRollupBlockResponse.block:type_name -> ordo.order.v1.RollupBlock
-	17, // 6: ordo.sequencer.v1.SubscribeRollupResponse.block:type_name -> ordo.order.v1.RollupBlock
-	1,  // 7: ordo.sequencer.v1.SequencerService.SubmitBundle:input_type -> ordo.sequencer.v1.SubmitBundleRequest
-	3,  // 8: ordo.sequencer.v1.SequencerService.GetBundleStatus:input_type -> ordo.sequencer.v1.GetBundleStatusRequest
-	5,  // 9: ordo.sequencer.v1.SequencerService.GetBlock:input_type -> ordo.sequencer.v1.GetBlockRequest
-	9,  // 10: ordo.sequencer.v1.SequencerService.GetRollupBlock:input_type -> ordo.sequencer.v1.GetRollupBlockRequest
-	11, // 11: ordo.sequencer.v1.SequencerService.SubscribeRollup:input_type -> ordo.sequencer.v1.SubscribeRollupRequest
-	13, // 12: ordo.sequencer.v1.SequencerService.GetInfo:input_type -> ordo.sequencer.v1.GetInfoRequest
-	2,  // 13: ordo.sequencer.v1.SequencerService.SubmitBundle:output_type -> ordo.sequencer.v1.SubmitBundleResponse
-	4,  // 14: ordo.sequencer.v1.SequencerService.GetBundleStatus:output_type -> ordo.sequencer.v1.GetBundleStatusResponse
-	6,  // 15: ordo.sequencer.v1.SequencerService.GetBlock:output_type -> ordo.sequencer.v1.GetBlockResponse
-	10, // 16: ordo.sequencer.v1.SequencerService.GetRollupBlock:output_type -> ordo.sequencer.v1.GetRollupBlockResponse
-	12, // 17: ordo.sequencer.v1.SequencerService.SubscribeRollup:output_type -> ordo.sequencer.v1.SubscribeRollupResponse
-	14, // 18: ordo.sequencer.v1.SequencerService.GetInfo:output_type -> ordo.sequencer.v1.GetInfoResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	21, // 4: ordo.sequencer.v1.OrderedBundle.bundle:type_name -> ordo.order.v1.Bundle
+	22, // 5: ordo.sequencer.v1.GetRollupBlockResponse.block:type_name -> ordo.order.v1.RollupBlock
+	22, // 6: ordo.sequencer.v1.SubscribeRollupResponse.block:type_name -> ordo.order.v1.RollupBlock
+	15, // 7: ordo.sequencer.v1.SubscribeCertifiedResponse.bundles:type_name -> ordo.sequencer.v1.CertifiedBundle
+	1,  // 8: ordo.sequencer.v1.SequencerService.SubmitBundle:input_type -> ordo.sequencer.v1.SubmitBundleRequest
+	3,  // 9: ordo.sequencer.v1.SequencerService.GetBundleStatus:input_type -> ordo.sequencer.v1.GetBundleStatusRequest
+	5,  // 10: ordo.sequencer.v1.SequencerService.GetBlock:input_type -> ordo.sequencer.v1.GetBlockRequest
+	9,  // 11: ordo.sequencer.v1.SequencerService.GetRollupBlock:input_type -> ordo.sequencer.v1.GetRollupBlockRequest
+	11, // 12: ordo.sequencer.v1.SequencerService.SubscribeRollup:input_type -> ordo.sequencer.v1.SubscribeRollupRequest
+	13, // 13: ordo.sequencer.v1.SequencerService.SubscribeCertified:input_type -> ordo.sequencer.v1.SubscribeCertifiedRequest
+	16, // 14: ordo.sequencer.v1.SequencerService.GetShare:input_type -> ordo.sequencer.v1.GetShareRequest
+	18, // 15: ordo.sequencer.v1.SequencerService.GetInfo:input_type -> ordo.sequencer.v1.GetInfoRequest
+	2,  // 16: ordo.sequencer.v1.SequencerService.SubmitBundle:output_type -> ordo.sequencer.v1.SubmitBundleResponse
+	4,  // 17: ordo.sequencer.v1.SequencerService.GetBundleStatus:output_type -> ordo.sequencer.v1.GetBundleStatusResponse
+	6,  // 18: ordo.sequencer.v1.SequencerService.GetBlock:output_type -> ordo.sequencer.v1.GetBlockResponse
+	10, // 19: ordo.sequencer.v1.SequencerService.GetRollupBlock:output_type -> ordo.sequencer.v1.GetRollupBlockResponse
+	12, // 20: ordo.sequencer.v1.SequencerService.SubscribeRollup:output_type -> ordo.sequencer.v1.SubscribeRollupResponse
+	14, // 21: ordo.sequencer.v1.SequencerService.SubscribeCertified:output_type -> ordo.sequencer.v1.SubscribeCertifiedResponse
+	17, // 22: ordo.sequencer.v1.SequencerService.GetShare:output_type -> ordo.sequencer.v1.GetShareResponse
+	19, // 23: ordo.sequencer.v1.SequencerService.GetInfo:output_type -> ordo.sequencer.v1.GetInfoResponse
+	16, // [16:24] is the sub-list for method output_type
+	8,  // [8:16] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_sequencer_v1_sequencer_proto_init() }
@@ -1004,7 +1394,7 @@ func file_sequencer_v1_sequencer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sequencer_v1_sequencer_proto_rawDesc), len(file_sequencer_v1_sequencer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

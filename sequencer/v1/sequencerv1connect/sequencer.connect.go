@@ -49,6 +49,12 @@ const (
 	// SequencerServiceSubscribeRollupProcedure is the fully-qualified name of the SequencerService's
 	// SubscribeRollup RPC.
 	SequencerServiceSubscribeRollupProcedure = "/ordo.sequencer.v1.SequencerService/SubscribeRollup"
+	// SequencerServiceSubscribeCertifiedProcedure is the fully-qualified name of the SequencerService's
+	// SubscribeCertified RPC.
+	SequencerServiceSubscribeCertifiedProcedure = "/ordo.sequencer.v1.SequencerService/SubscribeCertified"
+	// SequencerServiceGetShareProcedure is the fully-qualified name of the SequencerService's GetShare
+	// RPC.
+	SequencerServiceGetShareProcedure = "/ordo.sequencer.v1.SequencerService/GetShare"
 	// SequencerServiceGetInfoProcedure is the fully-qualified name of the SequencerService's GetInfo
 	// RPC.
 	SequencerServiceGetInfoProcedure = "/ordo.sequencer.v1.SequencerService/GetInfo"
@@ -68,6 +74,13 @@ type SequencerServiceClient interface {
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
 	// without gap, as blocks are committed.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest]) (*connect.ServerStreamForClient[v1.SubscribeRollupResponse], error)
+	// SubscribeCertified streams what becomes certain to be ordered for one rollup,
+	// before it is: bundles of batches whose certificate this node has just seen. It
+	// starts now, may leave batches out, and nothing in it is proven. Its first
+	// message is empty and says that the stream stands.
+	SubscribeCertified(context.Context, *connect.Request[v1.SubscribeCertifiedRequest]) (*connect.ServerStreamForClient[v1.SubscribeCertifiedResponse], error)
+	// GetShare returns this validator's share of a batch that it has attested.
+	GetShare(context.Context, *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error)
 	// GetInfo describes the node and its chain.
 	GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error)
 }
@@ -113,6 +126,18 @@ func NewSequencerServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(sequencerServiceMethods.ByName("SubscribeRollup")),
 			connect.WithClientOptions(opts...),
 		),
+		subscribeCertified: connect.NewClient[v1.SubscribeCertifiedRequest, v1.SubscribeCertifiedResponse](
+			httpClient,
+			baseURL+SequencerServiceSubscribeCertifiedProcedure,
+			connect.WithSchema(sequencerServiceMethods.ByName("SubscribeCertified")),
+			connect.WithClientOptions(opts...),
+		),
+		getShare: connect.NewClient[v1.GetShareRequest, v1.GetShareResponse](
+			httpClient,
+			baseURL+SequencerServiceGetShareProcedure,
+			connect.WithSchema(sequencerServiceMethods.ByName("GetShare")),
+			connect.WithClientOptions(opts...),
+		),
 		getInfo: connect.NewClient[v1.GetInfoRequest, v1.GetInfoResponse](
 			httpClient,
 			baseURL+SequencerServiceGetInfoProcedure,
@@ -124,12 +149,14 @@ func NewSequencerServiceClient(httpClient connect.HTTPClient, baseURL string, op
 
 // sequencerServiceClient implements SequencerServiceClient.
 type sequencerServiceClient struct {
-	submitBundle    *connect.Client[v1.SubmitBundleRequest, v1.SubmitBundleResponse]
-	getBundleStatus *connect.Client[v1.GetBundleStatusRequest, v1.GetBundleStatusResponse]
-	getBlock        *connect.Client[v1.GetBlockRequest, v1.GetBlockResponse]
-	getRollupBlock  *connect.Client[v1.GetRollupBlockRequest, v1.GetRollupBlockResponse]
-	subscribeRollup *connect.Client[v1.SubscribeRollupRequest, v1.SubscribeRollupResponse]
-	getInfo         *connect.Client[v1.GetInfoRequest, v1.GetInfoResponse]
+	submitBundle       *connect.Client[v1.SubmitBundleRequest, v1.SubmitBundleResponse]
+	getBundleStatus    *connect.Client[v1.GetBundleStatusRequest, v1.GetBundleStatusResponse]
+	getBlock           *connect.Client[v1.GetBlockRequest, v1.GetBlockResponse]
+	getRollupBlock     *connect.Client[v1.GetRollupBlockRequest, v1.GetRollupBlockResponse]
+	subscribeRollup    *connect.Client[v1.SubscribeRollupRequest, v1.SubscribeRollupResponse]
+	subscribeCertified *connect.Client[v1.SubscribeCertifiedRequest, v1.SubscribeCertifiedResponse]
+	getShare           *connect.Client[v1.GetShareRequest, v1.GetShareResponse]
+	getInfo            *connect.Client[v1.GetInfoRequest, v1.GetInfoResponse]
 }
 
 // SubmitBundle calls ordo.sequencer.v1.SequencerService.SubmitBundle.
@@ -157,6 +184,16 @@ func (c *sequencerServiceClient) SubscribeRollup(ctx context.Context, req *conne
 	return c.subscribeRollup.CallServerStream(ctx, req)
 }
 
+// SubscribeCertified calls ordo.sequencer.v1.SequencerService.SubscribeCertified.
+func (c *sequencerServiceClient) SubscribeCertified(ctx context.Context, req *connect.Request[v1.SubscribeCertifiedRequest]) (*connect.ServerStreamForClient[v1.SubscribeCertifiedResponse], error) {
+	return c.subscribeCertified.CallServerStream(ctx, req)
+}
+
+// GetShare calls ordo.sequencer.v1.SequencerService.GetShare.
+func (c *sequencerServiceClient) GetShare(ctx context.Context, req *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error) {
+	return c.getShare.CallUnary(ctx, req)
+}
+
 // GetInfo calls ordo.sequencer.v1.SequencerService.GetInfo.
 func (c *sequencerServiceClient) GetInfo(ctx context.Context, req *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error) {
 	return c.getInfo.CallUnary(ctx, req)
@@ -176,6 +213,13 @@ type SequencerServiceHandler interface {
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
 	// without gap, as blocks are committed.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest], *connect.ServerStream[v1.SubscribeRollupResponse]) error
+	// SubscribeCertified streams what becomes certain to be ordered for one rollup,
+	// before it is: bundles of batches whose certificate this node has just seen. It
+	// starts now, may leave batches out, and nothing in it is proven. Its first
+	// message is empty and says that the stream stands.
+	SubscribeCertified(context.Context, *connect.Request[v1.SubscribeCertifiedRequest], *connect.ServerStream[v1.SubscribeCertifiedResponse]) error
+	// GetShare returns this validator's share of a batch that it has attested.
+	GetShare(context.Context, *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error)
 	// GetInfo describes the node and its chain.
 	GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error)
 }
@@ -217,6 +261,18 @@ func NewSequencerServiceHandler(svc SequencerServiceHandler, opts ...connect.Han
 		connect.WithSchema(sequencerServiceMethods.ByName("SubscribeRollup")),
 		connect.WithHandlerOptions(opts...),
 	)
+	sequencerServiceSubscribeCertifiedHandler := connect.NewServerStreamHandler(
+		SequencerServiceSubscribeCertifiedProcedure,
+		svc.SubscribeCertified,
+		connect.WithSchema(sequencerServiceMethods.ByName("SubscribeCertified")),
+		connect.WithHandlerOptions(opts...),
+	)
+	sequencerServiceGetShareHandler := connect.NewUnaryHandler(
+		SequencerServiceGetShareProcedure,
+		svc.GetShare,
+		connect.WithSchema(sequencerServiceMethods.ByName("GetShare")),
+		connect.WithHandlerOptions(opts...),
+	)
 	sequencerServiceGetInfoHandler := connect.NewUnaryHandler(
 		SequencerServiceGetInfoProcedure,
 		svc.GetInfo,
@@ -235,6 +291,10 @@ func NewSequencerServiceHandler(svc SequencerServiceHandler, opts ...connect.Han
 			sequencerServiceGetRollupBlockHandler.ServeHTTP(w, r)
 		case SequencerServiceSubscribeRollupProcedure:
 			sequencerServiceSubscribeRollupHandler.ServeHTTP(w, r)
+		case SequencerServiceSubscribeCertifiedProcedure:
+			sequencerServiceSubscribeCertifiedHandler.ServeHTTP(w, r)
+		case SequencerServiceGetShareProcedure:
+			sequencerServiceGetShareHandler.ServeHTTP(w, r)
 		case SequencerServiceGetInfoProcedure:
 			sequencerServiceGetInfoHandler.ServeHTTP(w, r)
 		default:
@@ -264,6 +324,14 @@ func (UnimplementedSequencerServiceHandler) GetRollupBlock(context.Context, *con
 
 func (UnimplementedSequencerServiceHandler) SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest], *connect.ServerStream[v1.SubscribeRollupResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.SubscribeRollup is not implemented"))
+}
+
+func (UnimplementedSequencerServiceHandler) SubscribeCertified(context.Context, *connect.Request[v1.SubscribeCertifiedRequest], *connect.ServerStream[v1.SubscribeCertifiedResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.SubscribeCertified is not implemented"))
+}
+
+func (UnimplementedSequencerServiceHandler) GetShare(context.Context, *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.GetShare is not implemented"))
 }
 
 func (UnimplementedSequencerServiceHandler) GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error) {
