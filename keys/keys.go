@@ -1,10 +1,12 @@
-// Package keys holds the keys of payers: the ed25519 accounts that sign bundles
-// and pay for their bytes. In comes the path of a key file, out goes the key.
+// Package keys holds Ordo's own keys, all ed25519: those of payers, which sign
+// bundles and pay for their bytes, and those of validators, which sign attestations
+// and identify them to each other. In comes the path of a file, out go keys.
 //
-// A key file is JSON with the account's address, its public key and the 32-byte
-// seed of its private key, both in hex. It is written with mode 0600, whole or
-// not at all, and never over a file that is there. A file whose parts do not
-// belong together is refused.
+// A payer's file is JSON with the account's address, its public key and the 32-byte
+// seed of its private key, both in hex. It is never written over a file that is
+// there. A validator's file is a list of keys, oldest first, without addresses; it
+// is replaced when a key is added. Both are written with mode 0600, whole or not at
+// all, and a file whose parts do not belong together is refused.
 package keys
 
 import (
@@ -64,30 +66,18 @@ func Generate(path string) (ed25519.PrivateKey, error) {
 // ErrExists.
 func Save(path string, key ed25519.PrivateKey) (err error) {
 	pub := key.Public().(ed25519.PublicKey)
-	raw, err := json.MarshalIndent(file{
+	tmp, err := writeBeside(path, file{
 		Address:    Address(pub),
 		PublicKey:  hex.EncodeToString(pub),
 		PrivateKey: hex.EncodeToString(key.Seed()),
-	}, "", "  ")
+	})
 	if err != nil {
-		return fmt.Errorf("encode key: %w", err)
+		return err
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	// CreateTemp gives mode 0600. The link puts the file in place at once and,
-	// unlike a rename, fails where a key is already.
-	tmp, err := os.CreateTemp(dir, ".key-*")
-	if err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.Remove(tmp.Name())) }()
-	_, err = tmp.Write(append(raw, '\n'))
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	if err := os.Link(tmp.Name(), path); err != nil {
+	defer func() { err = errors.Join(err, os.Remove(tmp)) }()
+	// The link puts the file in place at once and, unlike a rename, fails where a key
+	// is already.
+	if err := os.Link(tmp, path); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%s: %w", path, ErrExists)
 		}
@@ -96,44 +86,74 @@ func Save(path string, key ed25519.PrivateKey) (err error) {
 	return nil
 }
 
+// writeBeside writes v as JSON to a new file in the folder of path, for its owner
+// alone, and syncs it.
+func writeBeside(path string, v any) (name string, err error) {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("encode key: %w", err)
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("write key: %w", err)
+	}
+	tmp, err := os.CreateTemp(dir, ".key-*") // with mode 0600
+	if err != nil {
+		return "", fmt.Errorf("write key: %w", err)
+	}
+	_, err = tmp.Write(append(raw, '\n'))
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return "", fmt.Errorf("write key: %w", errors.Join(err, os.Remove(tmp.Name())))
+	}
+	return tmp.Name(), nil
+}
+
 // Load reads the key at path and checks that address and public key are its own.
 func Load(path string) (ed25519.PrivateKey, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read key: %w", err)
+	var f file
+	if err := read(path, maxFileBytes, &f); err != nil {
+		return nil, err
 	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read key: %w", err)
-	}
-	if len(raw) > maxFileBytes {
-		return nil, fmt.Errorf("%s is no key file: it has more than %d bytes", path, maxFileBytes)
-	}
-	key, err := decode(raw)
+	key, err := fromHex(f.PublicKey, f.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("%s is no key file: %w", path, err)
+	}
+	if want := Address(key.Public().(ed25519.PublicKey)); f.Address != want {
+		return nil, fmt.Errorf("%s is no key file: address is %s, but private_key makes %s", path, f.Address, want)
 	}
 	return key, nil
 }
 
-func decode(raw []byte) (ed25519.PrivateKey, error) {
+// read decodes the JSON file at path, strictly.
+func read(path string, limit int, v any) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("read key: %w", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("read key: %w", err)
+	}
+	if len(raw) > limit {
+		return fmt.Errorf("%s is no key file: it has more than %d bytes", path, limit)
+	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	var f file
-	if err := dec.Decode(&f); err != nil {
-		return nil, err
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("%s is no key file: %w", path, err)
 	}
-	seed, err := hex.DecodeString(f.PrivateKey)
+	return nil
+}
+
+// fromHex makes a key from its seed and checks that the public key is its own.
+func fromHex(public, private string) (ed25519.PrivateKey, error) {
+	seed, err := hex.DecodeString(private)
 	if err != nil || len(seed) != ed25519.SeedSize {
 		return nil, fmt.Errorf("private_key is not %d bytes in hex", ed25519.SeedSize)
 	}
 	key := ed25519.NewKeyFromSeed(seed)
-	pub := key.Public().(ed25519.PublicKey)
-	if want := hex.EncodeToString(pub); f.PublicKey != want {
-		return nil, fmt.Errorf("public_key is %s, but private_key makes %s", f.PublicKey, want)
-	}
-	if want := Address(pub); f.Address != want {
-		return nil, fmt.Errorf("address is %s, but private_key makes %s", f.Address, want)
+	if want := hex.EncodeToString(key.Public().(ed25519.PublicKey)); public != want {
+		return nil, fmt.Errorf("public_key is %s, but private_key makes %s", public, want)
 	}
 	return key, nil
 }
