@@ -70,24 +70,8 @@ func (b *Bundle) Summaries() []LegSummary {
 // encoding of BundleSignDoc. Legs stand there as summaries, so that a signature
 // is verified without their data.
 func (b *Bundle) SignBytes(chainID string) []byte {
-	return b.appendSignBytes(make([]byte, 0, 160+len(b.Legs)*80), chainID, b.Summaries())
-}
-
-func (b *Bundle) appendSignBytes(out []byte, chainID string, legs []LegSummary) []byte {
-	out = append(out, bundleDomain...)
-	if chainID != "" {
-		out = protowire.AppendTag(out, 1, protowire.BytesType)
-		out = protowire.AppendString(out, chainID)
-	}
-	out = appendBytes(out, 2, b.Payer[:])
-	out = appendUint(out, 3, b.Expiry)
-	out = appendUint(out, 4, b.FeeLimit)
-	for i := range legs {
-		out = protowire.AppendTag(out, 5, protowire.BytesType)
-		out = protowire.AppendVarint(out, uint64(legs[i].size()))
-		out = legs[i].append(out)
-	}
-	return out
+	s := b.Summary()
+	return s.SignBytes(chainID)
 }
 
 // ID returns the bundle's ID on the chain.

@@ -100,6 +100,20 @@ func (f *fields) bytes(num protowire.Number, length int) []byte {
 	return b
 }
 
+// text reads a string of 1 to max bytes; absent means empty.
+func (f *fields) text(num protowire.Number, max int) string {
+	b, ok := f.element(num)
+	switch {
+	case !ok:
+		return ""
+	case len(b) == 0:
+		f.fail(num, "default value")
+	case len(b) > max:
+		f.fail(num, fmt.Sprintf("%d bytes, at most %d", len(b), max))
+	}
+	return string(b)
+}
+
 // end reports the first error, or that bytes are left over.
 func (f *fields) end() error {
 	if f.err == nil && len(f.buf) > 0 {
@@ -117,6 +131,13 @@ func appendUint(b []byte, num protowire.Number, v uint64) []byte {
 
 func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
+}
+
+func appendString(b []byte, num protowire.Number, v string) []byte {
+	if v == "" {
+		return b
+	}
+	return protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), v)
 }
 
 func sizeUint(num protowire.Number, v uint64) int {

@@ -32,6 +32,8 @@ type LegRecord struct {
 	Digest      Digest
 	Length      uint64 // of the leg's canonical encoding, in bytes
 	Count       uint64 // of transactions
+	Batch       BatchID
+	BatchIndex  uint64 // position of the bundle in its batch
 }
 
 // Encode returns the canonical encoding.
@@ -44,7 +46,9 @@ func (r *LegRecord) append(b []byte) []byte {
 	b = appendUint(b, 4, r.LegCount)
 	b = appendBytes(b, 5, r.Digest[:])
 	b = appendUint(b, 6, r.Length)
-	return appendUint(b, 7, r.Count)
+	b = appendUint(b, 7, r.Count)
+	b = appendBytes(b, 8, r.Batch[:])
+	return appendUint(b, 9, r.BatchIndex)
 }
 
 // Proto returns the record's wire type.
@@ -52,6 +56,7 @@ func (r LegRecord) Proto() *orderv1.LegRecord {
 	return &orderv1.LegRecord{
 		BundleId: r.BundleID[:], BundleIndex: r.BundleIndex, LegIndex: r.LegIndex, LegCount: r.LegCount,
 		Digest: r.Digest[:], Length: r.Length, Count: r.Count,
+		BatchId: r.Batch[:], BatchIndex: r.BatchIndex,
 	}
 }
 
@@ -59,12 +64,13 @@ func (r LegRecord) Proto() *orderv1.LegRecord {
 func LegRecordFromProto(p *orderv1.LegRecord) (LegRecord, error) {
 	r := LegRecord{
 		BundleIndex: p.GetBundleIndex(), LegIndex: p.GetLegIndex(), LegCount: p.GetLegCount(),
-		Length: p.GetLength(), Count: p.GetCount(),
+		Length: p.GetLength(), Count: p.GetCount(), BatchIndex: p.GetBatchIndex(),
 	}
-	if len(p.GetBundleId()) != len(r.BundleID) || len(p.GetDigest()) != len(r.Digest) {
-		return r, fmt.Errorf("leg record: bundle ID of %d bytes, digest of %d, want 32 each: %w",
-			len(p.GetBundleId()), len(p.GetDigest()), ErrEncoding)
+	if len(p.GetBundleId()) != len(r.BundleID) || len(p.GetDigest()) != len(r.Digest) || len(p.GetBatchId()) != len(r.Batch) {
+		return r, fmt.Errorf("leg record: bundle ID of %d bytes, digest of %d, batch ID of %d, want 32 each: %w",
+			len(p.GetBundleId()), len(p.GetDigest()), len(p.GetBatchId()), ErrEncoding)
 	}
+	copy(r.Batch[:], p.GetBatchId())
 	copy(r.BundleID[:], p.GetBundleId())
 	copy(r.Digest[:], p.GetDigest())
 	return r, nil

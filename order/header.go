@@ -3,7 +3,7 @@ package order
 import "fmt"
 
 // HeaderVersion is the version of the ordering header that this code reads and writes.
-const HeaderVersion = 1
+const HeaderVersion = 2
 
 // Header is transaction 0 of each block: small, so that a follower gets from the
 // CometBFT header's data hash to the commitment by a short path.
@@ -15,7 +15,12 @@ type Header struct {
 	Legs       uint64 // ordered
 	Dropped    uint64 // bundles carried and not ordered
 	Bytes      uint64 // canonical bytes of the bundles ordered
+	Times      OrderTimes
 }
+
+// OrderTimes are the order times of a block's first and last batch, in milliseconds
+// since the Unix epoch. Both are 0 in a block without batches.
+type OrderTimes struct{ First, Last uint64 }
 
 // Encode returns the canonical encoding.
 func (h Header) Encode() []byte {
@@ -26,7 +31,9 @@ func (h Header) Encode() []byte {
 	b = appendUint(b, 4, h.Bundles)
 	b = appendUint(b, 5, h.Legs)
 	b = appendUint(b, 6, h.Dropped)
-	return appendUint(b, 7, h.Bytes)
+	b = appendUint(b, 7, h.Bytes)
+	b = appendUint(b, 8, h.Times.First)
+	return appendUint(b, 9, h.Times.Last)
 }
 
 // DecodeHeader decodes an ordering header. The version is looked at first: of a
@@ -45,6 +52,7 @@ func DecodeHeader(raw []byte) (Header, error) {
 	h.Legs = f.uint(5)
 	h.Dropped = f.uint(6)
 	h.Bytes = f.uint(7)
+	h.Times = OrderTimes{First: f.uint(8), Last: f.uint(9)}
 	if err := f.end(); err != nil {
 		return Header{}, fmt.Errorf("decode ordering header: %w", err)
 	}

@@ -4,11 +4,12 @@
 // 	protoc        (unknown)
 // source: order/v1/order.proto
 
-// Wire types of the order: what payers sign, what a block of the sequencer
-// chain carries, and what a follower reads. Bundle, Batch, OrderingHeader and
-// LegRecord have one canonical encoding each: the proto3 encoding with fields
-// in ascending order, minimal varints, no field at its default value and no
-// unknown field. Package order refuses every other encoding of them.
+// Wire types of the order: what payers and validators sign, what a block of the
+// sequencer chain carries, and what a follower reads. All but those that only
+// readers are sent (MerkleProof, NamespaceProof, RollupLeg, VoidBatch, RollupBlock)
+// have one canonical encoding each: the proto3 encoding with fields in ascending
+// order, minimal varints, no field at its default value and no unknown field.
+// Package order refuses every other encoding of them.
 
 package orderv1
 
@@ -314,7 +315,8 @@ func (x *BundleSignDoc) GetLegs() []*LegSummary {
 	return nil
 }
 
-// Batch is the list of bundles that one disperser brings into a block.
+// Batch is the list of bundles that one lane disperses together. It is what is
+// erasure coded.
 type Batch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bundles       []*Bundle              `protobuf:"bytes,1,rep,name=bundles,proto3" json:"bundles,omitempty"`
@@ -359,6 +361,700 @@ func (x *Batch) GetBundles() []*Bundle {
 	return nil
 }
 
+// BundleSummary stands for a bundle where its data is not at hand.
+type BundleSummary struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Payer    []byte                 `protobuf:"bytes,1,opt,name=payer,proto3" json:"payer,omitempty"`
+	Expiry   uint64                 `protobuf:"varint,2,opt,name=expiry,proto3" json:"expiry,omitempty"`
+	FeeLimit uint64                 `protobuf:"varint,3,opt,name=fee_limit,json=feeLimit,proto3" json:"fee_limit,omitempty"`
+	Legs     []*LegSummary          `protobuf:"bytes,4,rep,name=legs,proto3" json:"legs,omitempty"`
+	// As in Bundle: it is over the summaries of the legs.
+	Signature     []byte `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BundleSummary) Reset() {
+	*x = BundleSummary{}
+	mi := &file_order_v1_order_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BundleSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BundleSummary) ProtoMessage() {}
+
+func (x *BundleSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BundleSummary.ProtoReflect.Descriptor instead.
+func (*BundleSummary) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BundleSummary) GetPayer() []byte {
+	if x != nil {
+		return x.Payer
+	}
+	return nil
+}
+
+func (x *BundleSummary) GetExpiry() uint64 {
+	if x != nil {
+		return x.Expiry
+	}
+	return 0
+}
+
+func (x *BundleSummary) GetFeeLimit() uint64 {
+	if x != nil {
+		return x.FeeLimit
+	}
+	return 0
+}
+
+func (x *BundleSummary) GetLegs() []*LegSummary {
+	if x != nil {
+		return x.Legs
+	}
+	return nil
+}
+
+func (x *BundleSummary) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// BatchHeader tells what a batch holds and where it stands.
+type BatchHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lane: account address of the validator's operator, 20 bytes.
+	Owner []byte `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Position in the lane. Both count from 1.
+	Session  uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// First batch of a session only: where the lane's sessions before end. Both are
+	// absent where nothing came before.
+	AfterSession  uint64 `protobuf:"varint,4,opt,name=after_session,json=afterSession,proto3" json:"after_session,omitempty"`
+	AfterSequence uint64 `protobuf:"varint,5,opt,name=after_sequence,json=afterSequence,proto3" json:"after_sequence,omitempty"`
+	// Epoch of the committee that holds the shards.
+	Epoch uint64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Erasure root of the batch, 32 bytes, and the batch's length in bytes.
+	Root          []byte           `protobuf:"bytes,7,opt,name=root,proto3" json:"root,omitempty"`
+	Length        uint64           `protobuf:"varint,8,opt,name=length,proto3" json:"length,omitempty"`
+	Bundles       []*BundleSummary `protobuf:"bytes,9,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchHeader) Reset() {
+	*x = BatchHeader{}
+	mi := &file_order_v1_order_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchHeader) ProtoMessage() {}
+
+func (x *BatchHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchHeader.ProtoReflect.Descriptor instead.
+func (*BatchHeader) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BatchHeader) GetOwner() []byte {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *BatchHeader) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *BatchHeader) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *BatchHeader) GetAfterSession() uint64 {
+	if x != nil {
+		return x.AfterSession
+	}
+	return 0
+}
+
+func (x *BatchHeader) GetAfterSequence() uint64 {
+	if x != nil {
+		return x.AfterSequence
+	}
+	return 0
+}
+
+func (x *BatchHeader) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *BatchHeader) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *BatchHeader) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *BatchHeader) GetBundles() []*BundleSummary {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+// BatchCore is a batch header with a digest in place of the summaries. The owner
+// signs it after the domain tag "ordo/batch/v1\x00"; the batch ID is the SHA-256 of both.
+type BatchCore struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ChainId       string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
+	Owner         []byte                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Session       uint64                 `protobuf:"varint,3,opt,name=session,proto3" json:"session,omitempty"`
+	Sequence      uint64                 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	AfterSession  uint64                 `protobuf:"varint,5,opt,name=after_session,json=afterSession,proto3" json:"after_session,omitempty"`
+	AfterSequence uint64                 `protobuf:"varint,6,opt,name=after_sequence,json=afterSequence,proto3" json:"after_sequence,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Root          []byte                 `protobuf:"bytes,8,opt,name=root,proto3" json:"root,omitempty"`
+	Length        uint64                 `protobuf:"varint,9,opt,name=length,proto3" json:"length,omitempty"`
+	// Number of bundles, and the SHA-256 over the batch header's bundles as encoded
+	// there, each with its tag and length.
+	Count         uint64 `protobuf:"varint,10,opt,name=count,proto3" json:"count,omitempty"`
+	Summaries     []byte `protobuf:"bytes,11,opt,name=summaries,proto3" json:"summaries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCore) Reset() {
+	*x = BatchCore{}
+	mi := &file_order_v1_order_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCore) ProtoMessage() {}
+
+func (x *BatchCore) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCore.ProtoReflect.Descriptor instead.
+func (*BatchCore) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BatchCore) GetChainId() string {
+	if x != nil {
+		return x.ChainId
+	}
+	return ""
+}
+
+func (x *BatchCore) GetOwner() []byte {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *BatchCore) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *BatchCore) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *BatchCore) GetAfterSession() uint64 {
+	if x != nil {
+		return x.AfterSession
+	}
+	return 0
+}
+
+func (x *BatchCore) GetAfterSequence() uint64 {
+	if x != nil {
+		return x.AfterSequence
+	}
+	return 0
+}
+
+func (x *BatchCore) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *BatchCore) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *BatchCore) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *BatchCore) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *BatchCore) GetSummaries() []byte {
+	if x != nil {
+		return x.Summaries
+	}
+	return nil
+}
+
+// SignedBatch is what a lane's owner sends with the shards.
+type SignedBatch struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Header *BatchHeader           `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// ed25519 over the sign bytes (see BatchCore) by the owner's attestation key.
+	Signature     []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignedBatch) Reset() {
+	*x = SignedBatch{}
+	mi := &file_order_v1_order_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignedBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignedBatch) ProtoMessage() {}
+
+func (x *SignedBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignedBatch.ProtoReflect.Descriptor instead.
+func (*SignedBatch) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SignedBatch) GetHeader() *BatchHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *SignedBatch) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// AttestationDoc is what a validator signs, after the domain tag
+// "ordo/attestation/v1\x00", when its shards of a batch are on its disk.
+type AttestationDoc struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ChainId  string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
+	Owner    []byte                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Session  uint64                 `protobuf:"varint,3,opt,name=session,proto3" json:"session,omitempty"`
+	Sequence uint64                 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	BatchId  []byte                 `protobuf:"bytes,5,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// The validator's clock, in milliseconds since the Unix epoch.
+	Clock         uint64 `protobuf:"varint,6,opt,name=clock,proto3" json:"clock,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttestationDoc) Reset() {
+	*x = AttestationDoc{}
+	mi := &file_order_v1_order_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttestationDoc) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttestationDoc) ProtoMessage() {}
+
+func (x *AttestationDoc) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttestationDoc.ProtoReflect.Descriptor instead.
+func (*AttestationDoc) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AttestationDoc) GetChainId() string {
+	if x != nil {
+		return x.ChainId
+	}
+	return ""
+}
+
+func (x *AttestationDoc) GetOwner() []byte {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *AttestationDoc) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *AttestationDoc) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *AttestationDoc) GetBatchId() []byte {
+	if x != nil {
+		return x.BatchId
+	}
+	return nil
+}
+
+func (x *AttestationDoc) GetClock() uint64 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+// Attestation is a signature over AttestationDoc by a member's attestation key.
+type Attestation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index in the committee of the batch's epoch, plus 1.
+	Member        uint64 `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"`
+	Clock         uint64 `protobuf:"varint,2,opt,name=clock,proto3" json:"clock,omitempty"`
+	Signature     []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attestation) Reset() {
+	*x = Attestation{}
+	mi := &file_order_v1_order_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attestation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attestation) ProtoMessage() {}
+
+func (x *Attestation) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attestation.ProtoReflect.Descriptor instead.
+func (*Attestation) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Attestation) GetMember() uint64 {
+	if x != nil {
+		return x.Member
+	}
+	return 0
+}
+
+func (x *Attestation) GetClock() uint64 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+func (x *Attestation) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// Certificate shows that more than two thirds of a committee's stake hold a batch.
+type Certificate struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Header *BatchHeader           `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// By ascending member.
+	Attestations []*Attestation `protobuf:"bytes,2,rep,name=attestations,proto3" json:"attestations,omitempty"`
+	// ed25519 by the lane's owner over "ordo/certificate/v1\x00", the batch ID, and the
+	// SHA-256 over the attestations as encoded here, each with its tag and length.
+	Signature     []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certificate) Reset() {
+	*x = Certificate{}
+	mi := &file_order_v1_order_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificate) ProtoMessage() {}
+
+func (x *Certificate) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
+func (*Certificate) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Certificate) GetHeader() *BatchHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Certificate) GetAttestations() []*Attestation {
+	if x != nil {
+		return x.Attestations
+	}
+	return nil
+}
+
+func (x *Certificate) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// Tip says up to which position of a lane a validator holds certificates.
+type Tip struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         []byte                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Session       uint64                 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	Sequence      uint64                 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tip) Reset() {
+	*x = Tip{}
+	mi := &file_order_v1_order_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tip) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tip) ProtoMessage() {}
+
+func (x *Tip) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tip.ProtoReflect.Descriptor instead.
+func (*Tip) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Tip) GetOwner() []byte {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *Tip) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Tip) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+// Tips is a validator's vote extension: at most one tip per lane, by owner.
+type Tips struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tips          []*Tip                 `protobuf:"bytes,1,rep,name=tips,proto3" json:"tips,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tips) Reset() {
+	*x = Tips{}
+	mi := &file_order_v1_order_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tips) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tips) ProtoMessage() {}
+
+func (x *Tips) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tips.ProtoReflect.Descriptor instead.
+func (*Tips) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Tips) GetTips() []*Tip {
+	if x != nil {
+		return x.Tips
+	}
+	return nil
+}
+
 // OrderingHeader is transaction 0 of each block of the sequencer chain.
 type OrderingHeader struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -368,17 +1064,21 @@ type OrderingHeader struct {
 	// smallest namespace, largest namespace, SHA-256.
 	Commitment []byte `protobuf:"bytes,3,opt,name=commitment,proto3" json:"commitment,omitempty"`
 	// Bundles ordered, legs ordered, bundles dropped, bytes ordered.
-	Bundles       uint64 `protobuf:"varint,4,opt,name=bundles,proto3" json:"bundles,omitempty"`
-	Legs          uint64 `protobuf:"varint,5,opt,name=legs,proto3" json:"legs,omitempty"`
-	Dropped       uint64 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"`
-	Bytes         uint64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Bundles uint64 `protobuf:"varint,4,opt,name=bundles,proto3" json:"bundles,omitempty"`
+	Legs    uint64 `protobuf:"varint,5,opt,name=legs,proto3" json:"legs,omitempty"`
+	Dropped uint64 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	Bytes   uint64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Order times of the block's first and last batch, in milliseconds since the Unix
+	// epoch; absent in a block without batches.
+	OrderTimeFirst uint64 `protobuf:"varint,8,opt,name=order_time_first,json=orderTimeFirst,proto3" json:"order_time_first,omitempty"`
+	OrderTimeLast  uint64 `protobuf:"varint,9,opt,name=order_time_last,json=orderTimeLast,proto3" json:"order_time_last,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *OrderingHeader) Reset() {
 	*x = OrderingHeader{}
-	mi := &file_order_v1_order_proto_msgTypes[5]
+	mi := &file_order_v1_order_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +1090,7 @@ func (x *OrderingHeader) String() string {
 func (*OrderingHeader) ProtoMessage() {}
 
 func (x *OrderingHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[5]
+	mi := &file_order_v1_order_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +1103,7 @@ func (x *OrderingHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderingHeader.ProtoReflect.Descriptor instead.
 func (*OrderingHeader) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{5}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OrderingHeader) GetVersion() uint64 {
@@ -455,6 +1155,20 @@ func (x *OrderingHeader) GetBytes() uint64 {
 	return 0
 }
 
+func (x *OrderingHeader) GetOrderTimeFirst() uint64 {
+	if x != nil {
+		return x.OrderTimeFirst
+	}
+	return 0
+}
+
+func (x *OrderingHeader) GetOrderTimeLast() uint64 {
+	if x != nil {
+		return x.OrderTimeLast
+	}
+	return 0
+}
+
 // LegRecord is the data of one leaf of the commitment; the leaf's namespace is
 // the rollup ID.
 type LegRecord struct {
@@ -466,16 +1180,19 @@ type LegRecord struct {
 	LegIndex uint64 `protobuf:"varint,3,opt,name=leg_index,json=legIndex,proto3" json:"leg_index,omitempty"`
 	LegCount uint64 `protobuf:"varint,4,opt,name=leg_count,json=legCount,proto3" json:"leg_count,omitempty"`
 	// As in LegSummary.
-	Digest        []byte `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
-	Length        uint64 `protobuf:"varint,6,opt,name=length,proto3" json:"length,omitempty"`
-	Count         uint64 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
+	Digest []byte `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
+	Length uint64 `protobuf:"varint,6,opt,name=length,proto3" json:"length,omitempty"`
+	Count  uint64 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
+	// The batch that brought the bundle, and the bundle's position in it.
+	BatchId       []byte `protobuf:"bytes,8,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	BatchIndex    uint64 `protobuf:"varint,9,opt,name=batch_index,json=batchIndex,proto3" json:"batch_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LegRecord) Reset() {
 	*x = LegRecord{}
-	mi := &file_order_v1_order_proto_msgTypes[6]
+	mi := &file_order_v1_order_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +1204,7 @@ func (x *LegRecord) String() string {
 func (*LegRecord) ProtoMessage() {}
 
 func (x *LegRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[6]
+	mi := &file_order_v1_order_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +1217,7 @@ func (x *LegRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegRecord.ProtoReflect.Descriptor instead.
 func (*LegRecord) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{6}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LegRecord) GetBundleId() []byte {
@@ -552,6 +1269,20 @@ func (x *LegRecord) GetCount() uint64 {
 	return 0
 }
 
+func (x *LegRecord) GetBatchId() []byte {
+	if x != nil {
+		return x.BatchId
+	}
+	return nil
+}
+
+func (x *LegRecord) GetBatchIndex() uint64 {
+	if x != nil {
+		return x.BatchIndex
+	}
+	return 0
+}
+
 // MerkleProof is an RFC 6962 audit path, from the leaf's sibling upwards. A root
 // does not fix the total: check it against what is known.
 type MerkleProof struct {
@@ -565,7 +1296,7 @@ type MerkleProof struct {
 
 func (x *MerkleProof) Reset() {
 	*x = MerkleProof{}
-	mi := &file_order_v1_order_proto_msgTypes[7]
+	mi := &file_order_v1_order_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +1308,7 @@ func (x *MerkleProof) String() string {
 func (*MerkleProof) ProtoMessage() {}
 
 func (x *MerkleProof) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[7]
+	mi := &file_order_v1_order_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +1321,7 @@ func (x *MerkleProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MerkleProof.ProtoReflect.Descriptor instead.
 func (*MerkleProof) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{7}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MerkleProof) GetTotal() uint64 {
@@ -631,7 +1362,7 @@ type NamespaceProof struct {
 
 func (x *NamespaceProof) Reset() {
 	*x = NamespaceProof{}
-	mi := &file_order_v1_order_proto_msgTypes[8]
+	mi := &file_order_v1_order_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +1374,7 @@ func (x *NamespaceProof) String() string {
 func (*NamespaceProof) ProtoMessage() {}
 
 func (x *NamespaceProof) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[8]
+	mi := &file_order_v1_order_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +1387,7 @@ func (x *NamespaceProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceProof.ProtoReflect.Descriptor instead.
 func (*NamespaceProof) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{8}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *NamespaceProof) GetStart() uint64 {
@@ -687,7 +1418,8 @@ func (x *NamespaceProof) GetLeafHash() []byte {
 	return nil
 }
 
-// RollupLeg is a leg as ordered: its leaf and its transactions.
+// RollupLeg is a leg as ordered: its leaf and its transactions. A leg that is void
+// has none; what shows that it is void stands in RollupBlock.void_batches.
 type RollupLeg struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Record        *LegRecord             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
@@ -698,7 +1430,7 @@ type RollupLeg struct {
 
 func (x *RollupLeg) Reset() {
 	*x = RollupLeg{}
-	mi := &file_order_v1_order_proto_msgTypes[9]
+	mi := &file_order_v1_order_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +1442,7 @@ func (x *RollupLeg) String() string {
 func (*RollupLeg) ProtoMessage() {}
 
 func (x *RollupLeg) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[9]
+	mi := &file_order_v1_order_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +1455,7 @@ func (x *RollupLeg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollupLeg.ProtoReflect.Descriptor instead.
 func (*RollupLeg) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{9}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RollupLeg) GetRecord() *LegRecord {
@@ -736,6 +1468,125 @@ func (x *RollupLeg) GetRecord() *LegRecord {
 func (x *RollupLeg) GetTransactions() [][]byte {
 	if x != nil {
 		return x.Transactions
+	}
+	return nil
+}
+
+// Holder is a validator that holds shards.
+type Holder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Address of its operator, 20 bytes.
+	Owner         []byte `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Stake         int64  `protobuf:"varint,2,opt,name=stake,proto3" json:"stake,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holder) Reset() {
+	*x = Holder{}
+	mi := &file_order_v1_order_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holder) ProtoMessage() {}
+
+func (x *Holder) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holder.ProtoReflect.Descriptor instead.
+func (*Holder) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Holder) GetOwner() []byte {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *Holder) GetStake() int64 {
+	if x != nil {
+		return x.Stake
+	}
+	return 0
+}
+
+// VoidBatch shows that a batch does not hold what its summaries say: who has it
+// rebuilds the batch from the shares and sees.
+type VoidBatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Canonical encoding of BatchCore. Its hash is the batch ID.
+	Core []byte `protobuf:"bytes,1,opt,name=core,proto3" json:"core,omitempty"`
+	// All shard holders of the epoch, by owner. The erasure root covers them.
+	Holders []*Holder `protobuf:"bytes,2,rep,name=holders,proto3" json:"holders,omitempty"`
+	// Canonical encodings of ordo.dispersal.shard shares, enough to rebuild.
+	Shares        [][]byte `protobuf:"bytes,3,rep,name=shares,proto3" json:"shares,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidBatch) Reset() {
+	*x = VoidBatch{}
+	mi := &file_order_v1_order_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidBatch) ProtoMessage() {}
+
+func (x *VoidBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidBatch.ProtoReflect.Descriptor instead.
+func (*VoidBatch) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *VoidBatch) GetCore() []byte {
+	if x != nil {
+		return x.Core
+	}
+	return nil
+}
+
+func (x *VoidBatch) GetHolders() []*Holder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+func (x *VoidBatch) GetShares() [][]byte {
+	if x != nil {
+		return x.Shares
 	}
 	return nil
 }
@@ -757,13 +1608,15 @@ type RollupBlock struct {
 	OrderingHeaderProof *MerkleProof    `protobuf:"bytes,5,opt,name=ordering_header_proof,json=orderingHeaderProof,proto3" json:"ordering_header_proof,omitempty"`
 	NamespaceProof      *NamespaceProof `protobuf:"bytes,6,opt,name=namespace_proof,json=namespaceProof,proto3" json:"namespace_proof,omitempty"`
 	Legs                []*RollupLeg    `protobuf:"bytes,7,rep,name=legs,proto3" json:"legs,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The batches of the legs that are void, each once.
+	VoidBatches   []*VoidBatch `protobuf:"bytes,8,rep,name=void_batches,json=voidBatches,proto3" json:"void_batches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RollupBlock) Reset() {
 	*x = RollupBlock{}
-	mi := &file_order_v1_order_proto_msgTypes[10]
+	mi := &file_order_v1_order_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +1628,7 @@ func (x *RollupBlock) String() string {
 func (*RollupBlock) ProtoMessage() {}
 
 func (x *RollupBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[10]
+	mi := &file_order_v1_order_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +1641,7 @@ func (x *RollupBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollupBlock.ProtoReflect.Descriptor instead.
 func (*RollupBlock) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{10}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RollupBlock) GetRollupId() []byte {
@@ -840,6 +1693,13 @@ func (x *RollupBlock) GetLegs() []*RollupLeg {
 	return nil
 }
 
+func (x *RollupBlock) GetVoidBatches() []*VoidBatch {
+	if x != nil {
+		return x.VoidBatches
+	}
+	return nil
+}
+
 var File_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_order_v1_order_proto_rawDesc = "" +
@@ -867,7 +1727,60 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\tfee_limit\x18\x04 \x01(\x04R\bfeeLimit\x12-\n" +
 	"\x04legs\x18\x05 \x03(\v2\x19.ordo.order.v1.LegSummaryR\x04legs\"8\n" +
 	"\x05Batch\x12/\n" +
-	"\abundles\x18\x01 \x03(\v2\x15.ordo.order.v1.BundleR\abundles\"\xc0\x01\n" +
+	"\abundles\x18\x01 \x03(\v2\x15.ordo.order.v1.BundleR\abundles\"\xa7\x01\n" +
+	"\rBundleSummary\x12\x14\n" +
+	"\x05payer\x18\x01 \x01(\fR\x05payer\x12\x16\n" +
+	"\x06expiry\x18\x02 \x01(\x04R\x06expiry\x12\x1b\n" +
+	"\tfee_limit\x18\x03 \x01(\x04R\bfeeLimit\x12-\n" +
+	"\x04legs\x18\x04 \x03(\v2\x19.ordo.order.v1.LegSummaryR\x04legs\x12\x1c\n" +
+	"\tsignature\x18\x05 \x01(\fR\tsignature\"\x9f\x02\n" +
+	"\vBatchHeader\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x04R\asession\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12#\n" +
+	"\rafter_session\x18\x04 \x01(\x04R\fafterSession\x12%\n" +
+	"\x0eafter_sequence\x18\x05 \x01(\x04R\rafterSequence\x12\x14\n" +
+	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\x12\x12\n" +
+	"\x04root\x18\a \x01(\fR\x04root\x12\x16\n" +
+	"\x06length\x18\b \x01(\x04R\x06length\x126\n" +
+	"\abundles\x18\t \x03(\v2\x1c.ordo.order.v1.BundleSummaryR\abundles\"\xb4\x02\n" +
+	"\tBatchCore\x12\x19\n" +
+	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\fR\x05owner\x12\x18\n" +
+	"\asession\x18\x03 \x01(\x04R\asession\x12\x1a\n" +
+	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12#\n" +
+	"\rafter_session\x18\x05 \x01(\x04R\fafterSession\x12%\n" +
+	"\x0eafter_sequence\x18\x06 \x01(\x04R\rafterSequence\x12\x14\n" +
+	"\x05epoch\x18\a \x01(\x04R\x05epoch\x12\x12\n" +
+	"\x04root\x18\b \x01(\fR\x04root\x12\x16\n" +
+	"\x06length\x18\t \x01(\x04R\x06length\x12\x14\n" +
+	"\x05count\x18\n" +
+	" \x01(\x04R\x05count\x12\x1c\n" +
+	"\tsummaries\x18\v \x01(\fR\tsummaries\"_\n" +
+	"\vSignedBatch\x122\n" +
+	"\x06header\x18\x01 \x01(\v2\x1a.ordo.order.v1.BatchHeaderR\x06header\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xa8\x01\n" +
+	"\x0eAttestationDoc\x12\x19\n" +
+	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\fR\x05owner\x12\x18\n" +
+	"\asession\x18\x03 \x01(\x04R\asession\x12\x1a\n" +
+	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12\x19\n" +
+	"\bbatch_id\x18\x05 \x01(\fR\abatchId\x12\x14\n" +
+	"\x05clock\x18\x06 \x01(\x04R\x05clock\"Y\n" +
+	"\vAttestation\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\x04R\x06member\x12\x14\n" +
+	"\x05clock\x18\x02 \x01(\x04R\x05clock\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"\x9f\x01\n" +
+	"\vCertificate\x122\n" +
+	"\x06header\x18\x01 \x01(\v2\x1a.ordo.order.v1.BatchHeaderR\x06header\x12>\n" +
+	"\fattestations\x18\x02 \x03(\v2\x1a.ordo.order.v1.AttestationR\fattestations\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"Q\n" +
+	"\x03Tip\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x04R\asession\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\".\n" +
+	"\x04Tips\x12&\n" +
+	"\x04tips\x18\x01 \x03(\v2\x12.ordo.order.v1.TipR\x04tips\"\x92\x02\n" +
 	"\x0eOrderingHeader\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x16\n" +
 	"\x06height\x18\x02 \x01(\x04R\x06height\x12\x1e\n" +
@@ -877,7 +1790,9 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\abundles\x18\x04 \x01(\x04R\abundles\x12\x12\n" +
 	"\x04legs\x18\x05 \x01(\x04R\x04legs\x12\x18\n" +
 	"\adropped\x18\x06 \x01(\x04R\adropped\x12\x14\n" +
-	"\x05bytes\x18\a \x01(\x04R\x05bytes\"\xcb\x01\n" +
+	"\x05bytes\x18\a \x01(\x04R\x05bytes\x12(\n" +
+	"\x10order_time_first\x18\b \x01(\x04R\x0eorderTimeFirst\x12&\n" +
+	"\x0forder_time_last\x18\t \x01(\x04R\rorderTimeLast\"\x87\x02\n" +
 	"\tLegRecord\x12\x1b\n" +
 	"\tbundle_id\x18\x01 \x01(\fR\bbundleId\x12!\n" +
 	"\fbundle_index\x18\x02 \x01(\x04R\vbundleIndex\x12\x1b\n" +
@@ -885,7 +1800,10 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\tleg_count\x18\x04 \x01(\x04R\blegCount\x12\x16\n" +
 	"\x06digest\x18\x05 \x01(\fR\x06digest\x12\x16\n" +
 	"\x06length\x18\x06 \x01(\x04R\x06length\x12\x14\n" +
-	"\x05count\x18\a \x01(\x04R\x05count\"O\n" +
+	"\x05count\x18\a \x01(\x04R\x05count\x12\x19\n" +
+	"\bbatch_id\x18\b \x01(\fR\abatchId\x12\x1f\n" +
+	"\vbatch_index\x18\t \x01(\x04R\n" +
+	"batchIndex\"O\n" +
 	"\vMerkleProof\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x14\n" +
@@ -897,7 +1815,14 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\tleaf_hash\x18\x04 \x01(\fR\bleafHash\"a\n" +
 	"\tRollupLeg\x120\n" +
 	"\x06record\x18\x01 \x01(\v2\x18.ordo.order.v1.LegRecordR\x06record\x12\"\n" +
-	"\ftransactions\x18\x02 \x03(\fR\ftransactions\"\xde\x02\n" +
+	"\ftransactions\x18\x02 \x03(\fR\ftransactions\"4\n" +
+	"\x06Holder\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x14\n" +
+	"\x05stake\x18\x02 \x01(\x03R\x05stake\"h\n" +
+	"\tVoidBatch\x12\x12\n" +
+	"\x04core\x18\x01 \x01(\fR\x04core\x12/\n" +
+	"\aholders\x18\x02 \x03(\v2\x15.ordo.order.v1.HolderR\aholders\x12\x16\n" +
+	"\x06shares\x18\x03 \x03(\fR\x06shares\"\x9b\x03\n" +
 	"\vRollupBlock\x12\x1b\n" +
 	"\trollup_id\x18\x01 \x01(\fR\brollupId\x12#\n" +
 	"\rsigned_header\x18\x02 \x01(\fR\fsignedHeader\x12\x1e\n" +
@@ -907,7 +1832,8 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x0fordering_header\x18\x04 \x01(\fR\x0eorderingHeader\x12N\n" +
 	"\x15ordering_header_proof\x18\x05 \x01(\v2\x1a.ordo.order.v1.MerkleProofR\x13orderingHeaderProof\x12F\n" +
 	"\x0fnamespace_proof\x18\x06 \x01(\v2\x1d.ordo.order.v1.NamespaceProofR\x0enamespaceProof\x12,\n" +
-	"\x04legs\x18\a \x03(\v2\x18.ordo.order.v1.RollupLegR\x04legsB/Z-github.com/ordo-network/ordo/order/v1;orderv1b\x06proto3"
+	"\x04legs\x18\a \x03(\v2\x18.ordo.order.v1.RollupLegR\x04legs\x12;\n" +
+	"\fvoid_batches\x18\b \x03(\v2\x18.ordo.order.v1.VoidBatchR\vvoidBatchesB/Z-github.com/ordo-network/ordo/order/v1;orderv1b\x06proto3"
 
 var (
 	file_order_v1_order_proto_rawDescOnce sync.Once
@@ -921,33 +1847,52 @@ func file_order_v1_order_proto_rawDescGZIP() []byte {
 	return file_order_v1_order_proto_rawDescData
 }
 
-var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_order_v1_order_proto_goTypes = []any{
 	(*Leg)(nil),            // 0: ordo.order.v1.Leg
 	(*Bundle)(nil),         // 1: ordo.order.v1.Bundle
 	(*LegSummary)(nil),     // 2: ordo.order.v1.LegSummary
 	(*BundleSignDoc)(nil),  // 3: ordo.order.v1.BundleSignDoc
 	(*Batch)(nil),          // 4: ordo.order.v1.Batch
-	(*OrderingHeader)(nil), // 5: ordo.order.v1.OrderingHeader
-	(*LegRecord)(nil),      // 6: ordo.order.v1.LegRecord
-	(*MerkleProof)(nil),    // 7: ordo.order.v1.MerkleProof
-	(*NamespaceProof)(nil), // 8: ordo.order.v1.NamespaceProof
-	(*RollupLeg)(nil),      // 9: ordo.order.v1.RollupLeg
-	(*RollupBlock)(nil),    // 10: ordo.order.v1.RollupBlock
+	(*BundleSummary)(nil),  // 5: ordo.order.v1.BundleSummary
+	(*BatchHeader)(nil),    // 6: ordo.order.v1.BatchHeader
+	(*BatchCore)(nil),      // 7: ordo.order.v1.BatchCore
+	(*SignedBatch)(nil),    // 8: ordo.order.v1.SignedBatch
+	(*AttestationDoc)(nil), // 9: ordo.order.v1.AttestationDoc
+	(*Attestation)(nil),    // 10: ordo.order.v1.Attestation
+	(*Certificate)(nil),    // 11: ordo.order.v1.Certificate
+	(*Tip)(nil),            // 12: ordo.order.v1.Tip
+	(*Tips)(nil),           // 13: ordo.order.v1.Tips
+	(*OrderingHeader)(nil), // 14: ordo.order.v1.OrderingHeader
+	(*LegRecord)(nil),      // 15: ordo.order.v1.LegRecord
+	(*MerkleProof)(nil),    // 16: ordo.order.v1.MerkleProof
+	(*NamespaceProof)(nil), // 17: ordo.order.v1.NamespaceProof
+	(*RollupLeg)(nil),      // 18: ordo.order.v1.RollupLeg
+	(*Holder)(nil),         // 19: ordo.order.v1.Holder
+	(*VoidBatch)(nil),      // 20: ordo.order.v1.VoidBatch
+	(*RollupBlock)(nil),    // 21: ordo.order.v1.RollupBlock
 }
 var file_order_v1_order_proto_depIdxs = []int32{
-	0, // 0: ordo.order.v1.Bundle.legs:type_name -> ordo.order.v1.Leg
-	2, // 1: ordo.order.v1.BundleSignDoc.legs:type_name -> ordo.order.v1.LegSummary
-	1, // 2: ordo.order.v1.Batch.bundles:type_name -> ordo.order.v1.Bundle
-	6, // 3: ordo.order.v1.RollupLeg.record:type_name -> ordo.order.v1.LegRecord
-	7, // 4: ordo.order.v1.RollupBlock.ordering_header_proof:type_name -> ordo.order.v1.MerkleProof
-	8, // 5: ordo.order.v1.RollupBlock.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
-	9, // 6: ordo.order.v1.RollupBlock.legs:type_name -> ordo.order.v1.RollupLeg
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	0,  // 0: ordo.order.v1.Bundle.legs:type_name -> ordo.order.v1.Leg
+	2,  // 1: ordo.order.v1.BundleSignDoc.legs:type_name -> ordo.order.v1.LegSummary
+	1,  // 2: ordo.order.v1.Batch.bundles:type_name -> ordo.order.v1.Bundle
+	2,  // 3: ordo.order.v1.BundleSummary.legs:type_name -> ordo.order.v1.LegSummary
+	5,  // 4: ordo.order.v1.BatchHeader.bundles:type_name -> ordo.order.v1.BundleSummary
+	6,  // 5: ordo.order.v1.SignedBatch.header:type_name -> ordo.order.v1.BatchHeader
+	6,  // 6: ordo.order.v1.Certificate.header:type_name -> ordo.order.v1.BatchHeader
+	10, // 7: ordo.order.v1.Certificate.attestations:type_name -> ordo.order.v1.Attestation
+	12, // 8: ordo.order.v1.Tips.tips:type_name -> ordo.order.v1.Tip
+	15, // 9: ordo.order.v1.RollupLeg.record:type_name -> ordo.order.v1.LegRecord
+	19, // 10: ordo.order.v1.VoidBatch.holders:type_name -> ordo.order.v1.Holder
+	16, // 11: ordo.order.v1.RollupBlock.ordering_header_proof:type_name -> ordo.order.v1.MerkleProof
+	17, // 12: ordo.order.v1.RollupBlock.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
+	18, // 13: ordo.order.v1.RollupBlock.legs:type_name -> ordo.order.v1.RollupLeg
+	20, // 14: ordo.order.v1.RollupBlock.void_batches:type_name -> ordo.order.v1.VoidBatch
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_order_v1_order_proto_init() }
@@ -961,7 +1906,7 @@ func file_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_v1_order_proto_rawDesc), len(file_order_v1_order_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
