@@ -18,7 +18,9 @@ type Endpoints struct {
 	Sequencers []string         `json:"sequencers"`
 	CometRPC   string           `json:"comet_rpc"`
 	CometRPCs  []string         `json:"comet_rpcs"`
-	DA         string           `json:"da"`
+	// Dispersal are the addresses, host:port, by which validators hand each other batches.
+	Dispersal []string `json:"dispersal"`
+	DA        string   `json:"da"`
 	// Metrics of the validators, of the relayer, of the rollups, in this order.
 	Metrics []string `json:"metrics"`
 	// Genesis is the path of the sequencer chain's genesis file.
@@ -82,6 +84,7 @@ func (p plan) endpoints(home string) *Endpoints {
 	for _, v := range p.Validators {
 		e.Sequencers = append(e.Sequencers, httpURL(v.API))
 		e.CometRPCs = append(e.CometRPCs, httpURL(v.RPC))
+		e.Dispersal = append(e.Dispersal, loopback(v.Dispersal))
 		e.Metrics = append(e.Metrics, httpURL(v.Metrics)+"/metrics")
 	}
 	e.Sequencer, e.CometRPC = e.Sequencers[0], e.CometRPCs[0]

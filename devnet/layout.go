@@ -19,7 +19,8 @@ const (
 	logsName      = "logs"
 )
 
-const manifestVersion = 1
+// manifestVersion is raised where a network of an older one cannot go on.
+const manifestVersion = 2
 
 // manifest marks a directory as a devnet's and tells what is in it. It is written
 // before anything else, and once more, as complete, after everything else: a

@@ -65,7 +65,7 @@ func build(home string, s Shape) error {
 		Dir: home, ChainID: ChainID, Validators: s.Validators, BlockTime: s.BlockTime, Accounts: accounts,
 		Ports: func(i int) node.Ports {
 			v := ports.Validators[i]
-			return node.Ports{P2P: v.P2P, RPC: v.RPC, API: v.API, Metrics: v.Metrics}
+			return node.Ports{P2P: v.P2P, RPC: v.RPC, API: v.API, Metrics: v.Metrics, Dispersal: v.Dispersal}
 		},
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	standardMetrics   = standardRelayer + validatorStride
 )
 
-type validatorPorts struct{ RPC, P2P, API, Metrics int }
+type validatorPorts struct{ P2P, RPC, API, Metrics, Dispersal int }
 
 type rollupPorts struct{ RPC, Metrics int }
 
@@ -43,7 +43,7 @@ func newPlan(s Shape) plan {
 		}
 		for i := range p.Validators {
 			base := standardValidator + i*validatorStride
-			p.Validators[i] = validatorPorts{P2P: base, RPC: base + 1, API: base + 2, Metrics: base + 3}
+			p.Validators[i] = validatorPorts{P2P: base, RPC: base + 1, API: base + 2, Metrics: base + 3, Dispersal: base + 4}
 		}
 		p.Relayer = relayerPorts{DA: standardRelayer, Metrics: standardRelayer + 1}
 		return p
@@ -54,7 +54,7 @@ func newPlan(s Shape) plan {
 		p.Rollups[i].RPC = port()
 	}
 	for i := range p.Validators {
-		p.Validators[i] = validatorPorts{P2P: port(), RPC: port(), API: port(), Metrics: port()}
+		p.Validators[i] = validatorPorts{P2P: port(), RPC: port(), API: port(), Metrics: port(), Dispersal: port()}
 	}
 	p.Relayer = relayerPorts{DA: port(), Metrics: port()}
 	for i := range p.Rollups {
@@ -77,7 +77,8 @@ func (p plan) claims() []claim {
 	for i, v := range p.Validators {
 		name := validatorName(i)
 		out = append(out, claim{v.API, "API of " + name}, claim{v.RPC, "CometBFT RPC of " + name},
-			claim{v.P2P, "peer-to-peer of " + name}, claim{v.Metrics, "metrics of " + name})
+			claim{v.P2P, "peer-to-peer of " + name}, claim{v.Metrics, "metrics of " + name},
+			claim{v.Dispersal, "dispersal of " + name})
 	}
 	return append(out, claim{p.Relayer.DA, "DA layer of the relayer"}, claim{p.Relayer.Metrics, "metrics of the relayer"})
 }

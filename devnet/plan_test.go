@@ -16,7 +16,7 @@ func TestStandardPortsAreThoseThatToolsExpect(t *testing.T) {
 	if p.Rollups[0].RPC != 8545 || p.Rollups[1].RPC != 8546 {
 		t.Errorf("rollups listen on %d and %d, want 8545 and 8546", p.Rollups[0].RPC, p.Rollups[1].RPC)
 	}
-	if got := p.Validators[0]; got != (validatorPorts{P2P: 26600, RPC: 26601, API: 26602, Metrics: 26603}) {
+	if got := p.Validators[0]; got != (validatorPorts{P2P: 26600, RPC: 26601, API: 26602, Metrics: 26603, Dispersal: 26604}) {
 		t.Errorf("validator 0 listens on %+v", got)
 	}
 }
@@ -44,7 +44,7 @@ func TestNoPortIsGivenTwice(t *testing.T) {
 				t.Errorf("port %d of the %s is not among the %d from %d on", c.port, c.owner, len(claims), s.BasePort)
 			}
 		}
-		if want := 4*s.Validators + 2*s.Rollups + 2; len(claims) != want {
+		if want := 5*s.Validators + 2*s.Rollups + 2; len(claims) != want {
 			t.Errorf("%d ports, want %d", len(claims), want)
 		}
 	})

@@ -17,7 +17,7 @@ import (
 // sequencerPorts are those of validator i, counted up from the base port.
 func sequencerPorts(base, i int) sequencer.Ports {
 	at := base + 10*i
-	return sequencer.Ports{P2P: at, RPC: at + 1, API: at + 2, Metrics: at + 3}
+	return sequencer.Ports{P2P: at, RPC: at + 1, API: at + 2, Metrics: at + 3, Dispersal: at + 4}
 }
 
 const sequencerBasePort = 26600
@@ -70,7 +70,7 @@ func newSequencerInitCmd() *cobra.Command {
 		Long: `Make the home of one node: keys, settings, and the genesis of the chain that it joins.
 With --genesis the node joins an existing chain. With --chain-id a new chain
 begins: its genesis is then filled by "ordo sequencer genesis".`,
-		Example: `  ordo sequencer init --moniker alice --genesis genesis.json --peer <id>@203.0.113.7:26600 --host 0.0.0.0
+		Example: `  ordo sequencer init --moniker alice --genesis genesis.json --peer <id>@203.0.113.7:26600 --host 0.0.0.0 --advertise 203.0.113.9
   ordo sequencer init --moniker alice --chain-id my-network`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -91,8 +91,9 @@ begins: its genesis is then filled by "ordo sequencer genesis".`,
 	f.StringVar(&genesis, "genesis", "", "genesis file of the chain to join")
 	f.StringVar(&chainID, "chain-id", "", "ID of a new chain, instead of --genesis")
 	f.StringSliceVar(&o.Peers, "peer", nil, "id@host:port of a node to connect to; may be repeated")
-	f.StringVar(&o.Host, "host", "127.0.0.1", "address that other nodes and API clients reach this one at; 0.0.0.0 is all of this machine's")
-	f.IntVar(&base, "base-port", sequencerBasePort, "first of four ports: other nodes, CometBFT RPC, API, metrics")
+	f.StringVar(&o.Host, "host", "127.0.0.1", "address to listen on for other nodes and API clients; 0.0.0.0 is all of this machine's")
+	f.StringVar(&o.Advertise, "advertise", "", "host name or address by which other validators reach this node, where it is not --host")
+	f.IntVar(&base, "base-port", sequencerBasePort, "first of five ports: other nodes, CometBFT RPC, API, metrics, dispersal")
 	f.DurationVar(&o.BlockTime, "block-time", 100*time.Millisecond, "time between blocks under load, as the network has agreed")
 	cmd.MarkFlagsMutuallyExclusive("genesis", "chain-id")
 	cmd.MarkFlagsOneRequired("genesis", "chain-id")
@@ -131,7 +132,7 @@ func newSequencerInitNetworkCmd() *cobra.Command {
 	f.IntVar(&o.Validators, "validators", 4, "number of validators")
 	f.StringVar(&o.ChainID, "chain-id", "ordo-local", "ID of the new chain")
 	f.DurationVar(&o.BlockTime, "block-time", 100*time.Millisecond, "time between blocks under load")
-	f.IntVar(&base, "base-port", sequencerBasePort, "first port; each validator takes four, ten apart from the next validator's")
+	f.IntVar(&base, "base-port", sequencerBasePort, "first port; each validator takes five, ten apart from the next validator's")
 	f.StringArrayVar(&accounts, "account", nil, "ADDRESS=UORDO, money in the new chain; may be repeated")
 	return cmd
 }

@@ -16,6 +16,7 @@ const module = "github.com/ordo-network/ordo"
 
 const (
 	cosmos   = "github.com/cosmos/cosmos-sdk"
+	comet    = "github.com/cometbft/cometbft"
 	ethereum = "github.com/ethereum/go-ethereum"
 )
 
@@ -48,6 +49,28 @@ var rules = []rule{
 		why:    "whether a batch is void must be the same for everybody: no clock, disk, network or randomness",
 	},
 	{
+		name: "lanes are pure", of: []string{"/dispersal/lane"}, except: []string{"/dispersal/lane/"},
+		forbids: []string{"/", "os", "net", "time", "math/rand", "crypto/rand", "log"},
+		allows:  []string{"/order", "/dispersal/shard", "net/netip"},
+		why:     "messages and clock readings go in, messages come out: only so can years of bad luck be simulated in seconds, from a seed",
+	},
+	{
+		name: "the shard store keeps bytes", of: []string{"/dispersal/store"}, forbids: []string{"/"}, allows: []string{"/dispersal/store", "/dispersal/shard"},
+		why: "what must outlive a crash should not change with what it is used for",
+	},
+	{
+		name: "the transport carries frames", of: []string{"/dispersal/transport"}, forbids: []string{"/"}, allows: []string{"/dispersal/transport", "/order"},
+		why: "who may connect and how much they may send is decided before anybody looks into a message",
+	},
+	{
+		name: "dispersal does not know the chain", of: []string{"/dispersal"}, forbids: []string{"/", comet}, allows: []string{"/dispersal", "/order"},
+		why: "what it needs of the chain it is told as a lane.View; the chain depends on it and not the other way round",
+	},
+	{
+		name: "dispersal is light", of: []string{"/dispersal"}, forbids: []string{cosmos, ethereum}, deep: true,
+		why: "it is tested and simulated by itself, and readers use parts of it",
+	},
+	{
 		name: "the Cosmos SDK stays in the sequencer", except: []string{"/sequencer", "/cmd"}, forbids: []string{cosmos},
 		why: "the chain is one process among others; whoever reads the order needs its wire types and CometBFT's light client, not the chain's framework",
 	},
@@ -67,8 +90,8 @@ var rules = []rule{
 	},
 	{
 		name: "followers share no code with those whom they check", of: []string{"/follower"},
-		forbids: []string{"/sequencer"}, allows: []string{"/sequencer/v1"}, deep: true,
-		why: "a follower believes signatures and proofs; it speaks the sequencer's wire protocol and must not depend on its internals",
+		forbids: []string{"/sequencer", "/dispersal"}, allows: []string{"/sequencer/v1", "/dispersal/shard"}, deep: true,
+		why: "a follower believes signatures and proofs; it speaks the sequencer's wire protocol, rebuilds what is said to be void, and must not depend on its internals",
 	},
 	{
 		name: "seams carry no weight", of: []string{"/execution", "/da"}, except: []string{"/execution/", "/da/"}, forbids: []string{"/", "github.com"},

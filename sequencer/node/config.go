@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -28,6 +29,15 @@ type Config struct {
 		MaxReads       int    `toml:"max_reads" comment:"All other calls at the same time."`
 		ClientShare    int    `toml:"client_share" comment:"One client address may use 1/client_share of the three above. Behind a proxy all clients are one: set 1."`
 	} `toml:"api" comment:"Where rollups and gateways connect."`
+	Dispersal struct {
+		Listen       string          `toml:"listen" comment:"Address that other validators connect to, to hand over batches and certificates."`
+		Advertise    string          `toml:"advertise" comment:"Address, host:port, by which they reach it. The chain is told by 'ordo sequencer attester set'. Empty: listen."`
+		AdvertiseAPI string          `toml:"advertise_api" comment:"URL by which other nodes reach the sequencer API, to read the shards that this validator keeps; the chain is told it, too. Empty: http:// and api.listen."`
+		FlushAge     config.Duration `toml:"flush_age" comment:"How long a bundle may wait for others to share its batch."`
+		FlushBytes   int             `toml:"flush_bytes" comment:"Size at which a batch is full; never more than the chain allows."`
+		SegmentBytes int64           `toml:"segment_bytes" comment:"Size of the files that shards and certificates are kept in. What is too old is removed file by file."`
+		QueueBytes   int64           `toml:"queue_bytes" comment:"Bytes that may wait for the disk; validators that send more are told to try again."`
+	} `toml:"dispersal" comment:"How validators hand each other batches."`
 	Metrics struct {
 		Listen string `toml:"listen" comment:"Address for Prometheus, which finds /metrics there: Ordo's and CometBFT's. Empty switches it off."`
 	} `toml:"metrics"`
@@ -45,6 +55,7 @@ type Config struct {
 	} `toml:"pool" comment:"What may wait at this node to be ordered."`
 	Retention struct {
 		BundleHeights uint64 `toml:"bundle_heights" comment:"Blocks for which GetBundleStatus remembers what became of a bundle; 0 is for ever."`
+		ShardHeights  uint64 `toml:"shard_heights" comment:"Blocks for which the shards of batches are kept, which is for how long the order can be read here; 0 is for ever."`
 	} `toml:"retention" comment:"How long this node remembers."`
 	Runtime struct {
 		MemoryTarget int `toml:"memory_target_mb" comment:"Memory in MB, beside the program itself (about 120), that the node tries to stay below by collecting garbage more often. GOMEMLIMIT and GOGC in the environment come first; 0 leaves it to them alone."`
@@ -58,13 +69,17 @@ func DefaultConfig() Config {
 	c.API.Listen = "127.0.0.1:26602"
 	c.API.MaxConnections, c.API.MaxStreams = limits.Connections, limits.Streams
 	c.API.MaxSubmits, c.API.MaxReads, c.API.ClientShare = limits.Submits, limits.Reads, limits.ClientShare
+	c.Dispersal.Listen = "127.0.0.1:26604"
+	c.Dispersal.FlushAge = config.Duration(3 * time.Millisecond)
+	c.Dispersal.FlushBytes = 1 << 20
+	c.Dispersal.SegmentBytes, c.Dispersal.QueueBytes = 64<<20, 64<<20
 	c.Metrics.Listen = "127.0.0.1:26603"
 	c.Pacing.BlockTime = config.Duration(100 * time.Millisecond)
 	c.Pacing.IdleInterval = config.Duration(time.Second)
 	c.Pool.Bytes, c.Pool.Bundles, c.Pool.PayerShare = waiting.Bytes, waiting.Bundles, waiting.PayerShare
 	c.Pool.Txs, c.Pool.TxBytes = waiting.Txs, waiting.TxBytes
 	c.Pool.MinGasPrices = "0.001uordo"
-	c.Retention.BundleHeights = 864_000
+	c.Retention.BundleHeights, c.Retention.ShardHeights = 864_000, 864_000
 	c.Runtime.MemoryTarget = 160
 	return c
 }
@@ -76,6 +91,12 @@ func (c Config) validate() error {
 		return errors.New("api.listen is empty: give an address such as 127.0.0.1:26602")
 	case c.API.MaxConnections <= 0 || c.API.MaxStreams <= 0 || c.API.MaxSubmits <= 0 || c.API.MaxReads <= 0 || c.API.ClientShare <= 0:
 		return errors.New("api.max_connections, max_streams, max_submits, max_reads and client_share must be 1 or more")
+	case c.Dispersal.Listen == "":
+		return errors.New("dispersal.listen is empty: give an address such as 127.0.0.1:26604")
+	case c.Dispersal.FlushAge < 0 || time.Duration(c.Dispersal.FlushAge) > time.Second:
+		return fmt.Errorf("dispersal.flush_age is %v, want 0s to 1s", time.Duration(c.Dispersal.FlushAge))
+	case c.Dispersal.FlushBytes < 1 || c.Dispersal.SegmentBytes < 1<<20 || c.Dispersal.QueueBytes < 1<<20:
+		return errors.New("dispersal.flush_bytes must be 1 or more, segment_bytes and queue_bytes 1048576 or more")
 	case block < 20*time.Millisecond || block > time.Minute:
 		return fmt.Errorf("pacing.block_time is %v, want 20ms to 1m", block)
 	case idle < block || idle > time.Minute:
@@ -102,6 +123,31 @@ func (c Config) apiLimits() api.Limits {
 	}
 }
 
+// contact is what the chain is to tell others of this node: where it takes batches,
+// and its API.
+func (c Config) contact() (address, apiURL string, err error) {
+	address, apiURL = c.Dispersal.Advertise, c.Dispersal.AdvertiseAPI
+	if address == "" {
+		if address = c.Dispersal.Listen; !reachable(address) {
+			return "", "", fmt.Errorf("dispersal.advertise is empty, and nobody else can connect to %s: set it to a host:port by which other validators reach this node", address)
+		}
+	}
+	if apiURL == "" {
+		if !reachable(c.API.Listen) {
+			return "", "", fmt.Errorf("dispersal.advertise_api is empty, and nobody else can connect to %s: set it to a URL by which other nodes reach this one's API", c.API.Listen)
+		}
+		apiURL = "http://" + c.API.Listen
+	}
+	return address, apiURL, nil
+}
+
+// reachable tells whether an address names a host, and not all of this machine's.
+func reachable(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && host != "" && (ip == nil || !ip.IsUnspecified())
+}
+
 // collectAt is the growth in percent since the last collection of garbage at which the next
 // one starts. A node holds little and allocates much of it anew with each
 // block: Go's 100 would have it twice as large as it need be.
@@ -126,9 +172,14 @@ type home string
 func (h home) ordo() string    { return filepath.Join(string(h), "config", "ordo.toml") }
 func (h home) comet() string   { return filepath.Join(string(h), "config", "config.toml") }
 func (h home) genesis() string { return filepath.Join(string(h), "config", "genesis.json") }
-func (h home) data() string    { return filepath.Join(string(h), "data") }
-func (h home) pool() string    { return filepath.Join(h.data(), "pool") }
-func (h home) index() string   { return filepath.Join(h.data(), "bundles") }
+func (h home) attestation() string {
+	return filepath.Join(string(h), "config", "attestation_keys.json")
+}
+func (h home) data() string         { return filepath.Join(string(h), "data") }
+func (h home) pool() string         { return filepath.Join(h.data(), "pool") }
+func (h home) index() string        { return filepath.Join(h.data(), "bundles") }
+func (h home) shards() string       { return filepath.Join(h.data(), "shards") }
+func (h home) certificates() string { return filepath.Join(h.data(), "certificates") }
 
 // load reads both files.
 func (h home) load() (Config, *cmtcfg.Config, error) {

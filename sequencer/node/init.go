@@ -25,11 +25,12 @@ import (
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/sequencer/app"
 )
 
 // Ports are those of one node.
-type Ports struct{ P2P, RPC, API, Metrics int }
+type Ports struct{ P2P, RPC, API, Metrics, Dispersal int }
 
 // Account is money in a new chain.
 type Account struct {
@@ -42,6 +43,7 @@ type HomeOptions struct {
 	Dir       string
 	Moniker   string // what others see it called
 	Host      string // that the ports are bound to; empty: 127.0.0.1
+	Advertise string // host by which others reach this one; empty: Host
 	Ports     Ports
 	Peers     []string      // id@host:port, which the node always connects to
 	BlockTime time.Duration // 0: 100 ms
@@ -104,6 +106,7 @@ type newNode struct {
 	id        string
 	comet     *cmtcfg.Config
 	consensus cryptotypes.PubKey
+	attest    keys.Attestation
 }
 
 // newHome makes the directories and the keys.
@@ -132,7 +135,23 @@ func newHome(o HomeOptions) (*newNode, error) {
 	if n.consensus, err = cryptocodec.FromCmtPubKeyInterface(pub); err != nil {
 		return nil, fmt.Errorf("make validator key: %w", err)
 	}
+	if n.attest, err = h.attestationKeys(); err != nil {
+		return nil, err
+	}
 	return n, nil
+}
+
+// attestationKeys returns those that are there, which a committee may know, or makes
+// one.
+func (h home) attestationKeys() (keys.Attestation, error) {
+	a, err := keys.LoadAttestation(h.attestation())
+	if !errors.Is(err, fs.ErrNotExist) {
+		return a, err
+	}
+	if a, err = a.Add(); err != nil {
+		return nil, fmt.Errorf("make attestation key: %w", err)
+	}
+	return a, a.Save(h.attestation())
 }
 
 func (o HomeOptions) blockTime() time.Duration {
@@ -170,6 +189,11 @@ func (n *newNode) write(o HomeOptions) error {
 	ours.API.Listen, ours.Metrics.Listen = o.address(o.Ports.API), ""
 	if o.Ports.Metrics != 0 {
 		ours.Metrics.Listen = "127.0.0.1:" + strconv.Itoa(o.Ports.Metrics)
+	}
+	ours.Dispersal.Listen = o.address(o.Ports.Dispersal)
+	if o.Advertise != "" {
+		ours.Dispersal.Advertise = net.JoinHostPort(o.Advertise, strconv.Itoa(o.Ports.Dispersal))
+		ours.Dispersal.AdvertiseAPI = "http://" + net.JoinHostPort(o.Advertise, strconv.Itoa(o.Ports.API))
 	}
 	ours.Pacing.BlockTime = config.Duration(o.blockTime())
 	if idle := time.Duration(ours.Pacing.IdleInterval); idle < o.blockTime() {

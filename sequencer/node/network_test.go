@@ -74,7 +74,7 @@ func newNetwork(t testing.TB, validators int) *network {
 
 func freePorts(t testing.TB) node.Ports {
 	t.Helper()
-	var out [3]int
+	var out [4]int
 	for i := range out {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -83,7 +83,7 @@ func freePorts(t testing.TB) node.Ports {
 		defer func() { _ = ln.Close() }()
 		out[i] = ln.Addr().(*net.TCPAddr).Port
 	}
-	return node.Ports{P2P: out[0], RPC: out[1], API: out[2]}
+	return node.Ports{P2P: out[0], RPC: out[1], API: out[2], Dispersal: out[3]}
 }
 
 func (n *network) start(i int) {
