@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Batch is the list of bundles that one disperser brings into a block, in its order.
+// Batch is the list of bundles that one lane disperses together, in its order.
 type Batch struct {
 	Bundles []*Bundle
 }

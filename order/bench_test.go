@@ -53,8 +53,10 @@ func BenchmarkDecodeBundle(b *testing.B) {
 // BenchmarkVerify reports the cost of one bundle of 250 bytes.
 func BenchmarkVerify(b *testing.B) {
 	var bundles []*order.Bundle
+	var summaries []order.BundleSummary
 	for i := range 1024 {
 		bundles = append(bundles, sized(i, 250))
+		summaries = append(summaries, bundles[i].Summary())
 	}
 	b.Run("single", func(b *testing.B) {
 		b.ReportAllocs()
@@ -70,7 +72,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(fmt.Sprintf("batch-%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				order.VerifyBatch(chainID, bundles[:n])
+				order.VerifySummaries(chainID, summaries[:n])
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/bundle")
 		})
@@ -83,32 +85,19 @@ func BenchmarkBlock(b *testing.B) {
 	for i := range 10_000 {
 		bundles = append(bundles, sized(i, 250))
 	}
-	ordered, _ := order.VerifyBatch(chainID, bundles)
-	bare := make([]order.Ordered, len(ordered))
-	for i, o := range ordered {
-		bare[i] = order.Ordered{ID: o.ID, Bundle: o.Bundle}
-	}
-	for name, bundles := range map[string][]order.Ordered{"hashing": bare, "with-summaries": ordered} {
-		b.Run("new/"+name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := order.NewBlock(1, bundles, 0); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	blk, err := order.NewBlock(1, ordered, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
+	list := ordered(bundles...)
+	b.Run("new", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			order.NewBlock(1, list, 0, order.OrderTimes{})
+		}
+	})
+	blk := order.NewBlock(1, list, 0, order.OrderTimes{})
 	b.Run("rollup", func(b *testing.B) {
 		b.ReportAllocs()
 		i := 0
 		for b.Loop() {
-			if _, _, err := blk.Rollup(rollup(i % 1000)); err != nil {
-				b.Fatal(err)
-			}
+			blk.Rollup(rollup(i % 1000))
 			i++
 		}
 	})

@@ -243,19 +243,21 @@ func TestHeaderEncodesAsItsWireType(t *testing.T) {
 		h := order.Header{
 			Version: order.HeaderVersion, Height: n.Draw(t, "height"), Bundles: n.Draw(t, "bundles"),
 			Legs: n.Draw(t, "legs"), Dropped: n.Draw(t, "dropped"), Bytes: n.Draw(t, "bytes"),
+			Times: order.OrderTimes{First: n.Draw(t, "first"), Last: n.Draw(t, "last")},
 		}
 		copy(h.Commitment[:], rapid.SliceOfN(rapid.Byte(), 96, 96).Draw(t, "commitment"))
 		raw := h.Encode()
 		if want := marshal(t, &orderv1.OrderingHeader{
 			Version: h.Version, Height: h.Height, Commitment: h.Commitment[:],
 			Bundles: h.Bundles, Legs: h.Legs, Dropped: h.Dropped, Bytes: h.Bytes,
+			OrderTimeFirst: h.Times.First, OrderTimeLast: h.Times.Last,
 		}); !bytes.Equal(raw, want) {
 			t.Fatalf("encoded %x\nprotobuf %x", raw, want)
 		}
 		if got, err := order.DecodeHeader(raw); err != nil || got != h {
 			t.Fatalf("decoded %+v, %v", got, err)
 		}
-		if _, err := order.DecodeHeader(append(raw, 0x40, 1)); !errors.Is(err, order.ErrEncoding) {
+		if _, err := order.DecodeHeader(append(raw, 0x50, 1)); !errors.Is(err, order.ErrEncoding) {
 			t.Fatalf("unknown field: %v", err)
 		}
 		h.Version++
@@ -270,9 +272,10 @@ func TestLegRecordEncodesAsItsWireType(t *testing.T) {
 		n := rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64())
 		r := order.LegRecord{
 			BundleIndex: n.Draw(t, "bundle_index"), LegIndex: n.Draw(t, "leg_index"), LegCount: n.Draw(t, "leg_count"),
-			Length: n.Draw(t, "length"), Count: n.Draw(t, "count"),
+			Length: n.Draw(t, "length"), Count: n.Draw(t, "count"), BatchIndex: n.Draw(t, "batch_index"),
 		}
 		copy(r.BundleID[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "bundle_id"))
+		copy(r.Batch[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "batch_id"))
 		copy(r.Digest[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
 		if want := marshal(t, r.Proto()); !bytes.Equal(r.Encode(), want) {
 			t.Fatalf("encoded %x\nprotobuf %x", r.Encode(), want)

@@ -39,9 +39,8 @@ func TestCommitmentHoldsEveryRollupsLegs(t *testing.T) {
 			}
 			for _, r := range recs {
 				o := blk.Bundles[r.BundleIndex]
-				leg := o.Bundle.Legs[r.LegIndex]
-				s := leg.Summary()
-				if r.BundleID != o.ID || r.LegCount != uint64(len(o.Bundle.Legs)) || leg.RollupID != rollup(i) ||
+				s := o.Summary.Legs[r.LegIndex]
+				if r.BundleID != o.ID || r.LegCount != uint64(len(o.Summary.Legs)) || s.RollupID != rollup(i) || r.Batch != o.Batch || r.BatchIndex != o.BatchIndex ||
 					r.Digest != s.Digest || r.Length != s.Length || r.Count != s.Count {
 					t.Fatalf("record %+v is not of the leg that it names", r)
 				}
@@ -187,7 +186,8 @@ func TestCommitmentRefusesAnyOtherLegs(t *testing.T) {
 			for _, change := range []func(*order.LegRecord){
 				func(r *order.LegRecord) { r.BundleID[0] ^= 1 }, func(r *order.LegRecord) { r.Digest[31] ^= 1 },
 				func(r *order.LegRecord) { r.BundleIndex++ }, func(r *order.LegRecord) { r.LegIndex++ },
-				func(r *order.LegRecord) { r.LegCount++ }, func(r *order.LegRecord) { r.Length++ }, func(r *order.LegRecord) { r.Count++ },
+				func(r *order.LegRecord) { r.LegCount++ }, func(r *order.LegRecord) { r.Batch[31] ^= 1 }, func(r *order.LegRecord) { r.BatchIndex++ },
+				func(r *order.LegRecord) { r.Length++ }, func(r *order.LegRecord) { r.Count++ },
 			} {
 				altered := slices.Clone(recs)
 				change(&altered[at])
@@ -319,27 +319,5 @@ func TestBlockIsReadByMany(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestSummariesMustBeOfTheBundle(t *testing.T) {
-	b := bundle(t, order.Leg{RollupID: rollup(1), Transactions: [][]byte{{1}}}, order.Leg{RollupID: rollup(2), Transactions: [][]byte{{2}}})
-	s := b.Summaries()
-	want := mustBlock(t, 1, b).Commitment()
-	for _, tc := range []struct {
-		name      string
-		summaries []order.LegSummary
-		ok        bool
-	}{
-		{"none", nil, true}, {"right", s, true}, {"too few", s[:1], false}, {"empty", s[:0], false},
-		{"another order", []order.LegSummary{s[1], s[0]}, false},
-	} {
-		blk, err := order.NewBlock(1, []order.Ordered{{ID: b.ID(chainID), Bundle: b, Summaries: tc.summaries}}, 0)
-		if (err == nil) != tc.ok {
-			t.Errorf("%s: %v", tc.name, err)
-		}
-		if err == nil && blk.Commitment() != want {
-			t.Errorf("%s: another commitment", tc.name)
-		}
 	}
 }

@@ -1,5 +1,6 @@
 // Package order holds what the network agrees on: bundles and their legs, the
-// batches that carry them, and the commitment over everything that a block
+// batches that carry them, certificates of the lanes and the rules by which a block
+// takes them in, and the commitment over everything that a block
 // orders.
 //
 // In come transactions and keys, out go canonical encodings, IDs, sign bytes,

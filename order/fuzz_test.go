@@ -51,10 +51,11 @@ func FuzzDecodeBundle(f *testing.F) {
 		if !proto.Equal(&w, wire(b)) {
 			t.Fatalf("read %v, protobuf reads %v", wire(b), &w)
 		}
-		blk, err := order.NewBlock(1, []order.Ordered{{ID: b.ID(chainID), Bundle: b}}, 0)
-		if err != nil {
-			t.Fatal(err)
+		summary := b.Summary()
+		if summary.Size() != b.Size() || summary.ID(chainID) != b.ID(chainID) {
+			t.Fatalf("summary %+v is not of %x", summary, raw)
 		}
+		blk := order.NewBlock(1, ordered(b), 0, order.OrderTimes{})
 		recs, proof := records(t, blk, b.Legs[0].RollupID)
 		if err := blk.Commitment().VerifyNamespace(b.Legs[0].RollupID, recs, proof); err != nil {
 			t.Fatal(err)
@@ -92,9 +93,9 @@ func FuzzDecodeBatch(f *testing.F) {
 func FuzzDecodeHeader(f *testing.F) {
 	f.Add(order.Header{Version: order.HeaderVersion, Height: 7, Commitment: order.EmptyCommitment(), Bundles: 1, Legs: 2, Dropped: 3, Bytes: 4}.Encode())
 	f.Add(order.Header{Version: order.HeaderVersion}.Encode())
-	f.Add([]byte{0x08, 0x02})
+	f.Add([]byte{0x08, 0x01})
 	for _, b := range bombs(3) {
-		f.Add(append([]byte{0x08, 0x01}, b...))
+		f.Add(append([]byte{0x08, 0x02}, b...))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		h, err := order.DecodeHeader(raw)
@@ -216,4 +217,76 @@ func classified(t *testing.T, err error) {
 		}
 	}
 	t.Fatalf("unclassified error: %v", err)
+}
+
+func FuzzDecodeCertificate(f *testing.F) {
+	c := newCertificate(f, committee(f, 1, 1, 1, 1), position(1, 1, 1), order.Mark{}, 5, 6, 7)
+	f.Add(c.Encode())
+	for _, b := range append(bombs(1), bombs(2)...) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c, err := order.DecodeCertificate(raw)
+		if err != nil {
+			classified(t, err)
+			return
+		}
+		if !bytes.Equal(c.Encode(), raw) || c.Size() != len(raw) {
+			t.Fatalf("took %x, writes %x", raw, c.Encode())
+		}
+		if h, err := order.DecodeBatchHeader(c.Header.Encode()); err != nil || h.ID(chainID) != c.Header.ID(chainID) {
+			t.Fatalf("header reads as %+v, %v", h, err)
+		}
+	})
+}
+
+func FuzzDecodeSignedBatch(f *testing.F) {
+	s := order.SignedBatch{Header: newCertificate(f, committee(f, 1, 1, 1, 1), position(1, 2, 1), order.Mark{Session: 1, Sequence: 3}, 5, 6, 7).Header}
+	s.Sign(chainID, key(1))
+	f.Add(s.Encode())
+	for _, b := range append(bombs(1), bombs(9)...) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s, err := order.DecodeSignedBatch(raw)
+		if err != nil {
+			classified(t, err)
+			return
+		}
+		if !bytes.Equal(s.Encode(), raw) || s.Size() != len(raw) {
+			t.Fatalf("took %x, writes %x", raw, s.Encode())
+		}
+	})
+}
+
+func FuzzDecodeBatchCore(f *testing.F) {
+	f.Add(newCertificate(f, committee(f, 1, 1, 1, 1), position(1, 1, 1), order.Mark{}, 5, 6, 7).Header.Core(chainID).Encode())
+	f.Add(order.BatchCore{Position: position(0, 1, 1)}.Encode())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c, err := order.DecodeBatchCore(raw)
+		if err != nil {
+			classified(t, err)
+			return
+		}
+		if !bytes.Equal(c.Encode(), raw) {
+			t.Fatalf("took %x, writes %x", raw, c.Encode())
+		}
+	})
+}
+
+func FuzzDecodeTips(f *testing.F) {
+	f.Add(order.EncodeTips([]order.Tip{order.Tip(position(1, 1, 1)), order.Tip(position(2, 1, 300))}))
+	for _, b := range bombs(1) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		tips, err := order.DecodeTips(raw)
+		if err != nil {
+			classified(t, err)
+			return
+		}
+		if !bytes.Equal(order.EncodeTips(tips), raw) {
+			t.Fatalf("took %x, writes %x", raw, order.EncodeTips(tips))
+		}
+	})
 }

@@ -37,29 +37,31 @@ func drawBundle(t *rapid.T, rollups int) *order.Bundle {
 }
 
 func drawBlock(t *rapid.T, rollups, maxBundles int) *order.Block {
-	var bundles []order.Ordered
+	var bundles []*order.Bundle
 	for range rapid.IntRange(0, maxBundles).Draw(t, "bundles") {
-		b := drawBundle(t, rollups)
-		bundles = append(bundles, order.Ordered{ID: b.ID(chainID), Bundle: b})
+		bundles = append(bundles, drawBundle(t, rollups))
 	}
-	blk, err := order.NewBlock(rapid.Uint64().Draw(t, "height"), bundles, rapid.Uint64().Draw(t, "dropped"))
-	if err != nil {
-		t.Fatal(err)
+	times := order.OrderTimes{First: rapid.Uint64().Draw(t, "first"), Last: rapid.Uint64().Draw(t, "last")}
+	return order.NewBlock(rapid.Uint64().Draw(t, "height"), ordered(bundles...), rapid.Uint64().Draw(t, "dropped"), times)
+}
+
+// ordered returns the bundles as a block has them that got two of them with each batch.
+func ordered(bundles ...*order.Bundle) []order.Ordered {
+	var out []order.Ordered
+	for i, b := range bundles {
+		s := b.Summary()
+		out = append(out, order.Ordered{ID: s.ID(chainID), Summary: &s, Batch: order.BatchID{1, byte(i / 2)}, BatchIndex: uint64(i % 2)})
 	}
-	return blk
+	return out
 }
 
 // records returns what the block holds for the rollup, as a follower reads it.
 func records(t rapid.TB, blk *order.Block, id order.RollupID) ([]order.LegRecord, *orderv1.NamespaceProof) {
 	t.Helper()
-	legs, proof, err := blk.Rollup(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := make([]order.LegRecord, len(legs))
-	for i, l := range legs {
-		if out[i], err = order.LegRecordFromProto(l.Record); err != nil {
-			t.Fatal(err)
+	out, proof := blk.Rollup(id)
+	for _, r := range out {
+		if again, err := order.LegRecordFromProto(r.Proto()); err != nil || again != r {
+			t.Fatalf("%+v reads as %+v, %v", r, again, err)
 		}
 	}
 	return out, proof
@@ -89,15 +91,7 @@ func clone(b *order.Bundle) *order.Bundle {
 
 func mustBlock(t testing.TB, height uint64, bundles ...*order.Bundle) *order.Block {
 	t.Helper()
-	var ordered []order.Ordered
-	for _, b := range bundles {
-		ordered = append(ordered, order.Ordered{ID: b.ID(chainID), Bundle: b})
-	}
-	blk, err := order.NewBlock(height, ordered, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return blk
+	return order.NewBlock(height, ordered(bundles...), 0, order.OrderTimes{First: 1, Last: 2})
 }
 
 // bundle returns a signed bundle of the legs.

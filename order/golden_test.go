@@ -76,12 +76,19 @@ type (
 		Name       string         `json:"name"`
 		ChainID    string         `json:"chain_id"`
 		Height     uint64         `json:"height,string"`
-		Bundles    []hexBytes     `json:"bundles"` // encodings, in the order of the block
+		Bundles    []placedVector `json:"bundles"` // in the order of the block
 		Dropped    uint64         `json:"dropped,string"`
+		First      uint64         `json:"order_time_first,string"`
+		Last       uint64         `json:"order_time_last,string"`
 		Commitment hexBytes       `json:"commitment"`
 		Header     hexBytes       `json:"header"`
 		Rollups    []rollupVector `json:"rollups"`
 		Refused    []rollupVector `json:"refused"`
+	}
+	placedVector struct {
+		Encoding   hexBytes `json:"encoding"`
+		BatchID    hexBytes `json:"batch_id"`
+		BatchIndex uint64   `json:"batch_index,string"`
 	}
 	rollupVector struct {
 		Name     string       `json:"name"`
@@ -97,6 +104,8 @@ type (
 		Digest      hexBytes `json:"digest"`
 		Length      uint64   `json:"length,string"`
 		Count       uint64   `json:"count,string"`
+		BatchID     hexBytes `json:"batch_id"`
+		BatchIndex  uint64   `json:"batch_index,string"`
 		Encoding    hexBytes `json:"encoding"`
 	}
 	nsProof struct {
@@ -175,6 +184,7 @@ func (r leafVector) record() order.LegRecord {
 	return order.LegRecord{
 		BundleID: order.BundleID(r.BundleID), BundleIndex: r.BundleIndex, LegIndex: r.LegIndex, LegCount: r.LegCount,
 		Digest: order.Digest(r.Digest), Length: r.Length, Count: r.Count,
+		Batch: order.BatchID(r.BatchID), BatchIndex: r.BatchIndex,
 	}
 }
 
@@ -259,19 +269,16 @@ func TestTransactionVectors(t *testing.T) {
 
 func TestBlockVectors(t *testing.T) {
 	for _, v := range load[blockVector](t, "blocks.json") {
-		var bundles []*order.Bundle
-		for _, raw := range v.Bundles {
-			b, err := order.DecodeBundle(raw)
+		var bundles []order.Ordered
+		for _, p := range v.Bundles {
+			b, err := order.DecodeBundle(p.Encoding)
 			if err != nil {
 				t.Fatalf("%s: %v", v.Name, err)
 			}
-			bundles = append(bundles, b)
+			s := b.Summary()
+			bundles = append(bundles, order.Ordered{ID: s.ID(v.ChainID), Summary: &s, Batch: order.BatchID(p.BatchID), BatchIndex: p.BatchIndex})
 		}
-		ordered, _ := order.VerifyBatch(v.ChainID, bundles)
-		blk, err := order.NewBlock(v.Height, ordered, v.Dropped)
-		if err != nil {
-			t.Fatalf("%s: %v", v.Name, err)
-		}
+		blk := order.NewBlock(v.Height, bundles, v.Dropped, order.OrderTimes{First: v.First, Last: v.Last})
 		h, err := order.DecodeHeader(v.Header)
 		if err != nil || h != blk.Header() || !bytes.Equal(h.Commitment[:], v.Commitment) {
 			t.Errorf("%s: header %+v, want %+v, %v", v.Name, blk.Header(), h, err)

@@ -170,17 +170,18 @@ func blockVectors(t *testing.T) []blockVector {
 }
 
 func blockVectorOf(t *testing.T, name string, height, dropped uint64, bundles ...*order.Bundle) blockVector {
-	ordered, _ := order.VerifyBatch(chainID, bundles)
-	blk, err := order.NewBlock(height, ordered, dropped)
-	if err != nil {
-		t.Fatal(err)
+	var times order.OrderTimes
+	if len(bundles) > 0 {
+		times = order.OrderTimes{First: 1_700_000_000_000, Last: 1_700_000_000_000 + height}
 	}
+	list := ordered(bundles...)
+	blk := order.NewBlock(height, list, dropped, times)
 	v := blockVector{
-		Name: name, ChainID: chainID, Height: height, Dropped: dropped, Bundles: []hexBytes{},
+		Name: name, ChainID: chainID, Height: height, Dropped: dropped, First: times.First, Last: times.Last, Bundles: []placedVector{},
 		Commitment: blk.Commitment().Bytes(), Header: blk.Header().Encode(), Refused: []rollupVector{},
 	}
-	for _, b := range bundles {
-		v.Bundles = append(v.Bundles, b.Encode())
+	for i, b := range bundles {
+		v.Bundles = append(v.Bundles, placedVector{b.Encode(), list[i].Batch[:], list[i].BatchIndex})
 	}
 	for _, r := range []struct {
 		name string
@@ -216,7 +217,7 @@ func blockVectorOf(t *testing.T, name string, height, dropped uint64, bundles ..
 func leafVectors(recs []order.LegRecord) []leafVector {
 	out := make([]leafVector, len(recs))
 	for i, r := range recs {
-		out[i] = leafVector{r.BundleID[:], r.BundleIndex, r.LegIndex, r.LegCount, r.Digest[:], r.Length, r.Count, r.Encode()}
+		out[i] = leafVector{r.BundleID[:], r.BundleIndex, r.LegIndex, r.LegCount, r.Digest[:], r.Length, r.Count, r.Batch[:], r.BatchIndex, r.Encode()}
 	}
 	return out
 }
