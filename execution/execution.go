@@ -61,6 +61,9 @@ type Skipped struct {
 type Result struct {
 	Head    Head
 	Skipped []Skipped
+	// Outcomes are what the block's transactions did, each of them in order; nil where
+	// the client is no Speculator.
+	Outcomes []Outcome
 }
 
 // Client executes one rollup. Calls come one at a time.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core"
@@ -39,71 +37,113 @@ type built struct {
 	receipts types.Receipts
 	state    *state.StateDB
 	skipped  []execution.Skipped
+	outcomes []execution.Outcome
 }
 
 // build executes the ordered transactions one by one on the parent's state,
 // together with the system calls of the forks, as geth's miner does. What cannot
 // be applied leaves no trace in the state.
-func build(chain *core.BlockChain, parent *types.Header, b execution.Block) (*built, error) {
-	config := chain.Config()
-	header := newHeader(config, parent, b)
-	statedb, err := chain.StateAt(parent.Root, parent.Number, parent.Time)
-	if err != nil {
-		return nil, fmt.Errorf("state of block %s: %w", parent.Number, err)
-	}
-	evm := vm.NewEVM(core.NewEVMBlockContext(header, chain, &header.Coinbase), statedb, config, vm.Config{})
-	defer evm.Release()
-	evm.SetJumpDestCache(chain.JumpDestCache())
-	evm.SetPrecompileCache(chain.PrecompileCache())
-
+func build(chain *core.BlockChain, parent *types.Header, b execution.Block, known *decoded) (*built, error) {
 	// The block's outcome must not hang on the caller giving up half way.
 	ctx := context.Background()
-	core.PreExecution(ctx, header.ParentBeaconRoot, parent, config, evm, header.Number, header.Time)
-
-	out := &built{state: statedb}
-	signer := types.MakeSigner(config, header.Number, header.Time)
-	txs, failed := decode(signer, b.Transactions)
-
-	pool := core.NewGasPool(header.GasLimit)
-	var included types.Transactions
-	var logs []*types.Log
-	size := 0
+	body, err := begin(ctx, chain, parent, b)
+	if err != nil {
+		return nil, err
+	}
+	evm := body.newEVM()
+	defer evm.Release()
+	out := &built{state: body.state, outcomes: make([]execution.Outcome, len(b.Transactions))}
+	txs, failed := decode(body.signer, b.Transactions, known)
 	for i, tx := range txs {
 		err := failed[i]
-		if err == nil && size+len(b.Transactions[i]) > maxBodyBytes {
-			err = errBlock
-		}
-		var receipt *types.Receipt
 		if err == nil {
-			statedb.SetTxContext(tx.Hash(), len(included), uint32(len(included)+1))
-			receipt, err = apply(ctx, evm, pool, statedb, signer, header, tx)
+			err = body.add(ctx, evm, tx, len(b.Transactions[i]))
 		}
 		if err != nil {
 			out.skipped = append(out.skipped, execution.Skipped{Index: i, Reason: err.Error(), Retry: mayRetry(err)})
 			continue
 		}
-		included = append(included, tx)
-		size += len(b.Transactions[i])
-		out.receipts = append(out.receipts, receipt)
+		out.outcomes[i] = outcomeOf(body.receipts[len(body.receipts)-1])
+	}
+	out.receipts = body.receipts
+	out.block, err = body.seal(ctx, evm)
+	return out, err
+}
+
+// body is a block while transactions are added to it.
+type body struct {
+	chain    *core.BlockChain
+	header   *types.Header // gas used is added in seal
+	state    *state.StateDB
+	signer   types.Signer
+	gas      *core.GasPool
+	size     int
+	txs      types.Transactions
+	receipts types.Receipts
+}
+
+// begin starts the block on its parent.
+func begin(ctx context.Context, chain *core.BlockChain, parent *types.Header, b execution.Block) (*body, error) {
+	header := newHeader(chain.Config(), parent, b)
+	statedb, err := chain.StateAt(parent.Root, parent.Number, parent.Time)
+	if err != nil {
+		return nil, fmt.Errorf("state of block %s: %w", parent.Number, err)
+	}
+	body := &body{
+		chain: chain, header: header, state: statedb, gas: core.NewGasPool(header.GasLimit),
+		signer: types.MakeSigner(chain.Config(), header.Number, header.Time),
+	}
+	evm := body.newEVM()
+	defer evm.Release()
+	core.PreExecution(ctx, header.ParentBeaconRoot, parent, chain.Config(), evm, header.Number, header.Time)
+	return body, nil
+}
+
+func (b *body) newEVM() *vm.EVM {
+	evm := vm.NewEVM(core.NewEVMBlockContext(b.header, b.chain, &b.header.Coinbase), b.state, b.chain.Config(), vm.Config{})
+	evm.SetJumpDestCache(b.chain.JumpDestCache())
+	evm.SetPrecompileCache(b.chain.PrecompileCache())
+	return evm
+}
+
+// add applies a transaction of that many bytes, or says why it cannot be.
+func (b *body) add(ctx context.Context, evm *vm.EVM, tx *types.Transaction, size int) error {
+	if b.size+size > maxBodyBytes {
+		return errBlock
+	}
+	b.state.SetTxContext(tx.Hash(), len(b.txs), uint32(len(b.txs)+1))
+	receipt, err := apply(ctx, evm, b.gas, b.state, b.signer, b.header, tx)
+	if err != nil {
+		return err
+	}
+	b.txs = append(b.txs, tx)
+	b.receipts = append(b.receipts, receipt)
+	b.size += size
+	return nil
+}
+
+// seal ends the block.
+func (b *body) seal(ctx context.Context, evm *vm.EVM) (*types.Block, error) {
+	b.header.GasUsed = b.gas.Used()
+	var logs []*types.Log
+	for _, receipt := range b.receipts {
 		logs = append(logs, receipt.Logs...)
 	}
-	header.GasUsed = pool.Used()
-
-	body := &types.Body{Transactions: included, Withdrawals: []*types.Withdrawal{}}
-	requests, _, err := core.PostExecution(ctx, config, header.Number, header.Time, logs, body.Withdrawals, evm, uint32(len(included)+1))
+	content := &types.Body{Transactions: b.txs, Withdrawals: []*types.Withdrawal{}}
+	requests, _, err := core.PostExecution(ctx, b.chain.Config(), b.header.Number, b.header.Time, logs, content.Withdrawals, evm, uint32(len(b.txs)+1))
 	if err != nil {
 		return nil, fmt.Errorf("system calls: %w", err)
 	}
 	if requests != nil {
 		hash := types.CalcRequestsHash(requests)
-		header.RequestsHash = &hash
+		b.header.RequestsHash = &hash
 	}
-	chain.Engine().Finalize(chain, header, statedb, body)
-	out.block = core.AssembleBlock(chain, header, statedb, body, out.receipts, nil)
-	if err := statedb.Error(); err != nil {
+	b.chain.Engine().Finalize(b.chain, b.header, b.state, content)
+	block := core.AssembleBlock(b.chain, b.header, b.state, content, b.receipts, nil)
+	if err := b.state.Error(); err != nil {
 		return nil, fmt.Errorf("read state: %w", err)
 	}
-	return out, nil
+	return block, nil
 }
 
 // mayRetry reports whether what was skipped for that reason may apply later. The
@@ -128,38 +168,4 @@ func apply(ctx context.Context, evm *vm.EVM, pool *core.GasPool, statedb *state.
 		return nil, err
 	}
 	return receipt, nil
-}
-
-// decode reads transactions from bytes that nobody has checked, and recovers their
-// senders, which costs more than executing a transfer: on all processors.
-func decode(signer types.Signer, raw [][]byte) ([]*types.Transaction, []error) {
-	txs, failed := make([]*types.Transaction, len(raw)), make([]error, len(raw))
-	workers := min(runtime.GOMAXPROCS(0), (len(raw)+3)/4)
-	var wg sync.WaitGroup
-	for first := range workers {
-		wg.Go(func() {
-			for i := first; i < len(raw); i += workers {
-				txs[i], failed[i] = decodeTransaction(signer, raw[i])
-			}
-		})
-	}
-	wg.Wait()
-	return txs, failed
-}
-
-func decodeTransaction(signer types.Signer, raw []byte) (*types.Transaction, error) {
-	switch {
-	case len(raw) > MaxTransactionBytes:
-		return nil, errTooLarge
-	case len(raw) > 0 && raw[0] == types.BlobTxType:
-		return nil, errBlob
-	}
-	tx := new(types.Transaction)
-	if err := tx.UnmarshalBinary(raw); err != nil {
-		return nil, fmt.Errorf("decode transaction: %w", err)
-	}
-	if _, err := types.Sender(signer, tx); err != nil { // kept inside tx
-		return nil, fmt.Errorf("recover sender: %w", err)
-	}
-	return tx, nil
 }

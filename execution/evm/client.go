@@ -55,6 +55,8 @@ type Client struct {
 
 	mu     sync.Mutex // one call at a time; guards closed
 	closed bool
+
+	speculation speculation
 }
 
 var _ execution.Client = (*Client)(nil)
@@ -73,6 +75,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("open evm in %s: %w", cfg.DataDir, err)
 	}
 	c := &Client{stack: stack, eth: backend, apis: newAPIs(backend)}
+	c.speculation.changed = make(chan struct{})
 	// The genesis is firm by definition. Saying so keeps the tags safe and
 	// finalized from being errors on a young chain.
 	if chain := c.BlockChain(); chain.CurrentFinalBlock() == nil {
@@ -129,14 +132,14 @@ func (c *Client) Execute(ctx context.Context, parent execution.Hash, b execution
 	if last := SequencerHeight(soft); b.Height <= last {
 		return execution.Result{}, fmt.Errorf("execute sequencer block %d, soft head was made from %d: %w", b.Height, last, execution.ErrHeight)
 	}
-	built, err := build(c.BlockChain(), soft, b)
+	built, err := build(c.BlockChain(), soft, b, &c.speculation.known)
 	if err != nil {
 		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
 	}
 	if err := c.write(built); err != nil {
 		return execution.Result{}, fmt.Errorf("write rollup block %d: %w", built.block.NumberU64(), err)
 	}
-	return execution.Result{Head: headOf(built.block.Header()), Skipped: built.skipped}, nil
+	return execution.Result{Head: headOf(built.block.Header()), Skipped: built.skipped, Outcomes: built.outcomes}, nil
 }
 
 // SetFirm implements execution.Client. It sets geth's safe and finalized blocks.
@@ -178,6 +181,7 @@ func (c *Client) Close() error {
 		return nil
 	}
 	c.closed = true
+	c.speculation.close()
 	if err := closeGeth(c.stack, c.eth); err != nil {
 		return fmt.Errorf("close evm: %w", err)
 	}

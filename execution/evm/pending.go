@@ -1,0 +1,259 @@
+package evm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/state"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/ethereum/go-ethereum/trie"
+
+	"github.com/ordo-network/ordo/execution"
+)
+
+// Pending is the block after a head as it may come: what was tried out by
+// Speculate and Extend, on a copy of the state that is never written. Its methods
+// are safe for concurrent use; between two calls transactions may be added.
+type Pending struct {
+	parent *types.Header
+	idle   bool // made because somebody asked, not tried out
+
+	mu    sync.Mutex // a StateDB serves one at a time
+	body  *body
+	index map[common.Hash]int
+	block *types.Block // made of body when it was asked for
+}
+
+func newPending(chain *core.BlockChain, parent *types.Header, b execution.Block) (*Pending, error) {
+	body, err := begin(context.Background(), chain, parent, b)
+	if err != nil {
+		return nil, err
+	}
+	return &Pending{parent: parent, body: body, index: make(map[common.Hash]int)}, nil
+}
+
+// extend executes transactions one by one; readers get in between.
+func (p *Pending) extend(ctx context.Context, raw [][]byte, known *decoded) ([]execution.Outcome, error) {
+	out := make([]execution.Outcome, len(raw))
+	evm := p.body.newEVM()
+	defer evm.Release()
+	// In small parts: once the block is full, the rest costs nothing.
+	const part = 64
+	for first := 0; first < len(raw) && !p.full(); first += part {
+		batch := raw[first:min(first+part, len(raw))]
+		txs, failed := decode(p.body.signer, batch, known)
+		for i, tx := range txs {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if failed[i] != nil {
+				continue
+			}
+			known.put(batch[i], tx)
+			p.mu.Lock()
+			if p.body.add(ctx, evm, tx, len(batch[i])) == nil {
+				last := len(p.body.receipts) - 1
+				p.index[tx.Hash()] = last
+				out[first+i] = outcomeOf(p.body.receipts[last])
+			}
+			err := p.body.state.Error()
+			p.mu.Unlock()
+			if err != nil {
+				return nil, fmt.Errorf("read state: %w", err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// full reports whether no transaction fits any more, however small.
+func (p *Pending) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.body.gas.Available(false) < params.TxGas
+}
+
+// Parent returns the hash of the block below.
+func (p *Pending) Parent() common.Hash { return p.parent.Hash() }
+
+// Header returns the block's header: number, time, gas limit and base fee are those
+// that a block would have now. What follows from execution is not filled in.
+func (p *Pending) Header() *types.Header { return types.CopyHeader(p.body.header) }
+
+// Block returns the block so far and its receipts, which nobody may change. The
+// state root is zero: it costs more than all the rest, and nobody could use it.
+func (p *Pending) Block() (*types.Block, types.Receipts) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.body.txs)
+	if p.block == nil || len(p.block.Transactions()) != n {
+		header := types.CopyHeader(p.body.header)
+		header.GasUsed = p.body.gas.Used()
+		content := &types.Body{Transactions: p.body.txs[:n:n], Withdrawals: []*types.Withdrawal{}}
+		p.block = types.NewBlock(header, content, p.body.receipts[:n:n], trie.NewStackTrie(nil))
+	}
+	return p.block, p.body.receipts[:n:n]
+}
+
+// Transaction returns a transaction of the block, its receipt, which nobody may
+// change, and its index.
+func (p *Pending) Transaction(hash common.Hash) (*types.Transaction, *types.Receipt, int, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, ok := p.index[hash]
+	if !ok {
+		return nil, nil, 0, false
+	}
+	return p.body.txs[i], p.body.receipts[i], i, true
+}
+
+// Read lets f read the state behind the block so far. f must be short, and must
+// not keep the state or change it.
+func (p *Pending) Read(f func(*state.StateDB)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p.body.state)
+}
+
+// Fork returns a copy of the state behind the block so far, for the caller to use
+// up. It costs with what the block has touched.
+func (p *Pending) Fork() *state.StateDB {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.body.state.Copy()
+}
+
+var _ execution.Speculator = (*Client)(nil)
+
+// speculation is the part of a client that tries out blocks.
+type speculation struct {
+	known decoded
+
+	running sync.Mutex // held by Speculate and Extend
+
+	mu      sync.Mutex
+	pending *Pending
+	changed chan struct{} // closed when pending is another one, or longer
+	closed  bool
+}
+
+func (s *speculation) show(p *Pending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending = p
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *speculation) current() (*Pending, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending, s.closed
+}
+
+// close waits for what is being tried out: it reads the database.
+func (s *speculation) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.running.Lock()
+	defer s.running.Unlock()
+}
+
+// Speculate implements execution.Speculator.
+func (c *Client) Speculate(ctx context.Context, parent execution.Hash, b execution.Block) ([]execution.Outcome, error) {
+	s := &c.speculation
+	s.running.Lock()
+	defer s.running.Unlock()
+	if _, closed := s.current(); closed {
+		return nil, ErrClosed
+	}
+	head := c.BlockChain().CurrentBlock()
+	if head.Hash() != common.Hash(parent) {
+		return nil, fmt.Errorf("speculate on %x, soft head is %s: %w", parent, head.Hash(), execution.ErrParent)
+	}
+	p, err := newPending(c.BlockChain(), head, b)
+	if err != nil {
+		return nil, fmt.Errorf("speculate: %w", err)
+	}
+	out, err := p.extend(ctx, b.Transactions, &s.known)
+	if err != nil {
+		return nil, fmt.Errorf("speculate: %w", err)
+	}
+	s.show(p)
+	return out, nil
+}
+
+// Extend implements execution.Speculator.
+func (c *Client) Extend(ctx context.Context, parent execution.Hash, txs [][]byte) ([]execution.Outcome, error) {
+	s := &c.speculation
+	s.running.Lock()
+	defer s.running.Unlock()
+	p, closed := s.current()
+	if closed {
+		return nil, ErrClosed
+	}
+	if head := c.BlockChain().CurrentBlock(); p == nil || p.Parent() != common.Hash(parent) || head.Hash() != common.Hash(parent) {
+		return nil, fmt.Errorf("extend speculation on %x, soft head is %s: %w", parent, head.Hash(), execution.ErrParent)
+	}
+	out, err := p.extend(ctx, txs, &s.known)
+	s.show(p) // also what was added before an error
+	if err != nil {
+		return nil, fmt.Errorf("extend speculation: %w", err)
+	}
+	return out, nil
+}
+
+// Pending returns the block that may come next, and a channel that is closed when
+// there is another one or it has grown. Where nothing was tried out on the head, or
+// on the one before it while a new trial is on its way, it is a block without
+// transactions.
+func (c *Client) Pending() (*Pending, <-chan struct{}, error) {
+	s := &c.speculation
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, ErrClosed
+	}
+	head := c.BlockChain().CurrentBlock()
+	if p := s.pending; p != nil && (p.Parent() == head.Hash() || p.Parent() == head.ParentHash && !p.idle) {
+		return p, s.changed, nil
+	}
+	p, err := newPending(c.BlockChain(), head, execution.Block{Height: SequencerHeight(head) + 1, Time: time.Now()})
+	if err != nil {
+		return nil, nil, fmt.Errorf("pending block: %w", err)
+	}
+	p.idle, s.pending = true, p
+	return p, s.changed, nil
+}
+
+// outcomeOf sums up what a transaction did. Where it stands in the block does not
+// count, so the gas used before it and the indices of its logs do not either.
+func outcomeOf(r *types.Receipt) (out execution.Outcome) {
+	h := sha256.New()
+	writeUint(h, r.Status, r.GasUsed, uint64(len(r.Logs)))
+	for _, log := range r.Logs {
+		writeUint(h, uint64(len(log.Topics)), uint64(len(log.Data)))
+		h.Write(log.Address[:])
+		for _, topic := range log.Topics {
+			h.Write(topic[:])
+		}
+		h.Write(log.Data)
+	}
+	h.Sum(out[:0])
+	return out
+}
+
+func writeUint(h hash.Hash, values ...uint64) {
+	for _, v := range values {
+		h.Write(binary.BigEndian.AppendUint64(nil, v))
+	}
+}
