@@ -103,11 +103,12 @@ begins: its genesis is then filled by "ordo sequencer genesis".`,
 func newSequencerInitNetworkCmd() *cobra.Command {
 	var o sequencer.NetworkOptions
 	var base int
-	var accounts []string
+	var accounts, hosts []string
 	cmd := &cobra.Command{
 		Use:   "init-network DIR",
-		Short: "Make the homes of all validators of a local network, with one genesis",
+		Short: "Make the homes of all validators of a network, with one genesis",
 		Example: `  ordo sequencer init-network ./net --validators 4 --account ordo1...=1000000000
+  ordo sequencer init-network ./net --validators 3 --hosts 10.0.0.1,10.0.0.2,10.0.0.3
   ordo sequencer start --home ./net/validator-0`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -115,13 +116,23 @@ func newSequencerInitNetworkCmd() *cobra.Command {
 			if o.Accounts, err = parseAccounts(accounts); err != nil {
 				return err
 			}
+			if len(hosts) > 0 && len(hosts) != o.Validators {
+				return fmt.Errorf("--hosts names %d addresses for %d validators: name one for each", len(hosts), o.Validators)
+			}
+			host := func(i int) string {
+				if len(hosts) == 0 {
+					return "127.0.0.1"
+				}
+				return hosts[i]
+			}
+			o.Host = host
 			o.Ports = func(i int) sequencer.Ports { return sequencerPorts(base, i) }
 			if err := sequencer.InitNetwork(o); err != nil {
 				return err
 			}
 			for i := range o.Validators {
 				p := o.Ports(i)
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  API http://127.0.0.1:%d  CometBFT RPC http://127.0.0.1:%d\n", sequencer.ValidatorHome(o.Dir, i), p.API, p.RPC); err != nil {
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  API http://%s:%d  CometBFT RPC http://127.0.0.1:%d\n", sequencer.ValidatorHome(o.Dir, i), host(i), p.API, p.RPC); err != nil {
 					return err
 				}
 			}
@@ -133,6 +144,7 @@ func newSequencerInitNetworkCmd() *cobra.Command {
 	f.StringVar(&o.ChainID, "chain-id", "ordo-local", "ID of the new chain")
 	f.DurationVar(&o.BlockTime, "block-time", 100*time.Millisecond, "time between blocks under load")
 	f.IntVar(&base, "base-port", sequencerBasePort, "first port; each validator takes five, ten apart from the next validator's")
+	f.StringSliceVar(&hosts, "hosts", nil, "address of each validator, in order (default 127.0.0.1 for all)")
 	f.StringArrayVar(&accounts, "account", nil, "ADDRESS=UORDO, money in the new chain; may be repeated")
 	return cmd
 }

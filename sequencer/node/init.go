@@ -205,7 +205,7 @@ func (n *newNode) write(o HomeOptions) error {
 	return config.Write(n.home.ordo(), &ours)
 }
 
-// NetworkOptions describe a network of validators on one machine.
+// NetworkOptions describe a network of validators whose homes one person makes.
 type NetworkOptions struct {
 	Dir        string // validators' homes are Dir/validator-0, Dir/validator-1, ...
 	ChainID    string
@@ -213,6 +213,7 @@ type NetworkOptions struct {
 	Stakes     []uint64      // uordo, one per validator; empty: the same for each
 	BlockTime  time.Duration // 0: 100 ms
 	Ports      func(i int) Ports
+	Host       func(i int) string // where validator i listens and is reached; nil: 127.0.0.1
 	Accounts   []Account
 	Start      time.Time // of the chain; zero: now
 }
@@ -244,6 +245,13 @@ func (o NetworkOptions) validate() error {
 	return nil
 }
 
+func (o NetworkOptions) host(i int) string {
+	if o.Host == nil {
+		return ""
+	}
+	return o.Host(i)
+}
+
 func (o NetworkOptions) stake(i int) uint64 {
 	if len(o.Stakes) == 0 {
 		return DefaultStake
@@ -251,8 +259,7 @@ func (o NetworkOptions) stake(i int) uint64 {
 	return o.Stakes[i]
 }
 
-// InitNetwork makes the homes of all validators of a new network on this machine,
-// with one genesis. Errors: ErrExists.
+// InitNetwork makes the homes of all validators of a new network, with one genesis. Errors: ErrExists.
 func InitNetwork(o NetworkOptions) error {
 	if err := o.validate(); err != nil {
 		return err
@@ -279,7 +286,7 @@ func InitNetwork(o NetworkOptions) error {
 	for i := range nodes {
 		options[i] = HomeOptions{
 			Dir: ValidatorHome(o.Dir, i), Moniker: "validator-" + strconv.Itoa(i),
-			Ports: o.Ports(i), BlockTime: o.BlockTime, Local: true,
+			Host: o.host(i), Ports: o.Ports(i), BlockTime: o.BlockTime, Local: true,
 		}
 		if nodes[i], err = newHome(options[i]); err != nil {
 			return err

@@ -235,7 +235,13 @@ func ordo(ctx context.Context, args ...string) (string, error) {
 // with the test.
 func role(t *testing.T, args ...string) {
 	t.Helper()
-	cmd := exec.Command(binary, args...)
+	process(t, append([]string{binary}, args...)...)
+}
+
+// process starts a program and ends it with the test.
+func process(t *testing.T, command ...string) {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
 	output := new(lockedBuffer)
 	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
@@ -245,18 +251,18 @@ func role(t *testing.T, args ...string) {
 	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("ordo %v said:\n%s", args, tail(output.String(), 4000))
+			t.Logf("%v said:\n%s", command, tail(output.String(), 4000))
 		}
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case err := <-exited:
 			if err != nil {
-				t.Errorf("ordo %v ended with %v", args, err)
+				t.Errorf("%v ended with %v", command, err)
 			}
 		case <-time.After(stopTime):
 			_ = cmd.Process.Kill()
 			<-exited
-			t.Errorf("ordo %v did not stop within %v of SIGTERM", args, stopTime)
+			t.Errorf("%v did not stop within %v of SIGTERM", command, stopTime)
 		}
 	})
 }
