@@ -53,7 +53,7 @@ type BlobLimits struct {
 }
 
 // DefaultBlobLimits are the limits within which EncodeBlob stays.
-var DefaultBlobLimits = BlobLimits{MaxBytes: 64 << 20, MaxBlocks: 4096}
+var DefaultBlobLimits = BlobLimits{MaxBytes: MaxBlockBytes + 1<<20, MaxBlocks: 4096}
 
 // EncodeBlob packs consecutive blocks of one rollup; the same blocks always give
 // the same bytes. The first must carry its validator set, others may: a set that
@@ -289,5 +289,6 @@ func withoutValidators(rb *orderv1.RollupBlock) *orderv1.RollupBlock {
 	return &orderv1.RollupBlock{
 		RollupId: rb.RollupId, SignedHeader: rb.SignedHeader, OrderingHeader: rb.OrderingHeader,
 		OrderingHeaderProof: rb.OrderingHeaderProof, NamespaceProof: rb.NamespaceProof, Legs: rb.Legs,
+		VoidBatches: rb.VoidBatches,
 	}
 }

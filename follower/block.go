@@ -24,7 +24,10 @@ type Block struct {
 // Leg is one leg of the rollup, as ordered.
 type Leg struct {
 	order.LegRecord
-	Transactions [][]byte
+	Transactions [][]byte // none where it is void
+	// Void says that the leg's batch does not hold what its owner said it would, as
+	// whoever looks finds. The leg keeps its place in the order and does nothing.
+	Void bool
 }
 
 // Checkpoint returns the block as a point to resume from: what comes next is

@@ -65,11 +65,12 @@ type testChain struct {
 }
 
 type testBlock struct {
-	header *cmttypes.Header
-	commit *cmttypes.Commit
-	set    *cmttypes.ValidatorSet
-	txs    cmttypes.Txs
-	order  *order.Block
+	header  *cmttypes.Header
+	commit  *cmttypes.Commit
+	set     *cmttypes.ValidatorSet
+	txs     cmttypes.Txs
+	order   *order.Block
+	batches map[order.BatchID]*testBatch
 }
 
 func newTestChain(vals []validator) *testChain {
@@ -102,9 +103,18 @@ func txs(n, count int) [][]byte {
 	return out
 }
 
-// append adds a block that orders the bundles; next, where given, are the
-// validators from the block after it on.
+// append adds a block that orders the bundles, in batches of two; next, where given,
+// are the validators from the block after it on.
 func (c *testChain) append(bundles []*order.Bundle, next ...validator) *testBlock {
+	var batches []*testBatch
+	for part := range slices.Chunk(bundles, 2) {
+		batches = append(batches, newTestBatch(c.height()+1, len(batches), part))
+	}
+	return c.appendBatches(batches, next...)
+}
+
+// appendBatches adds a block that orders the batches.
+func (c *testChain) appendBatches(batches []*testBatch, next ...validator) *testBlock {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	height := int64(len(c.blocks) + 1)
@@ -112,16 +122,19 @@ func (c *testChain) append(bundles []*order.Bundle, next ...validator) *testBloc
 	if len(next) > 0 {
 		nextSet = validatorSet(next)
 	}
-	ordered := make([]order.Ordered, len(bundles))
-	for i, b := range bundles {
-		ordered[i] = order.Ordered{ID: b.ID(testChainID), Bundle: b}
+	b := &testBlock{set: set, batches: make(map[order.BatchID]*testBatch)}
+	var ordered []order.Ordered
+	for _, batch := range batches {
+		id := batch.header.ID(testChainID)
+		b.batches[id] = batch
+		for i, bundle := range batch.bundles {
+			ordered = append(ordered, order.Ordered{
+				ID: bundle.ID(testChainID), Summary: &batch.header.Bundles[i], Batch: id, BatchIndex: uint64(i),
+			})
+		}
 	}
-	ob, err := order.NewBlock(uint64(height), ordered, 0)
-	if err != nil {
-		panic(err)
-	}
-	b := &testBlock{set: set, order: ob}
-	b.txs = cmttypes.Txs{ob.Header().Encode(), (&order.Batch{Bundles: bundles}).Encode(), []byte("some staking transaction")}
+	b.order = order.NewBlock(uint64(height), ordered, 0, order.OrderTimes{First: uint64(height), Last: uint64(height) + 1})
+	b.txs = cmttypes.Txs{b.order.Header().Encode(), []byte("certificates"), []byte("some staking transaction")}
 	b.header = &cmttypes.Header{
 		Version: cmtversion.Consensus{Block: version.BlockProtocol, App: 1}, ChainID: testChainID, Height: height,
 		Time:           c.genesis.GenesisTime.Add(time.Duration(height-1) * 100 * time.Millisecond),
@@ -220,15 +233,23 @@ func signCommit(h *cmttypes.Header, set *cmttypes.ValidatorSet, signers []valida
 
 // rollupBlock is what a sequencer node serves, with its validator set.
 func (b *testBlock) rollupBlock(id order.RollupID) *orderv1.RollupBlock {
-	legs, proof, err := b.order.Rollup(id)
-	if err != nil {
-		panic(err)
-	}
+	records, proof := b.order.Rollup(id)
 	path := b.txs.Proof(0)
 	rb := &orderv1.RollupBlock{
 		RollupId: id[:], SignedHeader: signedHeader(b.header, b.commit), Validators: encodeSet(b.set), OrderingHeader: b.txs[0],
 		OrderingHeaderProof: &orderv1.MerkleProof{Total: uint64(path.Proof.Total), Index: uint64(path.Proof.Index), Aunts: path.Proof.Aunts},
-		NamespaceProof:      proof, Legs: legs,
+		NamespaceProof:      proof,
+	}
+	shown := make(map[order.BatchID]bool)
+	for _, r := range records {
+		leg, batch := &orderv1.RollupLeg{Record: r.Proto()}, b.batches[r.Batch]
+		rb.Legs = append(rb.Legs, leg)
+		if !batch.void {
+			leg.Transactions = batch.bundles[r.BatchIndex].Legs[r.LegIndex].Transactions
+		} else if !shown[r.Batch] {
+			shown[r.Batch] = true
+			rb.VoidBatches = append(rb.VoidBatches, batch.proof(0, 1))
+		}
 	}
 	return rb
 }

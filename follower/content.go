@@ -28,19 +28,33 @@ func (v *Verifier) open(rb *orderv1.RollupBlock, lb *lightBlock) (*Block, error)
 		return nil, fmt.Errorf("legs against commitment %x: %w", header.Commitment.Bytes()[64:], err)
 	}
 	b := &Block{Height: header.Height, Hash: lb.hash, Time: lb.signed.Time, Legs: make([]Leg, len(records)), checkpoint: lb.checkpoint()}
+	lacking := make(map[order.BatchID]bool) // batches of legs that came without data
 	for i, r := range records {
-		txs := rb.Legs[i].GetTransactions()
-		got := order.Leg{RollupID: v.rollup, Transactions: txs}.Summary()
-		if got.Digest != r.Digest || got.Length != r.Length || got.Count != r.Count {
+		b.Legs[i] = Leg{LegRecord: r, Transactions: rb.Legs[i].GetTransactions()}
+		if len(b.Legs[i].Transactions) == 0 {
+			lacking[r.Batch] = true
+		} else if got, want := summary(v.rollup, b.Legs[i].Transactions), recorded(v.rollup, r); got != want {
 			return nil, fmt.Errorf("leg %d of bundle %s has digest %s, length %d and %d transactions, want %s, %d and %d: %w",
-				i, r.BundleID, got.Digest, got.Length, got.Count, r.Digest, r.Length, r.Count, ErrAlteredLeg)
+				i, r.BundleID, got.Digest, got.Length, got.Count, want.Digest, want.Length, want.Count, ErrAlteredLeg)
 		}
-		b.Legs[i] = Leg{LegRecord: r, Transactions: txs}
 	}
-	if b.Proto, err = canonical(rb, lb, records); err != nil {
+	voids, err := v.openVoids(rb.GetVoidBatches(), b.Legs, lacking)
+	if err != nil {
+		return nil, err
+	}
+	if b.Proto, err = canonical(rb, lb, records, voids); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+func summary(rollup order.RollupID, txs [][]byte) order.LegSummary {
+	return order.Leg{RollupID: rollup, Transactions: txs}.Summary()
+}
+
+// recorded is the summary that a leg's record stands for.
+func recorded(rollup order.RollupID, r order.LegRecord) order.LegSummary {
+	return order.LegSummary{RollupID: rollup, Digest: r.Digest, Length: r.Length, Count: r.Count}
 }
 
 // openHeader verifies that the ordering header is transaction 0 of the block.
@@ -108,7 +122,7 @@ func openRecords(rb *orderv1.RollupBlock, header order.Header) ([]order.LegRecor
 // canonical returns a verified block in wire form, made of its verified parts
 // alone: what hangs on it unread (unknown fields, proposer priorities) does not
 // travel further.
-func canonical(rb *orderv1.RollupBlock, lb *lightBlock, records []order.LegRecord) (*orderv1.RollupBlock, error) {
+func canonical(rb *orderv1.RollupBlock, lb *lightBlock, records []order.LegRecord, voids []*orderv1.VoidBatch) (*orderv1.RollupBlock, error) {
 	signed, err := lb.signed.ToProto().Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode signed header: %w", err)
@@ -118,7 +132,7 @@ func canonical(rb *orderv1.RollupBlock, lb *lightBlock, records []order.LegRecor
 		RollupId: rb.GetRollupId(), SignedHeader: signed, Validators: lb.validators.encoded, OrderingHeader: rb.GetOrderingHeader(),
 		OrderingHeaderProof: &orderv1.MerkleProof{Total: path.GetTotal(), Index: path.GetIndex(), Aunts: path.GetAunts()},
 		NamespaceProof:      &orderv1.NamespaceProof{Start: proof.GetStart(), End: proof.GetEnd(), Nodes: proof.GetNodes(), LeafHash: proof.GetLeafHash()},
-		Legs:                make([]*orderv1.RollupLeg, len(records)),
+		Legs:                make([]*orderv1.RollupLeg, len(records)), VoidBatches: voids,
 	}
 	for i, r := range records {
 		out.Legs[i] = &orderv1.RollupLeg{Record: r.Proto(), Transactions: rb.Legs[i].GetTransactions()}

@@ -38,6 +38,12 @@ var (
 	ErrMissingLeg = errors.New("missing leg")
 	// ErrExtraLeg: more legs were given than the block orders for the rollup.
 	ErrExtraLeg = errors.New("extra leg")
+	// ErrVoid: a leg came without its data and it is not shown to be void, or one that
+	// is came with data.
+	ErrVoid = errors.New("leg is not shown to be void")
+	// ErrNotVoid: a leg came without its data, and what should show that it is void
+	// holds the data.
+	ErrNotVoid = errors.New("leg is not void")
 	// ErrAbsence: the proof that the block orders nothing for the rollup does not
 	// verify.
 	ErrAbsence = errors.New("absence is not proven")
@@ -59,7 +65,7 @@ var reasons = []struct {
 	{ErrRollup, "rollup"}, {ErrChainID, "chain_id"}, {ErrHeight, "height"}, {ErrValidators, "validators"},
 	{ErrCommit, "commit"}, {ErrHeader, "header"}, {ErrFuture, "future"}, {ErrExpired, "expired"}, {ErrOrderingHeader, "ordering_header"},
 	{ErrAlteredLeg, "altered_leg"}, {ErrLegOrder, "leg_order"}, {ErrMissingLeg, "missing_leg"}, {ErrExtraLeg, "extra_leg"},
-	{ErrAbsence, "absence"}, {ErrProof, "proof"}, {ErrMalformed, "malformed"},
+	{ErrNotVoid, "not_void"}, {ErrVoid, "void"}, {ErrAbsence, "absence"}, {ErrProof, "proof"}, {ErrMalformed, "malformed"},
 	{ErrBlobTooLarge, "blob_too_large"}, {ErrBlob, "blob"},
 }
 

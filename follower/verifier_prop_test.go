@@ -26,7 +26,12 @@ func newHostile(t testing.TB) *hostile {
 	c := newTestChain(testValidators(0, 4))
 	c.grow(1)
 	c.append(nil, testValidators(2, 4)...) // so that the set that the block carries is needed
-	c.grow(1)
+	garbled := newTestBatch(3, 1, []*order.Bundle{bundle(3, txs(31, 2), alpha, gamma), bundle(3, txs(32, 1), delta)}).garble()
+	garbled.void = true
+	c.appendBatches([]*testBatch{
+		newTestBatch(3, 0, []*order.Bundle{bundle(3, txs(30, 1), alpha, delta), bundle(3, txs(33, 2), alpha, gamma)}), garbled,
+		newTestBatch(3, 2, []*order.Bundle{bundle(3, txs(34, 3), alpha)}),
+	})
 	h := &hostile{chain: c, raw: map[order.RollupID][]byte{}, good: map[order.RollupID]*Block{}, now: c.now()}
 	trust, err := TrustCheckpoint(verifierAt(t, c, alpha, 3).Checkpoint())
 	if err != nil {
@@ -80,7 +85,8 @@ func sameContent(a, b *Block) bool {
 		return false
 	}
 	for i := range a.Legs {
-		if a.Legs[i].LegRecord != b.Legs[i].LegRecord || !equalTxs(a.Legs[i].Transactions, b.Legs[i].Transactions) {
+		if a.Legs[i].LegRecord != b.Legs[i].LegRecord || a.Legs[i].Void != b.Legs[i].Void ||
+			!equalTxs(a.Legs[i].Transactions, b.Legs[i].Transactions) {
 			return false
 		}
 	}
@@ -153,6 +159,7 @@ func TestPartsOfOtherBlocks(t *testing.T) {
 			RollupId: id[:], SignedHeader: from("header").SignedHeader, Validators: from("validators").Validators,
 			OrderingHeader: from("ordering header").OrderingHeader, OrderingHeaderProof: from("path").OrderingHeaderProof,
 			NamespaceProof: from("proof").NamespaceProof, Legs: from("legs").Legs,
+			VoidBatches: from("void batches").VoidBatches,
 		}
 		got, err := NewVerifier(id, h.trust, Options{}).Next(rb, h.now)
 		if err == nil && !sameContent(got, h.good[id]) {

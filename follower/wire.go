@@ -7,15 +7,25 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
 // Bounds of what is read. They are checked before anything is decoded.
 const (
-	// MaxBlockBytes bounds an encoded RollupBlock: a full batch for one rollup, the
-	// signed header, the validator set and the proofs.
-	MaxBlockBytes = order.MaxBatchBytes + 1<<20
+	// MaxBlockBytes bounds an encoded RollupBlock: 32 MiB of batches, which may all be
+	// of one rollup, and as much again for what shows that batches are void, the signed
+	// header, the validator set and the proofs.
+	MaxBlockBytes = 64 << 20
+	// maxBlockLegs is more than the certificates that fit a block can stand for.
+	maxBlockLegs = 1 << 16
+	// maxVoidBatches is how many batches a block may hold, with room to spare.
+	maxVoidBatches = 1 << 11
+	// maxVoidShares is more than the shards that rebuild a batch, in any layout.
+	maxVoidShares = shard.MaxShards/3 + 1
+	// maxBatchCoreBytes is far above the size of any batch core.
+	maxBatchCoreBytes = 1 << 10
 	// maxSignedHeaderBytes and maxValidatorsBytes leave room for more than 2,000 validators.
 	maxSignedHeaderBytes = 256 << 10
 	maxValidatorsBytes   = 256 << 10
@@ -35,6 +45,10 @@ const (
 	fieldBlockOrderingProof  = 5
 	fieldBlockNamespaceProof = 6
 	fieldBlockLegs           = 7
+	fieldBlockVoidBatches    = 8
+	fieldVoidBatchCore       = 1
+	fieldVoidBatchHolders    = 2
+	fieldVoidBatchShares     = 3
 	fieldMerkleProofAunts    = 3
 	fieldNamespaceProofNodes = 3
 	fieldLegTransactions     = 2
@@ -62,7 +76,7 @@ func DecodeBlock(raw []byte) (*orderv1.RollupBlock, error) {
 
 // boundBlock counts what repeats in an encoded RollupBlock.
 func boundBlock(raw []byte) error {
-	var legs, hashes int
+	var legs, hashes, voids int
 	return eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch num {
 		case fieldBlockSignedHeader:
@@ -81,7 +95,7 @@ func boundBlock(raw []byte) error {
 			})
 		case fieldBlockLegs:
 			legs++
-			if err := atMost("legs", legs, order.MaxBatchBundles); err != nil {
+			if err := atMost("legs", legs, maxBlockLegs); err != nil {
 				return err
 			}
 			txs := 0
@@ -94,6 +108,29 @@ func boundBlock(raw []byte) error {
 				}
 				return atMost("transactions of a leg", txs, order.MaxLegTransactions)
 			})
+		case fieldBlockVoidBatches:
+			voids++
+			if err := atMost("void batches", voids, maxVoidBatches); err != nil {
+				return err
+			}
+			return boundVoidBatch(b)
+		}
+		return nil
+	})
+}
+
+func boundVoidBatch(raw []byte) error {
+	var holders, shares int
+	return eachBytes(raw, func(num protowire.Number, b []byte) error {
+		switch num {
+		case fieldVoidBatchCore:
+			return atMost("core of a void batch", len(b), maxBatchCoreBytes)
+		case fieldVoidBatchHolders:
+			holders++
+			return atMost("holders of a void batch", holders, shard.MaxHolders)
+		case fieldVoidBatchShares:
+			shares++
+			return atMost("shares of a void batch", shares, maxVoidShares)
 		}
 		return nil
 	})

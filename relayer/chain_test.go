@@ -37,10 +37,11 @@ type testChain struct {
 }
 
 type testBlock struct {
-	header *cmttypes.Header
-	commit *cmttypes.Commit
-	txs    cmttypes.Txs
-	order  *order.Block
+	header  *cmttypes.Header
+	commit  *cmttypes.Commit
+	txs     cmttypes.Txs
+	order   *order.Block
+	bundles []*order.Bundle // of the one batch of the block
 }
 
 func newTestChain() *testChain {
@@ -61,19 +62,21 @@ func (c *testChain) grow(txs map[string][][]byte) {
 	defer c.mu.Unlock()
 	height := int64(len(c.blocks) + 1)
 	seed := sha256.Sum256([]byte("payer"))
-	var bundles []*order.Bundle
-	var ordered []order.Ordered
+	header := order.BatchHeader{Position: order.Position{Owner: order.Owner{1}, Mark: order.Mark{Session: 1, Sequence: uint64(height)}}}
+	b := &testBlock{}
 	for name, list := range txs {
-		b := &order.Bundle{Expiry: uint64(height), FeeLimit: 1, Legs: []order.Leg{{RollupID: order.NewRollupID(name), Transactions: list}}}
-		b.Sign(testChainID, stded25519.NewKeyFromSeed(seed[:]))
-		bundles = append(bundles, b)
-		ordered = append(ordered, order.Ordered{ID: b.ID(testChainID), Bundle: b})
+		bundle := &order.Bundle{Expiry: uint64(height), FeeLimit: 1, Legs: []order.Leg{{RollupID: order.NewRollupID(name), Transactions: list}}}
+		bundle.Sign(testChainID, stded25519.NewKeyFromSeed(seed[:]))
+		b.bundles = append(b.bundles, bundle)
+		header.Bundles = append(header.Bundles, bundle.Summary())
 	}
-	ob, err := order.NewBlock(uint64(height), ordered, 0)
-	if err != nil {
-		panic(err)
+	var ordered []order.Ordered
+	for i := range header.Bundles {
+		s := &header.Bundles[i]
+		ordered = append(ordered, order.Ordered{ID: s.ID(testChainID), Summary: s, Batch: header.ID(testChainID), BatchIndex: uint64(i)})
 	}
-	b := &testBlock{order: ob, txs: cmttypes.Txs{ob.Header().Encode(), (&order.Batch{Bundles: bundles}).Encode()}}
+	b.order = order.NewBlock(uint64(height), ordered, 0, order.OrderTimes{})
+	b.txs = cmttypes.Txs{b.order.Header().Encode(), []byte("certificates")}
 	b.header = &cmttypes.Header{
 		Version: cmtversion.Consensus{Block: version.BlockProtocol, App: 1}, ChainID: testChainID, Height: height,
 		Time:           c.genesis.GenesisTime.Add(time.Duration(height) * 100 * time.Millisecond),
@@ -88,6 +91,7 @@ func (c *testChain) grow(txs map[string][][]byte) {
 	vote := &cmttypes.Vote{
 		Type: cmtproto.PrecommitType, Height: height, BlockID: id, Timestamp: b.header.Time, ValidatorAddress: c.set.Validators[0].Address,
 	}
+	var err error
 	if vote.Signature, err = c.key.Sign(cmttypes.VoteSignBytes(testChainID, vote.ToProto())); err != nil {
 		panic(err)
 	}
@@ -126,9 +130,10 @@ func (c *testChain) at(height uint64) (*testBlock, <-chan struct{}) {
 // rollupBlock is what a sequencer node serves.
 func (c *testChain) rollupBlock(height uint64, id order.RollupID) *orderv1.RollupBlock {
 	b, _ := c.at(height)
-	legs, proof, err := b.order.Rollup(id)
-	if err != nil {
-		panic(err)
+	records, proof := b.order.Rollup(id)
+	var legs []*orderv1.RollupLeg
+	for _, r := range records {
+		legs = append(legs, &orderv1.RollupLeg{Record: r.Proto(), Transactions: b.bundles[r.BatchIndex].Legs[r.LegIndex].Transactions})
 	}
 	signed, err := (&cmttypes.SignedHeader{Header: b.header, Commit: b.commit}).ToProto().Marshal()
 	if err != nil {

@@ -32,10 +32,10 @@ import (
 const (
 	DefaultBlockTime = time.Second
 	// DefaultMaxBlobBytes holds the largest rollup block there can be, not
-	// compressed: a batch of 16 MiB and its proofs.
-	DefaultMaxBlobBytes = 32 << 20
+	// compressed: 32 MiB of batches, and proofs.
+	DefaultMaxBlobBytes = 72 << 20
 	// maxBlockBytes bounds what one height holds, and what may wait for a height.
-	maxBlockBytes = 64 << 20
+	maxBlockBytes = 96 << 20
 	// maxBlockBlobs bounds the blobs of one height.
 	maxBlockBlobs = 1 << 15
 	// entryCost is what a waiting blob takes beside its data.
@@ -50,7 +50,7 @@ type Options struct {
 	// BlockTime is the least time between two blocks. A block is made on the next
 	// multiple of it after a blob came in.
 	BlockTime time.Duration
-	// MaxBlobBytes bounds one blob and all blobs of one Submit together, at most 32 MiB.
+	// MaxBlobBytes bounds one blob and all blobs of one Submit together, at most 72 MiB.
 	MaxBlobBytes int
 	// Now is the clock that stands in block headers.
 	Now func() time.Time

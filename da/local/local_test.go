@@ -255,7 +255,7 @@ func TestBlocksAreBounded(t *testing.T) {
 	t.Parallel()
 	l := openLayer(t, t.TempDir(), Options{BlockTime: 50 * time.Millisecond})
 	var wg sync.WaitGroup
-	blob := make([]byte, 30<<20)
+	blob := make([]byte, 40<<20)
 	heights := make([]uint64, 5)
 	for i := range heights {
 		wg.Go(func() {
@@ -272,7 +272,7 @@ func TestBlocksAreBounded(t *testing.T) {
 	}
 	for h, n := range per {
 		if n > 2 {
-			t.Errorf("height %d holds %d blobs of 30 MiB", h, n)
+			t.Errorf("height %d holds %d blobs of 40 MiB", h, n)
 		}
 	}
 	if !l.room.TryAcquire(maxBlockBytes) {

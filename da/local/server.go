@@ -25,7 +25,7 @@ const (
 	// largeMemory bounds the request bodies that are held at once, with what
 	// decoding makes of them; smallMemory does so for bodies of at most smallBody bytes,
 	// so that a few large ones, sent slowly, do not hold up everybody.
-	largeMemory = 192 << 20
+	largeMemory = 320 << 20
 	smallMemory = 64 << 20
 	smallBody   = 64 << 10
 	// bodyFactor is the memory that a body takes while it is decoded: itself, the
