@@ -3,9 +3,12 @@ package bench
 import (
 	"context"
 	"crypto/ecdsa"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"github.com/ordo-network/ordo/bench/figures"
 	"github.com/ordo-network/ordo/devnet"
 )
 
@@ -32,19 +36,19 @@ type TransfersOptions struct {
 // at which a transaction was due to be sent to the moment at which a client that
 // subscribes to heads holds its receipt.
 type TransfersResult struct {
-	Rollups   int            `json:"rollups"`
-	Rate      int            `json:"rate_per_second"`
-	Duration  float64        `json:"duration_seconds"`
-	Sent      int            `json:"sent"`
-	Refused   int            `json:"refused"`
-	Executed  int            `json:"executed"`
-	Missing   int            `json:"missing"`
-	Reverted  int            `json:"reverted"`
-	TPS       float64        `json:"executed_per_second"`
-	Ack       Percentiles    `json:"send_to_ack_ms"`
-	Receipt   Percentiles    `json:"send_to_receipt_ms"`
-	Safe      Percentiles    `json:"send_to_safe_ms"`
-	Processes []ProcessUsage `json:"processes,omitempty"`
+	Rollups   int                 `json:"rollups"`
+	Rate      int                 `json:"rate_per_second"`
+	Duration  float64             `json:"duration_seconds"`
+	Sent      int                 `json:"sent"`
+	Refused   int                 `json:"refused"`
+	Executed  int                 `json:"executed"`
+	Missing   int                 `json:"missing"`
+	Reverted  int                 `json:"reverted"`
+	TPS       float64             `json:"executed_per_second"`
+	Ack       figures.Percentiles `json:"send_to_ack_ms"`
+	Receipt   figures.Percentiles `json:"send_to_receipt_ms"`
+	Safe      figures.Percentiles `json:"send_to_safe_ms"`
+	Processes []figures.Usage     `json:"processes,omitempty"`
 	// FirstRefusal is the node's text for the first transaction that it refused.
 	FirstRefusal string `json:"first_refusal,omitempty"`
 }
@@ -115,7 +119,7 @@ func Transfers(ctx context.Context, net devnet.Endpoints, o TransfersOptions) (*
 		go func() { defer watchers.Done(); watchErrs <- l.watchSafe(watch) }()
 	}
 
-	usage := newUsageMeter(net)
+	usage := figures.NewMeter(processes(net.Home))
 	say(fmt.Sprintf("sending %d transactions a second for %s", o.Rate, o.Duration))
 	start := time.Now().Add(100 * time.Millisecond)
 	send(ctx, targets, start, o.Rate)
@@ -152,7 +156,7 @@ func Transfers(ctx context.Context, net devnet.Endpoints, o TransfersOptions) (*
 		return nil, watchErr
 	}
 	res := summarize(targets, start, o)
-	res.Processes = usage.read()
+	res.Processes = usage.Read()
 	return res, nil
 }
 
@@ -393,6 +397,16 @@ func summarize(targets []*target, start time.Time, o TransfersOptions) *Transfer
 	if span := last.Sub(start).Seconds(); span > 0 {
 		res.TPS = float64(res.Executed) / span
 	}
-	res.Ack, res.Receipt, res.Safe = percentiles(ack), percentiles(receipt), percentiles(safe)
+	res.Ack, res.Receipt, res.Safe = figures.Of(ack), figures.Of(receipt), figures.Of(safe)
 	return res
+}
+
+// processes are those of the devnet in a home on this machine; none where there
+// is no such home.
+func processes(home string) (pids map[string]int) {
+	raw, err := os.ReadFile(filepath.Join(home, "processes.json"))
+	if err != nil || json.Unmarshal(raw, &pids) != nil {
+		return nil
+	}
+	return pids
 }

@@ -1,4 +1,6 @@
-package bench
+// Package figures turns samples into what a report shows: percentiles of
+// latencies, and what processes of this machine have used.
+package figures
 
 import (
 	"math"
@@ -15,8 +17,8 @@ type Percentiles struct {
 	Max float64 `json:"max"`
 }
 
-// percentiles sorts its argument.
-func percentiles(d []time.Duration) Percentiles {
+// Of returns the percentiles of samples, which it sorts.
+func Of(d []time.Duration) Percentiles {
 	if len(d) == 0 {
 		return Percentiles{}
 	}
