@@ -54,12 +54,17 @@ type rollup struct {
 	down   bool
 	pace   time.Duration // between two heights
 	height uint64
-	pool   []order.Ordered
+	pool   []submitted
 	seen   map[order.BundleID]bool
 	blocks map[uint64]*orderv1.RollupBlock
 	at     map[uint64]time.Time
 	firm   uint64
 	quiet  chan struct{} // stops the ordering
+}
+
+type submitted struct {
+	ID     order.BundleID
+	Bundle *order.Bundle
 }
 
 // String, SubmitBundle and Info make it a gateway.Sequencer.
@@ -77,7 +82,7 @@ func (r *rollup) SubmitBundle(_ context.Context, raw []byte) error {
 	}
 	if id := b.ID(sequencerChain); !r.seen[id] {
 		r.seen[id] = true
-		r.pool = append(r.pool, order.Ordered{ID: id, Bundle: b})
+		r.pool = append(r.pool, submitted{id, b})
 	}
 	return nil
 }
@@ -131,26 +136,25 @@ func (r *rollup) order() execution.Head {
 	r.pool = nil
 	r.mu.Unlock()
 
-	block, err := order.NewBlock(height, pool, 0)
-	if err != nil {
-		r.t.Error(err)
+	var bundles []order.Ordered
+	sent := make(map[order.BundleID]*order.Bundle)
+	for _, x := range pool {
+		summary := x.Bundle.Summary()
+		bundles = append(bundles, order.Ordered{ID: x.ID, Summary: &summary})
+		sent[x.ID] = x.Bundle
 	}
-	legs, _, err := block.Rollup(rollupID)
-	if err != nil {
-		r.t.Error(err)
-	}
+	records, _ := order.NewBlock(height, bundles, 0, order.OrderTimes{}).Rollup(rollupID)
 	o := gateway.Observed{Height: height}
 	b := execution.Block{
 		Height: height, Time: time.Unix(1_750_000_000, 0).Add(time.Duration(height) * r.pace),
 		Hash: sha256.Sum256(binary.BigEndian.AppendUint64(nil, height)),
 	}
-	for _, leg := range legs {
-		id, err := order.BundleIDFromBytes(leg.Record.BundleId)
-		if err != nil {
-			r.t.Error(err)
-		}
-		o.Bundles = append(o.Bundles, id)
-		b.Transactions = append(b.Transactions, leg.Transactions...)
+	var legs []*orderv1.RollupLeg
+	for _, rec := range records {
+		txs := sent[rec.BundleID].Legs[rec.LegIndex].Transactions
+		legs = append(legs, &orderv1.RollupLeg{Record: rec.Proto(), Transactions: txs})
+		o.Bundles = append(o.Bundles, rec.BundleID)
+		b.Transactions = append(b.Transactions, txs...)
 	}
 	r.mu.Lock()
 	r.blocks[height] = &orderv1.RollupBlock{RollupId: rollupID[:], Legs: legs}
