@@ -320,10 +320,12 @@ func TestVoidBatchesAreBounded(t *testing.T) {
 		block *orderv1.RollupBlock
 		text  string
 	}{
-		"batches": {many(maxVoidBatches+1, new(orderv1.VoidBatch)), "void batches: 2049"},
-		"holders": {many(1, &orderv1.VoidBatch{Holders: make([]*orderv1.Holder, shard.MaxHolders+1)}), "holders of a void batch: 201"},
-		"shares":  {many(1, &orderv1.VoidBatch{Shares: make([][]byte, maxVoidShares+1)}), "shares of a void batch: 343"},
-		"core":    {many(1, &orderv1.VoidBatch{Core: make([]byte, maxBatchCoreBytes+1)}), "core of a void batch: 1025"},
+		"batches":     {many(maxVoidBatches+1, new(orderv1.VoidBatch)), "void batches: 16385"},
+		"holders":     {many(1, &orderv1.VoidBatch{Holders: make([]*orderv1.Holder, shard.MaxHolders+1)}), "holders of a void batch: 201"},
+		"shares":      {many(1, &orderv1.VoidBatch{Shares: make([][]byte, maxVoidShares+1)}), "shares of a void batch: 343"},
+		"all holders": {many(1500, &orderv1.VoidBatch{Holders: make([]*orderv1.Holder, shard.MaxHolders)}), "holders of void batches: 26"},
+		"all shares":  {many(1500, &orderv1.VoidBatch{Shares: make([][]byte, maxVoidShares)}), "shares of void batches: 26"},
+		"core":        {many(1, &orderv1.VoidBatch{Core: make([]byte, maxBatchCoreBytes+1)}), "core of a void batch: 1025"},
 	} {
 		for i, h := range tc.block.GetVoidBatches()[0].GetHolders() {
 			if h == nil {

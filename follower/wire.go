@@ -1,6 +1,7 @@
 package follower
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -19,11 +20,13 @@ const (
 	// header, the validator set and the proofs.
 	MaxBlockBytes = 64 << 20
 	// maxBlockLegs is more than the certificates that fit a block can stand for.
-	maxBlockLegs = 1 << 16
-	// maxVoidBatches is how many batches a block may hold, with room to spare.
-	maxVoidBatches = 1 << 11
-	// maxVoidShares is more than the shards that rebuild a batch, in any layout.
+	maxBlockLegs = 1 << 18
+	// maxVoidBatches is how many batches a block may hold.
+	maxVoidBatches = 1 << 14
+	// maxVoidShares is the most shards that rebuild a batch, in any layout.
 	maxVoidShares = shard.MaxShards/3 + 1
+	// maxVoidParts bounds the holders, and again the shares, of all void batches together.
+	maxVoidParts = 1 << 18
 	// maxBatchCoreBytes is far above the size of any batch core.
 	maxBatchCoreBytes = 1 << 10
 	// maxSignedHeaderBytes and maxValidatorsBytes leave room for more than 2,000 validators.
@@ -77,6 +80,7 @@ func DecodeBlock(raw []byte) (*orderv1.RollupBlock, error) {
 // boundBlock counts what repeats in an encoded RollupBlock.
 func boundBlock(raw []byte) error {
 	var legs, hashes, voids int
+	var parts voidParts
 	return eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch num {
 		case fieldBlockSignedHeader:
@@ -113,15 +117,18 @@ func boundBlock(raw []byte) error {
 			if err := atMost("void batches", voids, maxVoidBatches); err != nil {
 				return err
 			}
-			return boundVoidBatch(b)
+			return parts.bound(b)
 		}
 		return nil
 	})
 }
 
-func boundVoidBatch(raw []byte) error {
+// voidParts counts what the void batches of a block have together.
+type voidParts struct{ holders, shares int }
+
+func (p *voidParts) bound(raw []byte) error {
 	var holders, shares int
-	return eachBytes(raw, func(num protowire.Number, b []byte) error {
+	err := eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch num {
 		case fieldVoidBatchCore:
 			return atMost("core of a void batch", len(b), maxBatchCoreBytes)
@@ -134,6 +141,8 @@ func boundVoidBatch(raw []byte) error {
 		}
 		return nil
 	})
+	p.holders, p.shares = p.holders+holders, p.shares+shares
+	return errors.Join(err, atMost("holders of void batches", p.holders, maxVoidParts), atMost("shares of void batches", p.shares, maxVoidParts))
 }
 
 func atMost(what string, got, limit int) error {
