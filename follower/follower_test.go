@@ -116,8 +116,8 @@ func TestFollowerFailsOver(t *testing.T) {
 		"100 MB":         {lie(func(_ *testChain, r *response) { r.Block.OrderingHeader = make([]byte, 100<<20) }), "lie", "malformed"},
 		"a bomb":         {lie(func(_ *testChain, r *response) { r.Block.OrderingHeader = make([]byte, 20<<20) }), "lie", "malformed"},
 		"a leg too many": {lie(func(_ *testChain, r *response) { r.Block.Legs = append(r.Block.Legs, r.Block.Legs...) }), "lie", "extra_leg"},
-		"70,000 legs": {lie(func(_ *testChain, r *response) {
-			r.Block.Legs = make([]*orderv1.RollupLeg, 70_000)
+		"270,000 legs": {lie(func(_ *testChain, r *response) {
+			r.Block.Legs = make([]*orderv1.RollupLeg, 270_000)
 			for i := range r.Block.Legs {
 				r.Block.Legs[i] = new(orderv1.RollupLeg)
 			}
