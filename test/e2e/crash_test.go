@@ -11,21 +11,42 @@ import (
 	"github.com/ethereum/go-ethereum/ethclient"
 )
 
-// testCrashes kills one process of each kind under load, and a rollup node together
-// with the validator that it hands its bundles to, then looks for every acknowledged
-// transfer.
+// testCrashes kills each validator in turn under load, one process of each other kind,
+// and a rollup node together with the validator that it hands its bundles to, then
+// looks for every acknowledged transfer.
 func testCrashes(t *testing.T, n *network) {
 	l := startLoad(t, n)
 	l.more(t, 50)
-	for _, children := range [][]string{{"rollup-alpha"}, {"relayer"}, {"validator-1"}, {"rollup-beta", "validator-1"}, {"rollup-alpha", "relayer"}} {
+	for _, children := range [][]string{
+		{"validator-0"}, {"validator-1"}, {"validator-2"}, {"validator-3"},
+		{"rollup-alpha"}, {"relayer"}, {"rollup-beta", "validator-1"}, {"rollup-alpha", "relayer"},
+	} {
 		n.kill(t, children...)
 		l.more(t, 100)
 	}
+	l.settle(t, n)
+}
+
+// testBlackout kills the whole network at one moment under load and starts it again,
+// while the senders go on trying.
+func testBlackout(t *testing.T, n *network) {
+	l := startLoad(t, n)
+	l.more(t, 100)
+	n.killAll(t)
+	n.start(t)
+	l.more(t, 100)
+	l.settle(t, n)
+}
+
+// settle ends the load and fails unless everything that was acknowledged is on chain
+// once and read back from DA, and all validators have one chain.
+func (l *load) settle(t *testing.T, n *network) {
+	t.Helper()
 	for rollup, hashes := range l.stop(t) {
 		t.Logf("%s acknowledged %d transfers", rollup, len(hashes))
 		client := dial(t, n.rollup(t, rollup).RPC)
 		last := onceOnChain(t, client, hashes)
-		// The relayer was killed, too: nothing may be missing on DA.
+		// Nothing may be missing on DA either.
 		waitTag(t, client, "safe", last)
 	}
 	validatorsAgree(t, n)

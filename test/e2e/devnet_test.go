@@ -37,6 +37,7 @@ func TestDevnet(t *testing.T) {
 	run("a second node agrees", testSecondNode)
 	run("Ctrl-C and resume", testResume)
 	run("kill -9 of the devnet and resume", testKilled)
+	run("kill -9 of everything under load", testBlackout)
 	run("rebuild from DA alone", testRebuild)
 	run("fresh", testFresh)
 }

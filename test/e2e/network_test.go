@@ -202,6 +202,38 @@ func (n *network) kill(t *testing.T, children ...string) {
 	t.Logf("killed %s", strings.Join(children, " and "))
 }
 
+// killAll ends the devnet and all its children at one moment, as a power cut does.
+func (n *network) killAll(t *testing.T) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(n.home, "processes.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids map[string]int
+	if err := json.Unmarshal(raw, &pids); err != nil {
+		t.Fatal(err)
+	}
+	// The devnet first: it would start the others again.
+	if err := n.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for child, pid := range pids {
+		// Those that the kernel has ended already, with the devnet, are gone.
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatalf("kill %s: %v", child, err)
+		}
+	}
+	<-n.exited
+	for child, pid := range pids {
+		eventually(t, stopTime, "the end of "+child, func() error {
+			if running(pid) {
+				return fmt.Errorf("process %d runs", pid)
+			}
+			return nil
+		})
+	}
+}
+
 func (n *network) rollup(t *testing.T, name string) devnet.RollupEndpoint {
 	t.Helper()
 	for _, r := range n.endpoints.Rollups {
