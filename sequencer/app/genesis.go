@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -25,6 +26,7 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
 	"github.com/ordo-network/ordo/sequencer/ordering"
+	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
 
 // Values of a new chain, where they differ from the Cosmos SDK's. Governance may
@@ -164,8 +166,22 @@ func (g *Genesis) AddValidators(txs ...json.RawMessage) {
 
 // SetOrderingParams replaces the rules of ordering.
 func (g *Genesis) SetOrderingParams(p ordering.Params) {
-	s := ordering.DefaultGenesis()
-	s.Params = &p
+	g.editOrdering(func(s *orderingv1.GenesisState) { s.Params = &p })
+}
+
+// AddAttester registers the attestation key and the addresses of a validator that is
+// in the genesis: where it takes in shares, as host:port, and where it answers readers,
+// as http://host:port. Doc refuses what is malformed.
+func (g *Genesis) AddAttester(operator sdk.AccAddress, key ed25519.PublicKey, address, api string) {
+	g.editOrdering(func(s *orderingv1.GenesisState) {
+		s.Attesters = append(s.Attesters, &orderingv1.Attester{Operator: operator.String(), Key: key, Address: address, Api: api})
+	})
+}
+
+func (g *Genesis) editOrdering(edit func(*orderingv1.GenesisState)) {
+	s := new(orderingv1.GenesisState)
+	g.enc.Codec.MustUnmarshalJSON(g.state[ordering.ModuleName], s)
+	edit(s)
 	g.state[ordering.ModuleName] = g.enc.Codec.MustMarshalJSON(s)
 }
 
@@ -192,6 +208,8 @@ func ConsensusParams() *cmttypes.ConsensusParams {
 	p := cmttypes.DefaultConsensusParams()
 	p.Block.MaxBytes = maxBlockBytes
 	p.Block.MaxGas = maxBlockGas
+	// Validators report in their votes which certificates they hold.
+	p.ABCI.VoteExtensionsEnableHeight = 1
 	// Evidence counts for as long as stake is bound, whichever of both is longer.
 	p.Evidence.MaxAgeDuration = unbondingTime
 	p.Evidence.MaxAgeNumBlocks = int64(unbondingTime / (100 * time.Millisecond))

@@ -90,8 +90,10 @@ func newKeepers(base *baseapp.BaseApp, enc *Encoding, keys map[string]*storetype
 	k.evidence.SetRouter(evidencetypes.NewRouter())
 	k.consensus = consensuskeeper.NewKeeper(cdc, runtime.NewKVStoreService(keys[consensustypes.StoreKey]),
 		admin, runtime.EventService{})
-	k.ordering = ordering.NewKeeper(runtime.NewKVStoreService(keys[ordering.StoreKey]), k.bank,
-		authtypes.FeeCollectorName, admin)
+	k.ordering = ordering.NewKeeper(ordering.Options{
+		Store: runtime.NewKVStoreService(keys[ordering.StoreKey]), Bank: k.bank, Staking: k.staking, Slashing: k.slashing,
+		FeeCollector: authtypes.FeeCollectorName, Authority: admin,
+	})
 	return k
 }
 

@@ -49,12 +49,14 @@ func newModules(base *baseapp.BaseApp, enc *Encoding, k *keepers) (*module.Manag
 	// the fees of this block's bundles, which are charged before, and those of the
 	// transactions of the block before.
 	m.SetOrderBeginBlockers(distrtypes.ModuleName, slashingtypes.ModuleName, evidencetypes.ModuleName, stakingtypes.ModuleName)
-	m.SetOrderEndBlockers(banktypes.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName)
-	// Genesis transactions run last: they need everybody's money and parameters.
+	// Ordering comes last: the validators that staking has chosen are the next committee.
+	m.SetOrderEndBlockers(banktypes.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, ordering.ModuleName)
+	// Genesis transactions need everybody's money and parameters, and the first committee
+	// needs the validators that they make.
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distrtypes.ModuleName, stakingtypes.ModuleName,
 		slashingtypes.ModuleName, govtypes.ModuleName, evidencetypes.ModuleName, upgradetypes.ModuleName,
-		consensustypes.ModuleName, ordering.ModuleName, genutiltypes.ModuleName,
+		consensustypes.ModuleName, genutiltypes.ModuleName, ordering.ModuleName,
 	}
 	m.SetOrderInitGenesis(genesis...)
 	m.SetOrderExportGenesis(genesis...)

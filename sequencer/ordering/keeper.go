@@ -11,6 +11,7 @@ import (
 	sdkmath "cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
 	"github.com/ordo-network/ordo/order"
 )
@@ -26,18 +27,40 @@ const (
 
 // Keys of the store:
 //
-//	0x00                                    Params
+//	0x00                                      Params
 //	0x01 | until, 8 bytes | height, 8 bytes   records of what the block carried
+//	0x02 | owner, 20 bytes                    Lane
+//	0x03 | first epoch, 8 bytes               Committee, where it differs from the one before
+//	0x04 | owner, 20 bytes                    Attester
+//	0x05 | attestation key, 32 bytes          owner, 20 bytes: whose key it is for ever
+//	0x06                                      epoch of the next block, 8 bytes
+//	0x07                                      owners, 20 bytes each: whose lanes the last block moved
 //
-// Numbers are big endian, so that records which no longer matter stand first.
+// Numbers are big endian, so that what is oldest stands first.
 var (
-	paramsKey    = []byte{0x00}
-	recordPrefix = []byte{0x01}
+	paramsKey       = []byte{0x00}
+	recordPrefix    = []byte{0x01}
+	lanePrefix      = []byte{0x02}
+	committeePrefix = []byte{0x03}
+	attesterPrefix  = []byte{0x04}
+	keyOwnerPrefix  = []byte{0x05}
+	epochKey        = []byte{0x06}
+	movedKey        = []byte{0x07}
 )
 
 func recordKey(until, height uint64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte{recordPrefix[0]}, until), height)
 }
+
+func laneKey(o order.Owner) []byte { return append([]byte{lanePrefix[0]}, o[:]...) }
+
+func committeeKey(epoch uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{committeePrefix[0]}, epoch)
+}
+
+func attesterKey(o order.Owner) []byte { return append([]byte{attesterPrefix[0]}, o[:]...) }
+
+func keyOwnerKey(key []byte) []byte { return append([]byte{keyOwnerPrefix[0]}, key...) }
 
 // Bank is what the module needs of the bank module.
 type Bank interface {
@@ -45,31 +68,60 @@ type Bank interface {
 	SendCoinsFromAccountToModule(ctx context.Context, from sdk.AccAddress, module string, amount sdk.Coins) error
 }
 
+// Staking is what the module needs of the staking module.
+type Staking interface {
+	GetValidator(ctx context.Context, operator sdk.ValAddress) (stakingtypes.Validator, error)
+	GetValidatorByConsAddr(ctx context.Context, addr sdk.ConsAddress) (stakingtypes.Validator, error)
+	GetBondedValidatorsByPower(ctx context.Context) ([]stakingtypes.Validator, error)
+}
+
+// Slashing is what the module needs of the slashing module.
+type Slashing interface {
+	Slash(ctx context.Context, addr sdk.ConsAddress, fraction sdkmath.LegacyDec, power, distributionHeight int64) error
+	Jail(ctx context.Context, addr sdk.ConsAddress) error
+	Tombstone(ctx context.Context, addr sdk.ConsAddress) error
+	IsTombstoned(ctx context.Context, addr sdk.ConsAddress) bool
+}
+
+// Options are what a keeper works with.
+type Options struct {
+	Store    store.KVStoreService
+	Bank     Bank
+	Staking  Staking
+	Slashing Slashing
+	// FeeCollector is the module account whose money goes to stakers.
+	FeeCollector string
+	// Authority is the address that may change the parameters.
+	Authority string
+}
+
 // Keeper reads and writes the module's state.
 type Keeper struct {
 	store        store.KVStoreService
 	bank         Bank
-	feeCollector string // module account whose money goes to stakers
-	authority    string // address that may change the parameters
+	staking      Staking
+	slashing     Slashing
+	feeCollector string
+	authority    string
 }
 
 // NewKeeper returns a keeper over the store.
-func NewKeeper(kv store.KVStoreService, bank Bank, feeCollector, authority string) Keeper {
-	return Keeper{store: kv, bank: bank, feeCollector: feeCollector, authority: authority}
+func NewKeeper(o Options) Keeper {
+	return Keeper{
+		store: o.Store, bank: o.Bank, staking: o.Staking, slashing: o.Slashing,
+		feeCollector: o.FeeCollector, authority: o.Authority,
+	}
 }
 
 // Params returns the rules in force.
 func (k Keeper) Params(ctx context.Context) (Params, error) {
-	raw, err := k.store.OpenKVStore(ctx).Get(paramsKey)
-	if err != nil {
-		return Params{}, fmt.Errorf("read ordering params: %w", err)
-	}
-	if raw == nil {
-		return Params{}, errors.New("read ordering params: the chain has none; its genesis lacks the ordering module")
-	}
 	var p Params
-	if err := p.Unmarshal(raw); err != nil {
-		return Params{}, fmt.Errorf("decode ordering params: %w", err)
+	found, err := k.get(ctx, paramsKey, &p)
+	switch {
+	case err != nil:
+		return Params{}, fmt.Errorf("ordering params: %w", err)
+	case !found:
+		return Params{}, errors.New("ordering params: the chain has none; its genesis lacks the ordering module")
 	}
 	return p, nil
 }
@@ -79,11 +131,7 @@ func (k Keeper) SetParams(ctx context.Context, p Params) error {
 	if err := ValidateParams(p); err != nil {
 		return err
 	}
-	raw, err := p.Marshal()
-	if err != nil {
-		return fmt.Errorf("encode ordering params: %w", err)
-	}
-	return k.store.OpenKVStore(ctx).Set(paramsKey, raw)
+	return k.set(ctx, paramsKey, &p)
 }
 
 // Balance returns what the payer can spend, in uordo.
@@ -93,65 +141,6 @@ func (k Keeper) Balance(ctx context.Context, p order.Payer) uint64 {
 		return math.MaxUint64
 	}
 	return amount.Uint64()
-}
-
-// Rules returns what the state in ctx says about the block of that height, which
-// must be the one after it.
-func (k Keeper) Rules(ctx context.Context, height uint64, w *Window, v *Verifier) (*Rules, error) {
-	if !w.Mirrors(height - 1) {
-		if err := k.LoadWindow(ctx, height-1, w); err != nil {
-			return nil, err
-		}
-	}
-	p, err := k.Params(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &Rules{
-		Height: height, Params: p, Fate: w.Fate, Verify: v.Verify,
-		Balance: func(p order.Payer) uint64 { return k.Balance(ctx, p) },
-	}, nil
-}
-
-// Apply writes what the block does to the state: it moves the fees and keeps the
-// record of what was carried.
-func (k Keeper) Apply(ctx context.Context, e *Evaluation) error {
-	for _, c := range e.Charges {
-		coins := sdk.NewCoins(sdk.NewCoin(Denom, sdkmath.NewIntFromUint64(c.Amount)))
-		if err := k.bank.SendCoinsFromAccountToModule(ctx, c.Payer, k.feeCollector, coins); err != nil {
-			return fmt.Errorf("charge %s for its bundles: %w", c.Payer, err)
-		}
-	}
-	kv := k.store.OpenKVStore(ctx)
-	if err := prune(kv, e.Block.Height); err != nil {
-		return err
-	}
-	if len(e.IDs) == 0 {
-		return nil
-	}
-	c := e.Carried()
-	return kv.Set(recordKey(c.Until, c.Height), c.encodeRecords())
-}
-
-// prune deletes the records that no longer matter after the block of that height.
-func prune(kv store.KVStore, height uint64) error {
-	it, err := kv.Iterator(recordPrefix, recordKey(height+1, 0))
-	if err != nil {
-		return fmt.Errorf("prune records of carried bundles: %w", err)
-	}
-	var old [][]byte
-	for ; it.Valid(); it.Next() {
-		old = append(old, it.Key())
-	}
-	if err := it.Close(); err != nil {
-		return fmt.Errorf("prune records of carried bundles: %w", err)
-	}
-	for _, key := range old {
-		if err := kv.Delete(key); err != nil {
-			return fmt.Errorf("prune records of carried bundles: %w", err)
-		}
-	}
-	return nil
 }
 
 // LoadWindow makes the window mirror the state in ctx, which has that height.
@@ -166,20 +155,10 @@ func (k Keeper) LoadWindow(ctx context.Context, height uint64, w *Window) error 
 }
 
 func (k Keeper) eachRecord(ctx context.Context, yield func(until, height uint64, records []byte) error) error {
-	it, err := k.store.OpenKVStore(ctx).Iterator(recordPrefix, []byte{recordPrefix[0] + 1})
-	if err != nil {
-		return fmt.Errorf("read records of carried bundles: %w", err)
-	}
-	for ; it.Valid(); it.Next() {
-		key := it.Key()
+	return k.each(ctx, recordPrefix, func(key, records []byte) error {
 		if len(key) != 17 {
-			_ = it.Close()
 			return fmt.Errorf("record of carried bundles has a key of %d bytes, want 17", len(key))
 		}
-		if err := yield(binary.BigEndian.Uint64(key[1:9]), binary.BigEndian.Uint64(key[9:]), it.Value()); err != nil {
-			_ = it.Close()
-			return err
-		}
-	}
-	return it.Close()
+		return yield(binary.BigEndian.Uint64(key[1:9]), binary.BigEndian.Uint64(key[9:]), records)
+	})
 }

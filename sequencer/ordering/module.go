@@ -1,6 +1,7 @@
 package ordering
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -25,11 +26,12 @@ var (
 	_ module.HasConsensusVersion = Module{}
 	_ appmodule.AppModule        = Module{}
 	_ appmodule.HasServices      = Module{}
+	_ appmodule.HasEndBlocker    = Module{}
 )
 
-// Module wires the keeper into the Cosmos SDK: genesis, messages, queries. What
-// a block does is not here, since it needs the block's first transactions: the
-// application calls Rules, Evaluate and Apply itself.
+// Module wires the keeper into the Cosmos SDK: genesis, messages, queries, epochs.
+// What a block orders is not here, since it needs the block's first transactions:
+// the application calls Rules, Evaluate and Apply itself.
 type Module struct{ keeper Keeper }
 
 // NewModule returns the module over the keeper.
@@ -80,13 +82,35 @@ func (Module) ValidateGenesis(cdc codec.JSONCodec, _ client.TxEncodingConfig, ra
 }
 
 // InitGenesis implements module.HasGenesis, which leaves no way but a panic to
-// refuse a genesis; ValidateGenesis refuses the same ones before.
+// refuse a genesis; ValidateGenesis refuses the same ones before. It comes after all
+// modules that make validators, genesis transactions among them: the first epoch's
+// committee follows from those.
 func (m Module) InitGenesis(ctx sdk.Context, cdc codec.JSONCodec, raw json.RawMessage) {
 	g := new(orderingv1.GenesisState)
 	cdc.MustUnmarshalJSON(raw, g)
 	if err := m.keeper.InitGenesis(ctx, g); err != nil {
 		panic(err)
 	}
+	// The context has height 0 where the first block has height 1, as is usual, and else
+	// the height of the first block.
+	first := max(1, uint64(ctx.BlockHeight()))
+	if err := m.keeper.BeginEpoch(ctx, Epoch(first, *g.Params)); err != nil {
+		panic(err)
+	}
+}
+
+// EndBlock implements appmodule.HasEndBlocker: the last block of an epoch, when the
+// staking module is through with it, decides the next committee.
+func (m Module) EndBlock(ctx context.Context) error {
+	p, err := m.keeper.Params(ctx)
+	if err != nil {
+		return err
+	}
+	height := uint64(sdk.UnwrapSDKContext(ctx).BlockHeight())
+	if height%p.EpochBlocks != 0 {
+		return nil
+	}
+	return m.keeper.BeginEpoch(ctx, Epoch(height+1, p))
 }
 
 // ExportGenesis implements module.HasGenesis.

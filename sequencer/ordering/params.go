@@ -3,6 +3,8 @@ package ordering
 import (
 	"fmt"
 
+	sdkmath "cosmossdk.io/math"
+
 	"github.com/ordo-network/ordo/order"
 	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
@@ -10,39 +12,82 @@ import (
 // Params are the rules of ordering that governance may change.
 type Params = orderingv1.Params
 
-// Bounds of the parameters. They keep fees of a whole block below 2^64 and the
-// window of carried bundles below a day of blocks.
+// Bounds of the parameters. They keep fees of a whole block below 2^64, the window
+// of carried bundles below a day of blocks, and what a block takes in memory within
+// what a small machine has.
 const (
-	maxFeePerKilobyte = 1 << 40
-	maxExpiryBlocks   = 1 << 20
+	maxFeePerKilobyte        = 1 << 40
+	maxExpiryBlocks          = 1 << 20
+	maxBlockBytes            = 256 << 20
+	maxBlockCertificates     = 1 << 14
+	maxBlockCertificateBytes = 32 << 20
+	maxEpochBlocks           = 1 << 20
+	maxLaneQuotaBytes        = 1 << 36
+	maxRetainEpochs          = 1 << 20
+	// minRetainEpochs: a block orders batches of its epoch and the one before.
+	minRetainEpochs = 1
+	maxFractionLen  = 20 // "0." and 18 digits, which is all that a fraction has
 )
 
 // DefaultParams returns the rules of a new chain: 1 uordo for 1,000 bytes, a
-// minute of 100 ms blocks until a bundle must have been ordered, 1 MiB a block.
+// minute of 100 ms blocks until a bundle must have been ordered, 1 MiB a batch and
+// 32 MiB a block, an epoch a minute, two weeks of epochs kept.
 func DefaultParams() Params {
 	return Params{
-		FeePerKilobyte:  1000,
-		MaxExpiryBlocks: 600,
-		MaxBundleBytes:  256 << 10,
-		MaxBatchBytes:   1 << 20,
+		FeePerKilobyte:            1000,
+		MaxExpiryBlocks:           600,
+		MaxBundleBytes:            256 << 10,
+		MaxBatchBytes:             1 << 20,
+		MaxBlockBytes:             32 << 20,
+		MaxBlockCertificates:      1024,
+		MaxBlockCertificateBytes:  2 << 20,
+		EpochBlocks:               600,
+		LaneQuotaBytes:            64 << 20,
+		SlashFractionEquivocation: "0.05",
+		RetainEpochs:              20160,
 	}
 }
 
-// ValidateParams checks that the chain can run under the rules.
+// ValidateParams checks that the chain can run under the rules. Each lane must be able
+// to bring in its largest batch, or the rule that no lane is left behind would ask for
+// the impossible.
 func ValidateParams(p Params) error {
-	switch {
-	case p.FeePerKilobyte > maxFeePerKilobyte:
-		return fmt.Errorf("fee_per_kilobyte is %d, at most %d", p.FeePerKilobyte, uint64(maxFeePerKilobyte))
-	case p.MaxExpiryBlocks == 0 || p.MaxExpiryBlocks > maxExpiryBlocks:
-		return fmt.Errorf("max_expiry_blocks is %d, want 1 to %d", p.MaxExpiryBlocks, maxExpiryBlocks)
-	case p.MaxBundleBytes == 0 || p.MaxBundleBytes > order.MaxBundleBytes:
-		return fmt.Errorf("max_bundle_bytes is %d, want 1 to %d", p.MaxBundleBytes, order.MaxBundleBytes)
-	case p.MaxBatchBytes > order.MaxBatchBytes:
-		return fmt.Errorf("max_batch_bytes is %d, at most %d", p.MaxBatchBytes, order.MaxBatchBytes)
-	case p.MaxBatchBytes < uint64(order.BundleSizeInBatch(int(p.MaxBundleBytes))):
+	for _, b := range []struct {
+		name            string
+		have, low, high uint64
+	}{
+		{"fee_per_kilobyte", p.FeePerKilobyte, 0, maxFeePerKilobyte},
+		{"max_expiry_blocks", p.MaxExpiryBlocks, 1, maxExpiryBlocks},
+		{"max_bundle_bytes", p.MaxBundleBytes, 1, order.MaxBundleBytes},
+		{"max_batch_bytes", p.MaxBatchBytes, 1, order.MaxBatchBytes},
+		{"max_block_bytes", p.MaxBlockBytes, p.MaxBatchBytes, maxBlockBytes},
+		{"max_block_certificates", p.MaxBlockCertificates, 1, maxBlockCertificates},
+		{"max_block_certificate_bytes", p.MaxBlockCertificateBytes, order.MaxCertificateBytes, maxBlockCertificateBytes},
+		{"epoch_blocks", p.EpochBlocks, 1, maxEpochBlocks},
+		{"lane_quota_bytes", p.LaneQuotaBytes, p.MaxBatchBytes, maxLaneQuotaBytes},
+		{"retain_epochs", p.RetainEpochs, minRetainEpochs, maxRetainEpochs},
+	} {
+		if b.have < b.low || b.have > b.high {
+			return fmt.Errorf("%s is %d, want %d to %d", b.name, b.have, b.low, b.high)
+		}
+	}
+	if p.MaxBatchBytes < uint64(order.BundleSizeInBatch(int(p.MaxBundleBytes))) {
 		return fmt.Errorf("max_batch_bytes is %d, too small for a bundle of max_bundle_bytes (%d)", p.MaxBatchBytes, p.MaxBundleBytes)
 	}
-	return nil
+	_, err := slashFraction(p)
+	return err
+}
+
+// slashFraction returns the share of its stake that equivocation costs a validator.
+func slashFraction(p Params) (sdkmath.LegacyDec, error) {
+	s := p.SlashFractionEquivocation
+	if len(s) <= maxFractionLen {
+		f, err := sdkmath.LegacyNewDecFromStr(s)
+		if err == nil && !f.IsNegative() && f.LTE(sdkmath.LegacyOneDec()) {
+			return f, nil
+		}
+	}
+	return sdkmath.LegacyDec{}, fmt.Errorf("slash_fraction_equivocation is %q, want 0 to 1 as \"0.05\"", s)
 }
 
 // Fee returns what a bundle of that many bytes costs, in uordo.

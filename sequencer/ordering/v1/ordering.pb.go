@@ -30,7 +30,7 @@ var _ = math.Inf
 // proto package needs to be updated.
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
-// Params are the rules of ordering that governance may change.
+// Params are the rules of ordering that governance may change, epoch_blocks apart.
 type Params struct {
 	// In uordo for 1,000 bytes of a bundle's canonical encoding, rounded up.
 	FeePerKilobyte uint64 `protobuf:"varint,1,opt,name=fee_per_kilobyte,json=feePerKilobyte,proto3" json:"fee_per_kilobyte,omitempty"`
@@ -38,8 +38,22 @@ type Params struct {
 	MaxExpiryBlocks uint64 `protobuf:"varint,2,opt,name=max_expiry_blocks,json=maxExpiryBlocks,proto3" json:"max_expiry_blocks,omitempty"`
 	// The most bytes of one bundle's canonical encoding.
 	MaxBundleBytes uint64 `protobuf:"varint,3,opt,name=max_bundle_bytes,json=maxBundleBytes,proto3" json:"max_bundle_bytes,omitempty"`
-	// The most bytes of one block's batch, in canonical encoding.
+	// The most bytes of one batch's canonical encoding.
 	MaxBatchBytes uint64 `protobuf:"varint,4,opt,name=max_batch_bytes,json=maxBatchBytes,proto3" json:"max_batch_bytes,omitempty"`
+	// The most bytes of all batches that one block orders.
+	MaxBlockBytes uint64 `protobuf:"varint,5,opt,name=max_block_bytes,json=maxBlockBytes,proto3" json:"max_block_bytes,omitempty"`
+	// The most certificates in one block.
+	MaxBlockCertificates uint64 `protobuf:"varint,6,opt,name=max_block_certificates,json=maxBlockCertificates,proto3" json:"max_block_certificates,omitempty"`
+	// The most bytes of all certificates in one block.
+	MaxBlockCertificateBytes uint64 `protobuf:"varint,7,opt,name=max_block_certificate_bytes,json=maxBlockCertificateBytes,proto3" json:"max_block_certificate_bytes,omitempty"`
+	// Blocks in an epoch. Fixed at genesis: epochs are numbered by it.
+	EpochBlocks uint64 `protobuf:"varint,8,opt,name=epoch_blocks,json=epochBlocks,proto3" json:"epoch_blocks,omitempty"`
+	// The most bytes that a lane may have attested but not yet ordered.
+	LaneQuotaBytes uint64 `protobuf:"varint,9,opt,name=lane_quota_bytes,json=laneQuotaBytes,proto3" json:"lane_quota_bytes,omitempty"`
+	// The share of its stake that a validator loses by equivocation, as "0.05".
+	SlashFractionEquivocation string `protobuf:"bytes,10,opt,name=slash_fraction_equivocation,json=slashFractionEquivocation,proto3" json:"slash_fraction_equivocation,omitempty"`
+	// Past epochs whose committees the chain knows, and whose evidence it takes.
+	RetainEpochs uint64 `protobuf:"varint,11,opt,name=retain_epochs,json=retainEpochs,proto3" json:"retain_epochs,omitempty"`
 }
 
 func (m *Params) Reset()         { *m = Params{} }
@@ -99,6 +113,55 @@ func (m *Params) GetMaxBundleBytes() uint64 {
 func (m *Params) GetMaxBatchBytes() uint64 {
 	if m != nil {
 		return m.MaxBatchBytes
+	}
+	return 0
+}
+
+func (m *Params) GetMaxBlockBytes() uint64 {
+	if m != nil {
+		return m.MaxBlockBytes
+	}
+	return 0
+}
+
+func (m *Params) GetMaxBlockCertificates() uint64 {
+	if m != nil {
+		return m.MaxBlockCertificates
+	}
+	return 0
+}
+
+func (m *Params) GetMaxBlockCertificateBytes() uint64 {
+	if m != nil {
+		return m.MaxBlockCertificateBytes
+	}
+	return 0
+}
+
+func (m *Params) GetEpochBlocks() uint64 {
+	if m != nil {
+		return m.EpochBlocks
+	}
+	return 0
+}
+
+func (m *Params) GetLaneQuotaBytes() uint64 {
+	if m != nil {
+		return m.LaneQuotaBytes
+	}
+	return 0
+}
+
+func (m *Params) GetSlashFractionEquivocation() string {
+	if m != nil {
+		return m.SlashFractionEquivocation
+	}
+	return ""
+}
+
+func (m *Params) GetRetainEpochs() uint64 {
+	if m != nil {
+		return m.RetainEpochs
 	}
 	return 0
 }
@@ -167,17 +230,345 @@ func (m *CarriedBundles) GetRecords() []byte {
 	return nil
 }
 
+// Lane is how far the chain has ordered one owner's batches.
+type Lane struct {
+	// 20 bytes.
+	Owner    []byte `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Session  uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Of the last batch, in milliseconds.
+	OrderTime uint64 `protobuf:"varint,4,opt,name=order_time,json=orderTime,proto3" json:"order_time,omitempty"`
+}
+
+func (m *Lane) Reset()         { *m = Lane{} }
+func (m *Lane) String() string { return proto.CompactTextString(m) }
+func (*Lane) ProtoMessage()    {}
+func (*Lane) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{2}
+}
+func (m *Lane) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Lane) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Lane.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Lane) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Lane.Merge(m, src)
+}
+func (m *Lane) XXX_Size() int {
+	return m.Size()
+}
+func (m *Lane) XXX_DiscardUnknown() {
+	xxx_messageInfo_Lane.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Lane proto.InternalMessageInfo
+
+func (m *Lane) GetOwner() []byte {
+	if m != nil {
+		return m.Owner
+	}
+	return nil
+}
+
+func (m *Lane) GetSession() uint64 {
+	if m != nil {
+		return m.Session
+	}
+	return 0
+}
+
+func (m *Lane) GetSequence() uint64 {
+	if m != nil {
+		return m.Sequence
+	}
+	return 0
+}
+
+func (m *Lane) GetOrderTime() uint64 {
+	if m != nil {
+		return m.OrderTime
+	}
+	return 0
+}
+
+// Attester is what a validator has registered for its part in dispersal.
+type Attester struct {
+	// Account address of the validator's operator.
+	Operator string `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	// Ed25519 key of attestations and of the lane's batches. 32 bytes.
+	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Where it takes in shares: host:port.
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// Where it answers readers: http://host:port or https://host:port.
+	Api string `protobuf:"bytes,4,opt,name=api,proto3" json:"api,omitempty"`
+}
+
+func (m *Attester) Reset()         { *m = Attester{} }
+func (m *Attester) String() string { return proto.CompactTextString(m) }
+func (*Attester) ProtoMessage()    {}
+func (*Attester) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{3}
+}
+func (m *Attester) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Attester) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Attester.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Attester) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Attester.Merge(m, src)
+}
+func (m *Attester) XXX_Size() int {
+	return m.Size()
+}
+func (m *Attester) XXX_DiscardUnknown() {
+	xxx_messageInfo_Attester.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Attester proto.InternalMessageInfo
+
+func (m *Attester) GetOperator() string {
+	if m != nil {
+		return m.Operator
+	}
+	return ""
+}
+
+func (m *Attester) GetKey() []byte {
+	if m != nil {
+		return m.Key
+	}
+	return nil
+}
+
+func (m *Attester) GetAddress() string {
+	if m != nil {
+		return m.Address
+	}
+	return ""
+}
+
+func (m *Attester) GetApi() string {
+	if m != nil {
+		return m.Api
+	}
+	return ""
+}
+
+// KeyOwner says who has used an attestation key: nobody else ever may.
+type KeyOwner struct {
+	// 32 bytes.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// 20 bytes.
+	Owner []byte `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+}
+
+func (m *KeyOwner) Reset()         { *m = KeyOwner{} }
+func (m *KeyOwner) String() string { return proto.CompactTextString(m) }
+func (*KeyOwner) ProtoMessage()    {}
+func (*KeyOwner) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{4}
+}
+func (m *KeyOwner) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *KeyOwner) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_KeyOwner.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *KeyOwner) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_KeyOwner.Merge(m, src)
+}
+func (m *KeyOwner) XXX_Size() int {
+	return m.Size()
+}
+func (m *KeyOwner) XXX_DiscardUnknown() {
+	xxx_messageInfo_KeyOwner.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_KeyOwner proto.InternalMessageInfo
+
+func (m *KeyOwner) GetKey() []byte {
+	if m != nil {
+		return m.Key
+	}
+	return nil
+}
+
+func (m *KeyOwner) GetOwner() []byte {
+	if m != nil {
+		return m.Owner
+	}
+	return nil
+}
+
+// Member is one validator of a committee.
+type Member struct {
+	// 20 bytes.
+	Owner []byte `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Attestation key, 32 bytes; empty: it had registered none.
+	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Consensus power.
+	Stake uint64 `protobuf:"varint,3,opt,name=stake,proto3" json:"stake,omitempty"`
+}
+
+func (m *Member) Reset()         { *m = Member{} }
+func (m *Member) String() string { return proto.CompactTextString(m) }
+func (*Member) ProtoMessage()    {}
+func (*Member) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{5}
+}
+func (m *Member) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Member) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Member.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Member) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Member.Merge(m, src)
+}
+func (m *Member) XXX_Size() int {
+	return m.Size()
+}
+func (m *Member) XXX_DiscardUnknown() {
+	xxx_messageInfo_Member.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Member proto.InternalMessageInfo
+
+func (m *Member) GetOwner() []byte {
+	if m != nil {
+		return m.Owner
+	}
+	return nil
+}
+
+func (m *Member) GetKey() []byte {
+	if m != nil {
+		return m.Key
+	}
+	return nil
+}
+
+func (m *Member) GetStake() uint64 {
+	if m != nil {
+		return m.Stake
+	}
+	return 0
+}
+
+// Committee holds shards and attests, from an epoch on until the next committee.
+type Committee struct {
+	// First epoch.
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// By owner.
+	Members []*Member `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"`
+}
+
+func (m *Committee) Reset()         { *m = Committee{} }
+func (m *Committee) String() string { return proto.CompactTextString(m) }
+func (*Committee) ProtoMessage()    {}
+func (*Committee) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{6}
+}
+func (m *Committee) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Committee) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Committee.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Committee) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Committee.Merge(m, src)
+}
+func (m *Committee) XXX_Size() int {
+	return m.Size()
+}
+func (m *Committee) XXX_DiscardUnknown() {
+	xxx_messageInfo_Committee.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Committee proto.InternalMessageInfo
+
+func (m *Committee) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *Committee) GetMembers() []*Member {
+	if m != nil {
+		return m.Members
+	}
+	return nil
+}
+
 // GenesisState is the module's part of the genesis file.
 type GenesisState struct {
 	Params  *Params           `protobuf:"bytes,1,opt,name=params,proto3" json:"params,omitempty"`
 	Carried []*CarriedBundles `protobuf:"bytes,2,rep,name=carried,proto3" json:"carried,omitempty"`
+	// By owner.
+	Lanes []*Lane `protobuf:"bytes,3,rep,name=lanes,proto3" json:"lanes,omitempty"`
+	// By operator.
+	Attesters []*Attester `protobuf:"bytes,4,rep,name=attesters,proto3" json:"attesters,omitempty"`
+	// By key. Those of the attesters may be left out.
+	Keys []*KeyOwner `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`
+	// By epoch. None on a new chain, whose first one follows from its validators.
+	Committees []*Committee `protobuf:"bytes,6,rep,name=committees,proto3" json:"committees,omitempty"`
+	// The epoch in which the chain goes on; only with committees.
+	Epoch uint64 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
 }
 
 func (m *GenesisState) Reset()         { *m = GenesisState{} }
 func (m *GenesisState) String() string { return proto.CompactTextString(m) }
 func (*GenesisState) ProtoMessage()    {}
 func (*GenesisState) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5c9073466a046df8, []int{2}
+	return fileDescriptor_5c9073466a046df8, []int{7}
 }
 func (m *GenesisState) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -220,6 +611,41 @@ func (m *GenesisState) GetCarried() []*CarriedBundles {
 	return nil
 }
 
+func (m *GenesisState) GetLanes() []*Lane {
+	if m != nil {
+		return m.Lanes
+	}
+	return nil
+}
+
+func (m *GenesisState) GetAttesters() []*Attester {
+	if m != nil {
+		return m.Attesters
+	}
+	return nil
+}
+
+func (m *GenesisState) GetKeys() []*KeyOwner {
+	if m != nil {
+		return m.Keys
+	}
+	return nil
+}
+
+func (m *GenesisState) GetCommittees() []*Committee {
+	if m != nil {
+		return m.Committees
+	}
+	return nil
+}
+
+func (m *GenesisState) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
 type QueryParamsRequest struct {
 }
 
@@ -227,7 +653,7 @@ func (m *QueryParamsRequest) Reset()         { *m = QueryParamsRequest{} }
 func (m *QueryParamsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsRequest) ProtoMessage()    {}
 func (*QueryParamsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5c9073466a046df8, []int{3}
+	return fileDescriptor_5c9073466a046df8, []int{8}
 }
 func (m *QueryParamsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -264,7 +690,7 @@ func (m *QueryParamsResponse) Reset()         { *m = QueryParamsResponse{} }
 func (m *QueryParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsResponse) ProtoMessage()    {}
 func (*QueryParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5c9073466a046df8, []int{4}
+	return fileDescriptor_5c9073466a046df8, []int{9}
 }
 func (m *QueryParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -309,7 +735,7 @@ func (m *QueryFeeRequest) Reset()         { *m = QueryFeeRequest{} }
 func (m *QueryFeeRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryFeeRequest) ProtoMessage()    {}
 func (*QueryFeeRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5c9073466a046df8, []int{5}
+	return fileDescriptor_5c9073466a046df8, []int{10}
 }
 func (m *QueryFeeRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -354,7 +780,7 @@ func (m *QueryFeeResponse) Reset()         { *m = QueryFeeResponse{} }
 func (m *QueryFeeResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryFeeResponse) ProtoMessage()    {}
 func (*QueryFeeResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5c9073466a046df8, []int{6}
+	return fileDescriptor_5c9073466a046df8, []int{11}
 }
 func (m *QueryFeeResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -390,6 +816,266 @@ func (m *QueryFeeResponse) GetFee() uint64 {
 	return 0
 }
 
+type QueryLanesRequest struct {
+}
+
+func (m *QueryLanesRequest) Reset()         { *m = QueryLanesRequest{} }
+func (m *QueryLanesRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryLanesRequest) ProtoMessage()    {}
+func (*QueryLanesRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{12}
+}
+func (m *QueryLanesRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryLanesRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryLanesRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryLanesRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryLanesRequest.Merge(m, src)
+}
+func (m *QueryLanesRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryLanesRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryLanesRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryLanesRequest proto.InternalMessageInfo
+
+type QueryLanesResponse struct {
+	// By owner.
+	Lanes []*Lane `protobuf:"bytes,1,rep,name=lanes,proto3" json:"lanes,omitempty"`
+}
+
+func (m *QueryLanesResponse) Reset()         { *m = QueryLanesResponse{} }
+func (m *QueryLanesResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryLanesResponse) ProtoMessage()    {}
+func (*QueryLanesResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{13}
+}
+func (m *QueryLanesResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryLanesResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryLanesResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryLanesResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryLanesResponse.Merge(m, src)
+}
+func (m *QueryLanesResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryLanesResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryLanesResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryLanesResponse proto.InternalMessageInfo
+
+func (m *QueryLanesResponse) GetLanes() []*Lane {
+	if m != nil {
+		return m.Lanes
+	}
+	return nil
+}
+
+type QueryCommitteeRequest struct {
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The epoch of the next block, in place of a number.
+	Current bool `protobuf:"varint,2,opt,name=current,proto3" json:"current,omitempty"`
+}
+
+func (m *QueryCommitteeRequest) Reset()         { *m = QueryCommitteeRequest{} }
+func (m *QueryCommitteeRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryCommitteeRequest) ProtoMessage()    {}
+func (*QueryCommitteeRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{14}
+}
+func (m *QueryCommitteeRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryCommitteeRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryCommitteeRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryCommitteeRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryCommitteeRequest.Merge(m, src)
+}
+func (m *QueryCommitteeRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryCommitteeRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryCommitteeRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryCommitteeRequest proto.InternalMessageInfo
+
+func (m *QueryCommitteeRequest) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *QueryCommitteeRequest) GetCurrent() bool {
+	if m != nil {
+		return m.Current
+	}
+	return false
+}
+
+type QueryCommitteeResponse struct {
+	// With the epoch asked for.
+	Committee *Committee `protobuf:"bytes,1,opt,name=committee,proto3" json:"committee,omitempty"`
+}
+
+func (m *QueryCommitteeResponse) Reset()         { *m = QueryCommitteeResponse{} }
+func (m *QueryCommitteeResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryCommitteeResponse) ProtoMessage()    {}
+func (*QueryCommitteeResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{15}
+}
+func (m *QueryCommitteeResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryCommitteeResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryCommitteeResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryCommitteeResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryCommitteeResponse.Merge(m, src)
+}
+func (m *QueryCommitteeResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryCommitteeResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryCommitteeResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryCommitteeResponse proto.InternalMessageInfo
+
+func (m *QueryCommitteeResponse) GetCommittee() *Committee {
+	if m != nil {
+		return m.Committee
+	}
+	return nil
+}
+
+type QueryAttestersRequest struct {
+}
+
+func (m *QueryAttestersRequest) Reset()         { *m = QueryAttestersRequest{} }
+func (m *QueryAttestersRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryAttestersRequest) ProtoMessage()    {}
+func (*QueryAttestersRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{16}
+}
+func (m *QueryAttestersRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAttestersRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAttestersRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAttestersRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAttestersRequest.Merge(m, src)
+}
+func (m *QueryAttestersRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAttestersRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAttestersRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAttestersRequest proto.InternalMessageInfo
+
+type QueryAttestersResponse struct {
+	// By operator.
+	Attesters []*Attester `protobuf:"bytes,1,rep,name=attesters,proto3" json:"attesters,omitempty"`
+}
+
+func (m *QueryAttestersResponse) Reset()         { *m = QueryAttestersResponse{} }
+func (m *QueryAttestersResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryAttestersResponse) ProtoMessage()    {}
+func (*QueryAttestersResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{17}
+}
+func (m *QueryAttestersResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAttestersResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAttestersResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAttestersResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAttestersResponse.Merge(m, src)
+}
+func (m *QueryAttestersResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAttestersResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAttestersResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAttestersResponse proto.InternalMessageInfo
+
+func (m *QueryAttestersResponse) GetAttesters() []*Attester {
+	if m != nil {
+		return m.Attesters
+	}
+	return nil
+}
+
 type MsgUpdateParams struct {
 	// Address of the governance module.
 	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
@@ -401,7 +1087,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5c9073466a046df8, []int{7}
+	return fileDescriptor_5c9073466a046df8, []int{18}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -451,7 +1137,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5c9073466a046df8, []int{8}
+	return fileDescriptor_5c9073466a046df8, []int{19}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -480,57 +1166,454 @@ func (m *MsgUpdateParamsResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgUpdateParamsResponse proto.InternalMessageInfo
 
+type MsgSetAttester struct {
+	// Account address of the validator's operator.
+	Operator string `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	// Ed25519, 32 bytes.
+	AttestationKey []byte `protobuf:"bytes,2,opt,name=attestation_key,json=attestationKey,proto3" json:"attestation_key,omitempty"`
+	// host:port.
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// http://host:port or https://host:port.
+	Api string `protobuf:"bytes,4,opt,name=api,proto3" json:"api,omitempty"`
+	// Signature by the attestation key over "ordo/attester/v1", a zero byte, the
+	// chain ID and the operator's 20 bytes.
+	Proof []byte `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`
+}
+
+func (m *MsgSetAttester) Reset()         { *m = MsgSetAttester{} }
+func (m *MsgSetAttester) String() string { return proto.CompactTextString(m) }
+func (*MsgSetAttester) ProtoMessage()    {}
+func (*MsgSetAttester) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{20}
+}
+func (m *MsgSetAttester) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetAttester) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetAttester.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetAttester) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetAttester.Merge(m, src)
+}
+func (m *MsgSetAttester) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetAttester) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetAttester.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetAttester proto.InternalMessageInfo
+
+func (m *MsgSetAttester) GetOperator() string {
+	if m != nil {
+		return m.Operator
+	}
+	return ""
+}
+
+func (m *MsgSetAttester) GetAttestationKey() []byte {
+	if m != nil {
+		return m.AttestationKey
+	}
+	return nil
+}
+
+func (m *MsgSetAttester) GetAddress() string {
+	if m != nil {
+		return m.Address
+	}
+	return ""
+}
+
+func (m *MsgSetAttester) GetApi() string {
+	if m != nil {
+		return m.Api
+	}
+	return ""
+}
+
+func (m *MsgSetAttester) GetProof() []byte {
+	if m != nil {
+		return m.Proof
+	}
+	return nil
+}
+
+type MsgSetAttesterResponse struct {
+}
+
+func (m *MsgSetAttesterResponse) Reset()         { *m = MsgSetAttesterResponse{} }
+func (m *MsgSetAttesterResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSetAttesterResponse) ProtoMessage()    {}
+func (*MsgSetAttesterResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{21}
+}
+func (m *MsgSetAttesterResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetAttesterResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetAttesterResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetAttesterResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetAttesterResponse.Merge(m, src)
+}
+func (m *MsgSetAttesterResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetAttesterResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetAttesterResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetAttesterResponse proto.InternalMessageInfo
+
+// Signed is a batch that somebody put a signature to.
+type Signed struct {
+	// Canonical encoding of the batch's core.
+	Core []byte `protobuf:"bytes,1,opt,name=core,proto3" json:"core,omitempty"`
+	// Who attested the batch and when; absent: the signature is the lane owner's.
+	Attested *Attested `protobuf:"bytes,2,opt,name=attested,proto3" json:"attested,omitempty"`
+	// 64 bytes.
+	Signature []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+}
+
+func (m *Signed) Reset()         { *m = Signed{} }
+func (m *Signed) String() string { return proto.CompactTextString(m) }
+func (*Signed) ProtoMessage()    {}
+func (*Signed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{22}
+}
+func (m *Signed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Signed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Signed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Signed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Signed.Merge(m, src)
+}
+func (m *Signed) XXX_Size() int {
+	return m.Size()
+}
+func (m *Signed) XXX_DiscardUnknown() {
+	xxx_messageInfo_Signed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Signed proto.InternalMessageInfo
+
+func (m *Signed) GetCore() []byte {
+	if m != nil {
+		return m.Core
+	}
+	return nil
+}
+
+func (m *Signed) GetAttested() *Attested {
+	if m != nil {
+		return m.Attested
+	}
+	return nil
+}
+
+func (m *Signed) GetSignature() []byte {
+	if m != nil {
+		return m.Signature
+	}
+	return nil
+}
+
+// Attested is what an attestation says besides the batch.
+type Attested struct {
+	// Owner address of the member, 20 bytes.
+	Member []byte `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	// In milliseconds.
+	Clock uint64 `protobuf:"varint,2,opt,name=clock,proto3" json:"clock,omitempty"`
+}
+
+func (m *Attested) Reset()         { *m = Attested{} }
+func (m *Attested) String() string { return proto.CompactTextString(m) }
+func (*Attested) ProtoMessage()    {}
+func (*Attested) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{23}
+}
+func (m *Attested) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Attested) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Attested.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Attested) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Attested.Merge(m, src)
+}
+func (m *Attested) XXX_Size() int {
+	return m.Size()
+}
+func (m *Attested) XXX_DiscardUnknown() {
+	xxx_messageInfo_Attested.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Attested proto.InternalMessageInfo
+
+func (m *Attested) GetMember() []byte {
+	if m != nil {
+		return m.Member
+	}
+	return nil
+}
+
+func (m *Attested) GetClock() uint64 {
+	if m != nil {
+		return m.Clock
+	}
+	return 0
+}
+
+type MsgSubmitEquivocation struct {
+	// Anybody.
+	Submitter string `protobuf:"bytes,1,opt,name=submitter,proto3" json:"submitter,omitempty"`
+	// Two of a kind, by one member, for one position, of different batches.
+	First  *Signed `protobuf:"bytes,2,opt,name=first,proto3" json:"first,omitempty"`
+	Second *Signed `protobuf:"bytes,3,opt,name=second,proto3" json:"second,omitempty"`
+}
+
+func (m *MsgSubmitEquivocation) Reset()         { *m = MsgSubmitEquivocation{} }
+func (m *MsgSubmitEquivocation) String() string { return proto.CompactTextString(m) }
+func (*MsgSubmitEquivocation) ProtoMessage()    {}
+func (*MsgSubmitEquivocation) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{24}
+}
+func (m *MsgSubmitEquivocation) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSubmitEquivocation) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSubmitEquivocation.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSubmitEquivocation) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSubmitEquivocation.Merge(m, src)
+}
+func (m *MsgSubmitEquivocation) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSubmitEquivocation) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSubmitEquivocation.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSubmitEquivocation proto.InternalMessageInfo
+
+func (m *MsgSubmitEquivocation) GetSubmitter() string {
+	if m != nil {
+		return m.Submitter
+	}
+	return ""
+}
+
+func (m *MsgSubmitEquivocation) GetFirst() *Signed {
+	if m != nil {
+		return m.First
+	}
+	return nil
+}
+
+func (m *MsgSubmitEquivocation) GetSecond() *Signed {
+	if m != nil {
+		return m.Second
+	}
+	return nil
+}
+
+type MsgSubmitEquivocationResponse struct {
+}
+
+func (m *MsgSubmitEquivocationResponse) Reset()         { *m = MsgSubmitEquivocationResponse{} }
+func (m *MsgSubmitEquivocationResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSubmitEquivocationResponse) ProtoMessage()    {}
+func (*MsgSubmitEquivocationResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5c9073466a046df8, []int{25}
+}
+func (m *MsgSubmitEquivocationResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSubmitEquivocationResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSubmitEquivocationResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSubmitEquivocationResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSubmitEquivocationResponse.Merge(m, src)
+}
+func (m *MsgSubmitEquivocationResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSubmitEquivocationResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSubmitEquivocationResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSubmitEquivocationResponse proto.InternalMessageInfo
+
 func init() {
 	proto.RegisterType((*Params)(nil), "ordo.ordering.v1.Params")
 	proto.RegisterType((*CarriedBundles)(nil), "ordo.ordering.v1.CarriedBundles")
+	proto.RegisterType((*Lane)(nil), "ordo.ordering.v1.Lane")
+	proto.RegisterType((*Attester)(nil), "ordo.ordering.v1.Attester")
+	proto.RegisterType((*KeyOwner)(nil), "ordo.ordering.v1.KeyOwner")
+	proto.RegisterType((*Member)(nil), "ordo.ordering.v1.Member")
+	proto.RegisterType((*Committee)(nil), "ordo.ordering.v1.Committee")
 	proto.RegisterType((*GenesisState)(nil), "ordo.ordering.v1.GenesisState")
 	proto.RegisterType((*QueryParamsRequest)(nil), "ordo.ordering.v1.QueryParamsRequest")
 	proto.RegisterType((*QueryParamsResponse)(nil), "ordo.ordering.v1.QueryParamsResponse")
 	proto.RegisterType((*QueryFeeRequest)(nil), "ordo.ordering.v1.QueryFeeRequest")
 	proto.RegisterType((*QueryFeeResponse)(nil), "ordo.ordering.v1.QueryFeeResponse")
+	proto.RegisterType((*QueryLanesRequest)(nil), "ordo.ordering.v1.QueryLanesRequest")
+	proto.RegisterType((*QueryLanesResponse)(nil), "ordo.ordering.v1.QueryLanesResponse")
+	proto.RegisterType((*QueryCommitteeRequest)(nil), "ordo.ordering.v1.QueryCommitteeRequest")
+	proto.RegisterType((*QueryCommitteeResponse)(nil), "ordo.ordering.v1.QueryCommitteeResponse")
+	proto.RegisterType((*QueryAttestersRequest)(nil), "ordo.ordering.v1.QueryAttestersRequest")
+	proto.RegisterType((*QueryAttestersResponse)(nil), "ordo.ordering.v1.QueryAttestersResponse")
 	proto.RegisterType((*MsgUpdateParams)(nil), "ordo.ordering.v1.MsgUpdateParams")
 	proto.RegisterType((*MsgUpdateParamsResponse)(nil), "ordo.ordering.v1.MsgUpdateParamsResponse")
+	proto.RegisterType((*MsgSetAttester)(nil), "ordo.ordering.v1.MsgSetAttester")
+	proto.RegisterType((*MsgSetAttesterResponse)(nil), "ordo.ordering.v1.MsgSetAttesterResponse")
+	proto.RegisterType((*Signed)(nil), "ordo.ordering.v1.Signed")
+	proto.RegisterType((*Attested)(nil), "ordo.ordering.v1.Attested")
+	proto.RegisterType((*MsgSubmitEquivocation)(nil), "ordo.ordering.v1.MsgSubmitEquivocation")
+	proto.RegisterType((*MsgSubmitEquivocationResponse)(nil), "ordo.ordering.v1.MsgSubmitEquivocationResponse")
 }
 
 func init() { proto.RegisterFile("ordo/ordering/v1/ordering.proto", fileDescriptor_5c9073466a046df8) }
 
 var fileDescriptor_5c9073466a046df8 = []byte{
-	// 548 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x94, 0x41, 0x6f, 0x12, 0x4f,
-	0x18, 0xc6, 0xbb, 0x50, 0x68, 0xfa, 0x96, 0x3f, 0xf0, 0x1f, 0x1b, 0xbb, 0x12, 0xb3, 0xe2, 0xa6,
-	0x2a, 0x72, 0x00, 0xc1, 0x1b, 0xde, 0x30, 0xb6, 0x07, 0x6d, 0x52, 0x31, 0x4d, 0x8c, 0x31, 0x21,
-	0xcb, 0xee, 0x0b, 0xac, 0x65, 0x77, 0xb6, 0x33, 0x03, 0x81, 0xc4, 0x83, 0xf1, 0x13, 0xf8, 0x41,
-	0x3c, 0xf0, 0x31, 0x3c, 0xf6, 0xe8, 0xd1, 0xc0, 0xa1, 0x5f, 0xc3, 0xec, 0xec, 0x2c, 0x14, 0x50,
-	0x6b, 0xbc, 0xcd, 0x3c, 0xf9, 0xbd, 0xcf, 0xfb, 0xec, 0x93, 0xc9, 0xc2, 0x3d, 0xca, 0x1c, 0x5a,
-	0xa5, 0xcc, 0x41, 0xe6, 0xfa, 0xbd, 0xea, 0xa8, 0xb6, 0x38, 0x57, 0x02, 0x46, 0x05, 0x25, 0xf9,
-	0x10, 0xa8, 0x2c, 0xc4, 0x51, 0xad, 0x70, 0x60, 0x53, 0xee, 0x51, 0x5e, 0xf5, 0xb8, 0xe4, 0x3d,
-	0xae, 0x50, 0x73, 0xaa, 0x41, 0xfa, 0xd4, 0x62, 0x96, 0xc7, 0x49, 0x09, 0xf2, 0x5d, 0xc4, 0x76,
-	0x80, 0xac, 0x7d, 0xee, 0x0e, 0x68, 0x67, 0x22, 0x50, 0xd7, 0x8a, 0x5a, 0x69, 0xbb, 0x95, 0xed,
-	0x22, 0x9e, 0x22, 0x7b, 0xa9, 0x54, 0x52, 0x86, 0xff, 0x3d, 0x6b, 0xdc, 0xc6, 0x71, 0xe0, 0xb2,
-	0x49, 0xbb, 0x33, 0xa0, 0xf6, 0x39, 0xd7, 0x13, 0x12, 0xcd, 0x79, 0xd6, 0xf8, 0x85, 0xd4, 0x9b,
-	0x52, 0x0e, 0x5d, 0x43, 0xb6, 0x33, 0xf4, 0x9d, 0x01, 0xb6, 0xc3, 0x71, 0xae, 0x27, 0x23, 0x57,
-	0xcf, 0x1a, 0x37, 0xa5, 0xdc, 0x0c, 0x55, 0xf2, 0x10, 0x72, 0x92, 0xb4, 0x84, 0xdd, 0x57, 0xe0,
-	0xb6, 0x04, 0xff, 0x0b, 0xc1, 0x50, 0x95, 0x9c, 0xf9, 0x16, 0xb2, 0xcf, 0x2d, 0xc6, 0x5c, 0x74,
-	0xa2, 0x69, 0x4e, 0x6e, 0x43, 0xba, 0x8f, 0x6e, 0xaf, 0x2f, 0x54, 0x5e, 0x75, 0x23, 0xfb, 0x90,
-	0x1a, 0xfa, 0xc2, 0x1d, 0xa8, 0x6c, 0xd1, 0x85, 0xe8, 0xb0, 0xc3, 0xd0, 0xa6, 0xcc, 0x89, 0x82,
-	0x64, 0x5a, 0xf1, 0xd5, 0xfc, 0x08, 0x99, 0x63, 0xf4, 0x91, 0xbb, 0xfc, 0x8d, 0xb0, 0x04, 0x92,
-	0x27, 0x90, 0x0e, 0x64, 0x37, 0xd2, 0x77, 0xaf, 0xae, 0x57, 0xd6, 0x8b, 0xad, 0x44, 0xdd, 0xb5,
-	0x14, 0x47, 0x1a, 0xb0, 0x63, 0x47, 0xd9, 0xf4, 0x44, 0x31, 0x59, 0xda, 0xab, 0x17, 0x37, 0x47,
-	0x56, 0xc3, 0xb7, 0xe2, 0x01, 0x73, 0x1f, 0xc8, 0xeb, 0x21, 0xb2, 0x89, 0xb2, 0xc4, 0x8b, 0x21,
-	0x72, 0x61, 0x1e, 0xc3, 0xad, 0x15, 0x95, 0x07, 0xd4, 0xe7, 0xff, 0x10, 0xcd, 0x7c, 0x04, 0x39,
-	0x69, 0x74, 0x84, 0xa8, 0xbc, 0xc3, 0x7e, 0xa2, 0x9e, 0xa3, 0xda, 0xa2, 0x8b, 0x79, 0x08, 0xf9,
-	0x25, 0xa8, 0xd6, 0xe5, 0x21, 0xd9, 0xc5, 0xf8, 0x39, 0x84, 0x47, 0xf3, 0x02, 0x72, 0x27, 0xbc,
-	0x77, 0x16, 0x38, 0x96, 0x40, 0xf5, 0x80, 0xee, 0xc2, 0xae, 0x35, 0x14, 0x7d, 0xca, 0x5c, 0x31,
-	0x91, 0xe8, 0x6e, 0x6b, 0x29, 0x5c, 0x4b, 0x9c, 0xf8, 0xbb, 0xc4, 0x8d, 0xec, 0xe7, 0xab, 0x69,
-	0x79, 0xe9, 0x60, 0xde, 0x81, 0x83, 0xb5, 0x95, 0x71, 0xbe, 0xfa, 0x57, 0x0d, 0x52, 0x32, 0x34,
-	0x39, 0x5b, 0xbc, 0xe7, 0xc3, 0xcd, 0x05, 0x9b, 0xfd, 0x16, 0x1e, 0xdc, 0x40, 0xa9, 0x02, 0x5e,
-	0x41, 0xf2, 0x08, 0x91, 0xdc, 0xff, 0x0d, 0xbd, 0x2c, 0xb5, 0x60, 0xfe, 0x09, 0x51, 0x71, 0x3f,
-	0x40, 0xf2, 0x84, 0xf7, 0xc8, 0x7b, 0xc8, 0xac, 0x14, 0xf8, 0x0b, 0xf7, 0xb5, 0x0f, 0x2e, 0x3c,
-	0xbe, 0x11, 0x89, 0x97, 0x14, 0x52, 0x9f, 0xae, 0xa6, 0x65, 0xad, 0xd9, 0xf8, 0x36, 0x33, 0xb4,
-	0xcb, 0x99, 0xa1, 0xfd, 0x98, 0x19, 0xda, 0x97, 0xb9, 0xb1, 0x75, 0x39, 0x37, 0xb6, 0xbe, 0xcf,
-	0x8d, 0xad, 0x77, 0x45, 0x1e, 0x46, 0xf6, 0x6d, 0x64, 0xd7, 0x7f, 0x26, 0xcf, 0xe2, 0xf3, 0xa8,
-	0xd6, 0x49, 0xcb, 0x9f, 0xc4, 0xd3, 0x9f, 0x01, 0x00, 0x00, 0xff, 0xff, 0x63, 0x08, 0xbc, 0x5a,
-	0x72, 0x04, 0x00, 0x00,
+	// 1278 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x57, 0x4f, 0x6f, 0x1b, 0x45,
+	0x14, 0xaf, 0xe3, 0xd8, 0x89, 0x5f, 0xdc, 0x24, 0x9d, 0xa6, 0xa9, 0xeb, 0xd2, 0x34, 0x9d, 0x16,
+	0x12, 0x2a, 0x94, 0xd0, 0x80, 0x50, 0x49, 0x05, 0x12, 0xa9, 0x9a, 0x1e, 0xda, 0x88, 0x76, 0x43,
+	0x25, 0x40, 0x08, 0x6b, 0xb2, 0xfb, 0xec, 0xac, 0x92, 0xdd, 0x71, 0x66, 0xc6, 0x21, 0xbe, 0x21,
+	0x3e, 0x01, 0x9f, 0x02, 0xae, 0xbd, 0x70, 0xe7, 0xc8, 0xb1, 0x47, 0x8e, 0xa8, 0x3d, 0xf4, 0x63,
+	0x80, 0xe6, 0xcf, 0xfe, 0xb1, 0xbd, 0x4e, 0x52, 0x6e, 0xf3, 0x9e, 0x7f, 0xef, 0xff, 0x9b, 0xdf,
+	0xac, 0xe1, 0x26, 0x17, 0x01, 0x5f, 0xe7, 0x22, 0x40, 0x11, 0xc6, 0x9d, 0xf5, 0xe3, 0x7b, 0xe9,
+	0x79, 0xad, 0x2b, 0xb8, 0xe2, 0x64, 0x5e, 0x03, 0xd6, 0x52, 0xe5, 0xf1, 0xbd, 0xe6, 0x55, 0x9f,
+	0xcb, 0x88, 0xcb, 0xf5, 0x48, 0x1a, 0x7c, 0x24, 0x1d, 0x94, 0xfe, 0x5b, 0x86, 0xea, 0x33, 0x26,
+	0x58, 0x24, 0xc9, 0x2a, 0xcc, 0xb7, 0x11, 0x5b, 0x5d, 0x14, 0xad, 0x83, 0xf0, 0x90, 0xef, 0xf5,
+	0x15, 0x36, 0x4a, 0xcb, 0xa5, 0xd5, 0x49, 0x6f, 0xb6, 0x8d, 0xf8, 0x0c, 0xc5, 0x13, 0xa7, 0x25,
+	0x77, 0xe1, 0x52, 0xc4, 0x4e, 0x5a, 0x78, 0xd2, 0x0d, 0x45, 0xbf, 0xb5, 0x77, 0xc8, 0xfd, 0x03,
+	0xd9, 0x98, 0x30, 0xd0, 0xb9, 0x88, 0x9d, 0x3c, 0x32, 0xfa, 0x2d, 0xa3, 0xd6, 0x5e, 0x35, 0x76,
+	0xaf, 0x17, 0x07, 0x87, 0xd8, 0xd2, 0xe6, 0xb2, 0x51, 0xb6, 0x5e, 0x23, 0x76, 0xb2, 0x65, 0xd4,
+	0x5b, 0x5a, 0x4b, 0x3e, 0x80, 0x39, 0x83, 0x64, 0xca, 0xdf, 0x77, 0xc0, 0x49, 0x03, 0xbc, 0xa8,
+	0x81, 0x5a, 0x3b, 0x88, 0xd3, 0xfe, 0x1d, 0xae, 0x92, 0xe1, 0xb4, 0xd6, 0xe2, 0x3e, 0x85, 0xc5,
+	0x0c, 0xe7, 0xa3, 0x50, 0x61, 0x3b, 0xf4, 0x99, 0x86, 0x57, 0x0d, 0x7c, 0x21, 0x81, 0x3f, 0xcc,
+	0xfd, 0x46, 0xbe, 0x80, 0xeb, 0x85, 0x56, 0x2e, 0xd2, 0x94, 0x31, 0x6d, 0x14, 0x98, 0xda, 0xa0,
+	0xb7, 0xa0, 0x8e, 0x5d, 0xae, 0x0b, 0xb0, 0x5d, 0x99, 0x36, 0xf8, 0x19, 0xa3, 0xcb, 0x3a, 0x72,
+	0xc8, 0x62, 0x6c, 0x1d, 0xf5, 0xb8, 0x62, 0xce, 0x6d, 0xcd, 0x76, 0x44, 0xeb, 0x9f, 0x6b, 0xb5,
+	0x75, 0xf6, 0x25, 0x5c, 0x97, 0x87, 0x4c, 0xee, 0xb7, 0xda, 0x82, 0xf9, 0x2a, 0xe4, 0x71, 0x0b,
+	0x8f, 0x7a, 0xe1, 0x31, 0xf7, 0x99, 0x16, 0x1a, 0xb0, 0x5c, 0x5a, 0xad, 0x79, 0xd7, 0x0c, 0x64,
+	0xdb, 0x21, 0x1e, 0xe5, 0x00, 0xe4, 0x36, 0x5c, 0x14, 0xa8, 0x58, 0x18, 0xb7, 0x4c, 0x7c, 0xd9,
+	0x98, 0x31, 0x61, 0xea, 0x56, 0xf9, 0xc8, 0xe8, 0xe8, 0xb7, 0x30, 0xfb, 0x90, 0x09, 0x11, 0x62,
+	0x60, 0x87, 0x21, 0xc9, 0x22, 0x54, 0xf7, 0x31, 0xec, 0xec, 0x2b, 0x37, 0x7e, 0x27, 0x91, 0x05,
+	0xa8, 0xf4, 0x62, 0x15, 0x1e, 0xba, 0x51, 0x5b, 0x81, 0x34, 0x60, 0x4a, 0xa0, 0xcf, 0x45, 0x60,
+	0xe7, 0x5a, 0xf7, 0x12, 0x91, 0x1e, 0xc1, 0xe4, 0x53, 0x16, 0xa3, 0xb6, 0xe3, 0x3f, 0xc5, 0x28,
+	0x8c, 0xbb, 0xba, 0x67, 0x05, 0x6d, 0x27, 0x51, 0x4a, 0x5d, 0x88, 0xf5, 0x97, 0x88, 0xa4, 0x09,
+	0xd3, 0x12, 0x8f, 0x7a, 0x18, 0xfb, 0xe8, 0x56, 0x25, 0x95, 0xc9, 0x0d, 0x00, 0xb3, 0xd7, 0x2d,
+	0x15, 0x46, 0xe8, 0xf6, 0xa3, 0x66, 0x34, 0xdf, 0x84, 0x11, 0xd2, 0x00, 0xa6, 0xbf, 0x52, 0x0a,
+	0xa5, 0x42, 0xa1, 0xdd, 0xf0, 0x2e, 0x0a, 0xa6, 0xb8, 0x8d, 0x5c, 0xf3, 0x52, 0x99, 0xcc, 0x43,
+	0xf9, 0x00, 0xfb, 0x26, 0x70, 0xdd, 0xd3, 0x47, 0x9d, 0x0e, 0x0b, 0x02, 0x81, 0xd2, 0x96, 0x51,
+	0xf3, 0x12, 0x51, 0x63, 0x59, 0x37, 0x34, 0xb1, 0x6a, 0x9e, 0x3e, 0xd2, 0x0d, 0x98, 0x7e, 0x82,
+	0xfd, 0xaf, 0x4d, 0x19, 0xce, 0x53, 0x29, 0xf3, 0x94, 0x96, 0x3b, 0x91, 0x2b, 0x97, 0x6e, 0x43,
+	0x75, 0x07, 0xa3, 0x3d, 0x14, 0x63, 0xda, 0x31, 0x9a, 0xd1, 0x02, 0x54, 0xa4, 0x62, 0x07, 0x49,
+	0x0f, 0xac, 0x40, 0x5f, 0x40, 0xed, 0x21, 0x8f, 0xa2, 0x50, 0x29, 0x34, 0x9d, 0x35, 0x93, 0x75,
+	0x83, 0xb2, 0x02, 0xd9, 0x80, 0xa9, 0xc8, 0x84, 0xd2, 0x97, 0xb2, 0xbc, 0x3a, 0xb3, 0xd1, 0x58,
+	0x1b, 0x26, 0x84, 0x35, 0x9b, 0x8b, 0x97, 0x00, 0xe9, 0xdb, 0x09, 0xa8, 0x3f, 0xc6, 0x18, 0x65,
+	0x28, 0x77, 0x15, 0x53, 0x48, 0x3e, 0x86, 0x6a, 0xd7, 0xf0, 0x82, 0xf1, 0x5d, 0xe8, 0xc3, 0xf2,
+	0x86, 0xe7, 0x70, 0x64, 0x13, 0xa6, 0x7c, 0xbb, 0x48, 0x2e, 0xec, 0xf2, 0xa8, 0xc9, 0xe0, 0xa6,
+	0x79, 0x89, 0x01, 0xf9, 0x08, 0x2a, 0x7a, 0xf7, 0x75, 0xef, 0xb5, 0xe5, 0xe2, 0xa8, 0xa5, 0xde,
+	0x24, 0xcf, 0x82, 0xc8, 0x7d, 0xa8, 0x31, 0x37, 0x65, 0xcd, 0x11, 0xda, 0xa2, 0x39, 0x6a, 0x91,
+	0x2c, 0x82, 0x97, 0x81, 0xc9, 0x1a, 0x4c, 0x1e, 0x60, 0x5f, 0x13, 0xc6, 0x18, 0xa3, 0x64, 0xae,
+	0x9e, 0xc1, 0x91, 0x07, 0x00, 0x7e, 0xd2, 0x6d, 0xcd, 0x1b, 0xda, 0xea, 0x7a, 0x41, 0x59, 0x09,
+	0xc6, 0xcb, 0xc1, 0xb3, 0xe9, 0x4c, 0xe5, 0xa6, 0x43, 0x17, 0x80, 0x3c, 0xef, 0xa1, 0xe8, 0xbb,
+	0xee, 0xe9, 0xc5, 0x96, 0x8a, 0x3e, 0x86, 0xcb, 0x03, 0x5a, 0xd9, 0xe5, 0xb1, 0xfc, 0x1f, 0x53,
+	0xa0, 0x2b, 0x30, 0x67, 0x1c, 0x6d, 0x23, 0x3a, 0xdf, 0x3a, 0x0f, 0xcb, 0x32, 0x6e, 0x4b, 0x8c,
+	0x40, 0xef, 0xc0, 0x7c, 0x06, 0x74, 0xe1, 0xe6, 0xa1, 0xdc, 0xc6, 0x84, 0xf5, 0xf5, 0x91, 0x5e,
+	0x86, 0x4b, 0x06, 0xa5, 0xdb, 0x9f, 0x26, 0xbb, 0xe5, 0x4a, 0x70, 0x4a, 0x67, 0x9c, 0xce, 0xb0,
+	0x74, 0x8e, 0x19, 0xd2, 0xc7, 0x70, 0xc5, 0xf8, 0xc8, 0x5a, 0x97, 0x65, 0x5b, 0xb0, 0xd3, 0x0d,
+	0x98, 0xf2, 0x7b, 0x42, 0x60, 0xac, 0xcc, 0x15, 0x99, 0xf6, 0x12, 0x91, 0xee, 0xc2, 0xe2, 0xb0,
+	0x23, 0x97, 0xd0, 0xe7, 0x50, 0x4b, 0xa7, 0xe1, 0xfa, 0x77, 0xea, 0xec, 0x32, 0x34, 0xbd, 0xea,
+	0xb2, 0x4b, 0x76, 0x28, 0x2d, 0xdd, 0x73, 0xd1, 0x72, 0x3f, 0xb8, 0x68, 0x03, 0x4b, 0x59, 0x7a,
+	0x87, 0xa5, 0xa4, 0x47, 0x30, 0xb7, 0x23, 0x3b, 0x2f, 0xba, 0x01, 0x53, 0xe8, 0xde, 0xe2, 0xf7,
+	0xa0, 0xc6, 0x7a, 0x6a, 0x9f, 0x8b, 0x50, 0xf5, 0x1d, 0x79, 0x65, 0x8a, 0xdc, 0x56, 0x4c, 0x9c,
+	0x6f, 0x2b, 0x36, 0x67, 0x7f, 0x79, 0xfb, 0xf2, 0x6e, 0xe6, 0x81, 0x5e, 0x83, 0xab, 0x43, 0x21,
+	0x93, 0x3a, 0xe8, 0x6f, 0x25, 0x98, 0xdd, 0x91, 0x9d, 0x5d, 0x54, 0xe7, 0x62, 0xd2, 0x15, 0x98,
+	0xb3, 0x95, 0x98, 0x27, 0xa7, 0x95, 0x71, 0xd8, 0x6c, 0x4e, 0xfd, 0xe4, 0xdd, 0x08, 0x56, 0xef,
+	0x40, 0x57, 0x70, 0xde, 0x36, 0x0f, 0x7b, 0xdd, 0xb3, 0xc2, 0xe6, 0x45, 0x5d, 0x44, 0x1a, 0x99,
+	0x36, 0x60, 0x71, 0x30, 0xcf, 0xb4, 0x04, 0x01, 0xd5, 0xdd, 0xb0, 0x13, 0x63, 0x40, 0x08, 0x4c,
+	0xfa, 0x5c, 0xa0, 0xa3, 0x5a, 0x73, 0x26, 0x9f, 0xc1, 0xb4, 0xeb, 0x7d, 0xe0, 0xfa, 0x37, 0x7e,
+	0x4e, 0x81, 0x97, 0x62, 0xf5, 0x4c, 0x64, 0xd8, 0x89, 0x99, 0xea, 0x09, 0x74, 0x4f, 0x5d, 0xa6,
+	0xa0, 0xf7, 0xd3, 0x97, 0x27, 0xd0, 0x0f, 0xa8, 0xe5, 0x55, 0x17, 0xd7, 0x49, 0xba, 0x2c, 0x5f,
+	0x7f, 0x03, 0x24, 0x0f, 0xa8, 0x11, 0xe8, 0xef, 0x25, 0xb8, 0xa2, 0x0b, 0xe9, 0xed, 0x45, 0xa1,
+	0x1a, 0x78, 0xbf, 0x75, 0x44, 0xa3, 0x55, 0x98, 0x34, 0x3e, 0x53, 0x90, 0x35, 0xa8, 0xb4, 0x43,
+	0x21, 0xd5, 0xf8, 0x25, 0xb0, 0x4d, 0xf0, 0x2c, 0x4c, 0x6f, 0x8d, 0x44, 0x9f, 0xc7, 0x81, 0x49,
+	0xfe, 0x34, 0x03, 0x87, 0x73, 0x5b, 0x93, 0x46, 0xa4, 0x37, 0xe1, 0x46, 0x61, 0xa2, 0x49, 0xe3,
+	0x37, 0xfe, 0x2c, 0x43, 0xc5, 0x5c, 0x0f, 0xf2, 0x22, 0xfd, 0xac, 0xbc, 0x33, 0x1a, 0x66, 0x94,
+	0xff, 0x9a, 0xef, 0x9f, 0x81, 0x72, 0x97, 0xec, 0x29, 0x94, 0xb7, 0x11, 0xc9, 0xad, 0x31, 0xe8,
+	0x8c, 0xf4, 0x9a, 0xf4, 0x34, 0x88, 0xf3, 0xe6, 0x41, 0xc5, 0x50, 0x18, 0xb9, 0x3d, 0x06, 0x9c,
+	0x67, 0xbd, 0xe6, 0x9d, 0xd3, 0x41, 0xce, 0xe7, 0x8f, 0xf9, 0xf7, 0x79, 0x65, 0x8c, 0xc9, 0x30,
+	0xe9, 0x35, 0x57, 0xcf, 0x06, 0x66, 0xfe, 0x53, 0xee, 0x19, 0xeb, 0x7f, 0x98, 0xb6, 0xc6, 0xfa,
+	0x1f, 0xa1, 0xb1, 0x8d, 0x3f, 0x26, 0xa0, 0xbc, 0x23, 0x3b, 0xe4, 0x07, 0xa8, 0x0f, 0x30, 0x52,
+	0x41, 0xcb, 0x87, 0x18, 0xa4, 0xf9, 0xe1, 0x99, 0x90, 0xb4, 0x8a, 0xef, 0x60, 0x26, 0x4f, 0x30,
+	0xcb, 0x85, 0x96, 0x39, 0x44, 0x51, 0x01, 0xc5, 0x97, 0x9f, 0xc4, 0x40, 0x0a, 0xae, 0xd2, 0x4a,
+	0xb1, 0xfd, 0x08, 0xb0, 0xb9, 0x7e, 0x4e, 0x60, 0x12, 0xaf, 0x59, 0xf9, 0xf9, 0xed, 0xcb, 0xbb,
+	0xa5, 0xad, 0xcd, 0xbf, 0x5e, 0x2f, 0x95, 0x5e, 0xbd, 0x5e, 0x2a, 0xfd, 0xf3, 0x7a, 0xa9, 0xf4,
+	0xeb, 0x9b, 0xa5, 0x0b, 0xaf, 0xde, 0x2c, 0x5d, 0xf8, 0xfb, 0xcd, 0xd2, 0x85, 0xef, 0x97, 0x93,
+	0x8f, 0x57, 0x91, 0xff, 0xcf, 0xf6, 0x20, 0x39, 0x1f, 0xdf, 0xdb, 0xab, 0x9a, 0xff, 0x62, 0x9f,
+	0xfc, 0x17, 0x00, 0x00, 0xff, 0xff, 0x1a, 0x07, 0x0e, 0x64, 0xd9, 0x0d, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -549,6 +1632,12 @@ type QueryClient interface {
 	Params(ctx context.Context, in *QueryParamsRequest, opts ...grpc.CallOption) (*QueryParamsResponse, error)
 	// Fee returns what a bundle of a given size costs.
 	Fee(ctx context.Context, in *QueryFeeRequest, opts ...grpc.CallOption) (*QueryFeeResponse, error)
+	// Lanes returns how far each lane is ordered.
+	Lanes(ctx context.Context, in *QueryLanesRequest, opts ...grpc.CallOption) (*QueryLanesResponse, error)
+	// Committee returns who attests in an epoch.
+	Committee(ctx context.Context, in *QueryCommitteeRequest, opts ...grpc.CallOption) (*QueryCommitteeResponse, error)
+	// Attesters returns what validators have registered, for the next epoch.
+	Attesters(ctx context.Context, in *QueryAttestersRequest, opts ...grpc.CallOption) (*QueryAttestersResponse, error)
 }
 
 type queryClient struct {
@@ -577,12 +1666,45 @@ func (c *queryClient) Fee(ctx context.Context, in *QueryFeeRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *queryClient) Lanes(ctx context.Context, in *QueryLanesRequest, opts ...grpc.CallOption) (*QueryLanesResponse, error) {
+	out := new(QueryLanesResponse)
+	err := c.cc.Invoke(ctx, "/ordo.ordering.v1.Query/Lanes", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Committee(ctx context.Context, in *QueryCommitteeRequest, opts ...grpc.CallOption) (*QueryCommitteeResponse, error) {
+	out := new(QueryCommitteeResponse)
+	err := c.cc.Invoke(ctx, "/ordo.ordering.v1.Query/Committee", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Attesters(ctx context.Context, in *QueryAttestersRequest, opts ...grpc.CallOption) (*QueryAttestersResponse, error) {
+	out := new(QueryAttestersResponse)
+	err := c.cc.Invoke(ctx, "/ordo.ordering.v1.Query/Attesters", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	// Params returns the rules in force.
 	Params(context.Context, *QueryParamsRequest) (*QueryParamsResponse, error)
 	// Fee returns what a bundle of a given size costs.
 	Fee(context.Context, *QueryFeeRequest) (*QueryFeeResponse, error)
+	// Lanes returns how far each lane is ordered.
+	Lanes(context.Context, *QueryLanesRequest) (*QueryLanesResponse, error)
+	// Committee returns who attests in an epoch.
+	Committee(context.Context, *QueryCommitteeRequest) (*QueryCommitteeResponse, error)
+	// Attesters returns what validators have registered, for the next epoch.
+	Attesters(context.Context, *QueryAttestersRequest) (*QueryAttestersResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -594,6 +1716,15 @@ func (*UnimplementedQueryServer) Params(ctx context.Context, req *QueryParamsReq
 }
 func (*UnimplementedQueryServer) Fee(ctx context.Context, req *QueryFeeRequest) (*QueryFeeResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Fee not implemented")
+}
+func (*UnimplementedQueryServer) Lanes(ctx context.Context, req *QueryLanesRequest) (*QueryLanesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Lanes not implemented")
+}
+func (*UnimplementedQueryServer) Committee(ctx context.Context, req *QueryCommitteeRequest) (*QueryCommitteeResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Committee not implemented")
+}
+func (*UnimplementedQueryServer) Attesters(ctx context.Context, req *QueryAttestersRequest) (*QueryAttestersResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Attesters not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -636,6 +1767,60 @@ func _Query_Fee_Handler(srv interface{}, ctx context.Context, dec func(interface
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Lanes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryLanesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Lanes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/ordo.ordering.v1.Query/Lanes",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Lanes(ctx, req.(*QueryLanesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Committee_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryCommitteeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Committee(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/ordo.ordering.v1.Query/Committee",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Committee(ctx, req.(*QueryCommitteeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Attesters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryAttestersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Attesters(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/ordo.ordering.v1.Query/Attesters",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Attesters(ctx, req.(*QueryAttestersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "ordo.ordering.v1.Query",
@@ -649,6 +1834,18 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 			MethodName: "Fee",
 			Handler:    _Query_Fee_Handler,
 		},
+		{
+			MethodName: "Lanes",
+			Handler:    _Query_Lanes_Handler,
+		},
+		{
+			MethodName: "Committee",
+			Handler:    _Query_Committee_Handler,
+		},
+		{
+			MethodName: "Attesters",
+			Handler:    _Query_Attesters_Handler,
+		},
 	},
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "ordo/ordering/v1/ordering.proto",
@@ -660,6 +1857,12 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 type MsgClient interface {
 	// UpdateParams replaces the rules; only governance may.
 	UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error)
+	// SetAttester registers a validator's attestation key and addresses. The key
+	// takes effect with the next epoch's committee.
+	SetAttester(ctx context.Context, in *MsgSetAttester, opts ...grpc.CallOption) (*MsgSetAttesterResponse, error)
+	// SubmitEquivocation proves that a validator signed two batches for one position
+	// of a lane, for which it is slashed and never a validator again.
+	SubmitEquivocation(ctx context.Context, in *MsgSubmitEquivocation, opts ...grpc.CallOption) (*MsgSubmitEquivocationResponse, error)
 }
 
 type msgClient struct {
@@ -679,10 +1882,34 @@ func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts 
 	return out, nil
 }
 
+func (c *msgClient) SetAttester(ctx context.Context, in *MsgSetAttester, opts ...grpc.CallOption) (*MsgSetAttesterResponse, error) {
+	out := new(MsgSetAttesterResponse)
+	err := c.cc.Invoke(ctx, "/ordo.ordering.v1.Msg/SetAttester", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) SubmitEquivocation(ctx context.Context, in *MsgSubmitEquivocation, opts ...grpc.CallOption) (*MsgSubmitEquivocationResponse, error) {
+	out := new(MsgSubmitEquivocationResponse)
+	err := c.cc.Invoke(ctx, "/ordo.ordering.v1.Msg/SubmitEquivocation", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MsgServer is the server API for Msg service.
 type MsgServer interface {
 	// UpdateParams replaces the rules; only governance may.
 	UpdateParams(context.Context, *MsgUpdateParams) (*MsgUpdateParamsResponse, error)
+	// SetAttester registers a validator's attestation key and addresses. The key
+	// takes effect with the next epoch's committee.
+	SetAttester(context.Context, *MsgSetAttester) (*MsgSetAttesterResponse, error)
+	// SubmitEquivocation proves that a validator signed two batches for one position
+	// of a lane, for which it is slashed and never a validator again.
+	SubmitEquivocation(context.Context, *MsgSubmitEquivocation) (*MsgSubmitEquivocationResponse, error)
 }
 
 // UnimplementedMsgServer can be embedded to have forward compatible implementations.
@@ -691,6 +1918,12 @@ type UnimplementedMsgServer struct {
 
 func (*UnimplementedMsgServer) UpdateParams(ctx context.Context, req *MsgUpdateParams) (*MsgUpdateParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method UpdateParams not implemented")
+}
+func (*UnimplementedMsgServer) SetAttester(ctx context.Context, req *MsgSetAttester) (*MsgSetAttesterResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SetAttester not implemented")
+}
+func (*UnimplementedMsgServer) SubmitEquivocation(ctx context.Context, req *MsgSubmitEquivocation) (*MsgSubmitEquivocationResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SubmitEquivocation not implemented")
 }
 
 func RegisterMsgServer(s grpc1.Server, srv MsgServer) {
@@ -715,6 +1948,42 @@ func _Msg_UpdateParams_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_SetAttester_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSetAttester)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SetAttester(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/ordo.ordering.v1.Msg/SetAttester",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SetAttester(ctx, req.(*MsgSetAttester))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_SubmitEquivocation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSubmitEquivocation)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SubmitEquivocation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/ordo.ordering.v1.Msg/SubmitEquivocation",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SubmitEquivocation(ctx, req.(*MsgSubmitEquivocation))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Msg_serviceDesc = _Msg_serviceDesc
 var _Msg_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "ordo.ordering.v1.Msg",
@@ -723,6 +1992,14 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateParams",
 			Handler:    _Msg_UpdateParams_Handler,
+		},
+		{
+			MethodName: "SetAttester",
+			Handler:    _Msg_SetAttester_Handler,
+		},
+		{
+			MethodName: "SubmitEquivocation",
+			Handler:    _Msg_SubmitEquivocation_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -749,6 +2026,43 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.RetainEpochs != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.RetainEpochs))
+		i--
+		dAtA[i] = 0x58
+	}
+	if len(m.SlashFractionEquivocation) > 0 {
+		i -= len(m.SlashFractionEquivocation)
+		copy(dAtA[i:], m.SlashFractionEquivocation)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.SlashFractionEquivocation)))
+		i--
+		dAtA[i] = 0x52
+	}
+	if m.LaneQuotaBytes != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.LaneQuotaBytes))
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.EpochBlocks != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.EpochBlocks))
+		i--
+		dAtA[i] = 0x40
+	}
+	if m.MaxBlockCertificateBytes != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.MaxBlockCertificateBytes))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.MaxBlockCertificates != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.MaxBlockCertificates))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.MaxBlockBytes != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.MaxBlockBytes))
+		i--
+		dAtA[i] = 0x28
+	}
 	if m.MaxBatchBytes != 0 {
 		i = encodeVarintOrdering(dAtA, i, uint64(m.MaxBatchBytes))
 		i--
@@ -812,6 +2126,223 @@ func (m *CarriedBundles) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Lane) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Lane) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Lane) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.OrderTime != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.OrderTime))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Sequence != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.Sequence))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Session != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.Session))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Attester) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Attester) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Attester) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Api) > 0 {
+		i -= len(m.Api)
+		copy(dAtA[i:], m.Api)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Api)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Address) > 0 {
+		i -= len(m.Address)
+		copy(dAtA[i:], m.Address)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Address)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Key) > 0 {
+		i -= len(m.Key)
+		copy(dAtA[i:], m.Key)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Key)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Operator) > 0 {
+		i -= len(m.Operator)
+		copy(dAtA[i:], m.Operator)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Operator)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *KeyOwner) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *KeyOwner) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *KeyOwner) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Key) > 0 {
+		i -= len(m.Key)
+		copy(dAtA[i:], m.Key)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Key)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Member) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Member) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Member) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Stake != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.Stake))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Key) > 0 {
+		i -= len(m.Key)
+		copy(dAtA[i:], m.Key)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Key)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Committee) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Committee) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Committee) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Members) > 0 {
+		for iNdEx := len(m.Members) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Members[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintOrdering(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x12
+		}
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *GenesisState) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -832,6 +2363,67 @@ func (m *GenesisState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Epoch != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x38
+	}
+	if len(m.Committees) > 0 {
+		for iNdEx := len(m.Committees) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Committees[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintOrdering(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x32
+		}
+	}
+	if len(m.Keys) > 0 {
+		for iNdEx := len(m.Keys) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Keys[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintOrdering(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x2a
+		}
+	}
+	if len(m.Attesters) > 0 {
+		for iNdEx := len(m.Attesters) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Attesters[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintOrdering(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if len(m.Lanes) > 0 {
+		for iNdEx := len(m.Lanes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Lanes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintOrdering(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
 	if len(m.Carried) > 0 {
 		for iNdEx := len(m.Carried) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -975,6 +2567,199 @@ func (m *QueryFeeResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryLanesRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryLanesRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryLanesRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryLanesResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryLanesResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryLanesResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Lanes) > 0 {
+		for iNdEx := len(m.Lanes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Lanes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintOrdering(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryCommitteeRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryCommitteeRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryCommitteeRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Current {
+		i--
+		if m.Current {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryCommitteeResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryCommitteeResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryCommitteeResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Committee != nil {
+		{
+			size, err := m.Committee.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintOrdering(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAttestersRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAttestersRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAttestersRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAttestersResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAttestersResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAttestersResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Attesters) > 0 {
+		for iNdEx := len(m.Attesters) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Attesters[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintOrdering(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *MsgUpdateParams) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1040,6 +2825,248 @@ func (m *MsgUpdateParamsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error)
 	return len(dAtA) - i, nil
 }
 
+func (m *MsgSetAttester) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetAttester) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetAttester) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Proof) > 0 {
+		i -= len(m.Proof)
+		copy(dAtA[i:], m.Proof)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Proof)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.Api) > 0 {
+		i -= len(m.Api)
+		copy(dAtA[i:], m.Api)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Api)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Address) > 0 {
+		i -= len(m.Address)
+		copy(dAtA[i:], m.Address)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Address)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.AttestationKey) > 0 {
+		i -= len(m.AttestationKey)
+		copy(dAtA[i:], m.AttestationKey)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.AttestationKey)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Operator) > 0 {
+		i -= len(m.Operator)
+		copy(dAtA[i:], m.Operator)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Operator)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetAttesterResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetAttesterResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetAttesterResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *Signed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Signed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Signed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Signature) > 0 {
+		i -= len(m.Signature)
+		copy(dAtA[i:], m.Signature)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Signature)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Attested != nil {
+		{
+			size, err := m.Attested.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintOrdering(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Core) > 0 {
+		i -= len(m.Core)
+		copy(dAtA[i:], m.Core)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Core)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Attested) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Attested) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Attested) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Clock != 0 {
+		i = encodeVarintOrdering(dAtA, i, uint64(m.Clock))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Member)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSubmitEquivocation) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSubmitEquivocation) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSubmitEquivocation) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Second != nil {
+		{
+			size, err := m.Second.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintOrdering(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.First != nil {
+		{
+			size, err := m.First.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintOrdering(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Submitter) > 0 {
+		i -= len(m.Submitter)
+		copy(dAtA[i:], m.Submitter)
+		i = encodeVarintOrdering(dAtA, i, uint64(len(m.Submitter)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSubmitEquivocationResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSubmitEquivocationResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSubmitEquivocationResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintOrdering(dAtA []byte, offset int, v uint64) int {
 	offset -= sovOrdering(v)
 	base := offset
@@ -1069,6 +3096,28 @@ func (m *Params) Size() (n int) {
 	if m.MaxBatchBytes != 0 {
 		n += 1 + sovOrdering(uint64(m.MaxBatchBytes))
 	}
+	if m.MaxBlockBytes != 0 {
+		n += 1 + sovOrdering(uint64(m.MaxBlockBytes))
+	}
+	if m.MaxBlockCertificates != 0 {
+		n += 1 + sovOrdering(uint64(m.MaxBlockCertificates))
+	}
+	if m.MaxBlockCertificateBytes != 0 {
+		n += 1 + sovOrdering(uint64(m.MaxBlockCertificateBytes))
+	}
+	if m.EpochBlocks != 0 {
+		n += 1 + sovOrdering(uint64(m.EpochBlocks))
+	}
+	if m.LaneQuotaBytes != 0 {
+		n += 1 + sovOrdering(uint64(m.LaneQuotaBytes))
+	}
+	l = len(m.SlashFractionEquivocation)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	if m.RetainEpochs != 0 {
+		n += 1 + sovOrdering(uint64(m.RetainEpochs))
+	}
 	return n
 }
 
@@ -1091,6 +3140,108 @@ func (m *CarriedBundles) Size() (n int) {
 	return n
 }
 
+func (m *Lane) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	if m.Session != 0 {
+		n += 1 + sovOrdering(uint64(m.Session))
+	}
+	if m.Sequence != 0 {
+		n += 1 + sovOrdering(uint64(m.Sequence))
+	}
+	if m.OrderTime != 0 {
+		n += 1 + sovOrdering(uint64(m.OrderTime))
+	}
+	return n
+}
+
+func (m *Attester) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Operator)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Key)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Address)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Api)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	return n
+}
+
+func (m *KeyOwner) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Key)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	return n
+}
+
+func (m *Member) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Key)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	if m.Stake != 0 {
+		n += 1 + sovOrdering(uint64(m.Stake))
+	}
+	return n
+}
+
+func (m *Committee) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Epoch != 0 {
+		n += 1 + sovOrdering(uint64(m.Epoch))
+	}
+	if len(m.Members) > 0 {
+		for _, e := range m.Members {
+			l = e.Size()
+			n += 1 + l + sovOrdering(uint64(l))
+		}
+	}
+	return n
+}
+
 func (m *GenesisState) Size() (n int) {
 	if m == nil {
 		return 0
@@ -1106,6 +3257,33 @@ func (m *GenesisState) Size() (n int) {
 			l = e.Size()
 			n += 1 + l + sovOrdering(uint64(l))
 		}
+	}
+	if len(m.Lanes) > 0 {
+		for _, e := range m.Lanes {
+			l = e.Size()
+			n += 1 + l + sovOrdering(uint64(l))
+		}
+	}
+	if len(m.Attesters) > 0 {
+		for _, e := range m.Attesters {
+			l = e.Size()
+			n += 1 + l + sovOrdering(uint64(l))
+		}
+	}
+	if len(m.Keys) > 0 {
+		for _, e := range m.Keys {
+			l = e.Size()
+			n += 1 + l + sovOrdering(uint64(l))
+		}
+	}
+	if len(m.Committees) > 0 {
+		for _, e := range m.Committees {
+			l = e.Size()
+			n += 1 + l + sovOrdering(uint64(l))
+		}
+	}
+	if m.Epoch != 0 {
+		n += 1 + sovOrdering(uint64(m.Epoch))
 	}
 	return n
 }
@@ -1156,6 +3334,82 @@ func (m *QueryFeeResponse) Size() (n int) {
 	return n
 }
 
+func (m *QueryLanesRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *QueryLanesResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Lanes) > 0 {
+		for _, e := range m.Lanes {
+			l = e.Size()
+			n += 1 + l + sovOrdering(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *QueryCommitteeRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Epoch != 0 {
+		n += 1 + sovOrdering(uint64(m.Epoch))
+	}
+	if m.Current {
+		n += 2
+	}
+	return n
+}
+
+func (m *QueryCommitteeResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Committee != nil {
+		l = m.Committee.Size()
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryAttestersRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *QueryAttestersResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Attesters) > 0 {
+		for _, e := range m.Attesters {
+			l = e.Size()
+			n += 1 + l + sovOrdering(uint64(l))
+		}
+	}
+	return n
+}
+
 func (m *MsgUpdateParams) Size() (n int) {
 	if m == nil {
 		return 0
@@ -1174,6 +3428,111 @@ func (m *MsgUpdateParams) Size() (n int) {
 }
 
 func (m *MsgUpdateParamsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgSetAttester) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Operator)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.AttestationKey)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Address)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Api)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Proof)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgSetAttesterResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *Signed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Core)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	if m.Attested != nil {
+		l = m.Attested.Size()
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	l = len(m.Signature)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	return n
+}
+
+func (m *Attested) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	if m.Clock != 0 {
+		n += 1 + sovOrdering(uint64(m.Clock))
+	}
+	return n
+}
+
+func (m *MsgSubmitEquivocation) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Submitter)
+	if l > 0 {
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	if m.First != nil {
+		l = m.First.Size()
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	if m.Second != nil {
+		l = m.Second.Size()
+		n += 1 + l + sovOrdering(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgSubmitEquivocationResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -1289,6 +3648,152 @@ func (m *Params) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.MaxBatchBytes |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxBlockBytes", wireType)
+			}
+			m.MaxBlockBytes = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MaxBlockBytes |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxBlockCertificates", wireType)
+			}
+			m.MaxBlockCertificates = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MaxBlockCertificates |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxBlockCertificateBytes", wireType)
+			}
+			m.MaxBlockCertificateBytes = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MaxBlockCertificateBytes |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field EpochBlocks", wireType)
+			}
+			m.EpochBlocks = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.EpochBlocks |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LaneQuotaBytes", wireType)
+			}
+			m.LaneQuotaBytes = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LaneQuotaBytes |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SlashFractionEquivocation", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.SlashFractionEquivocation = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RetainEpochs", wireType)
+			}
+			m.RetainEpochs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RetainEpochs |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -1436,6 +3941,685 @@ func (m *CarriedBundles) Unmarshal(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *Lane) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Lane: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Lane: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = append(m.Owner[:0], dAtA[iNdEx:postIndex]...)
+			if m.Owner == nil {
+				m.Owner = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Session", wireType)
+			}
+			m.Session = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Session |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Sequence", wireType)
+			}
+			m.Sequence = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Sequence |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OrderTime", wireType)
+			}
+			m.OrderTime = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OrderTime |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Attester) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Attester: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Attester: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Operator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Operator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Key", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Key = append(m.Key[:0], dAtA[iNdEx:postIndex]...)
+			if m.Key == nil {
+				m.Key = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Address", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Address = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Api", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Api = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *KeyOwner) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: KeyOwner: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: KeyOwner: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Key", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Key = append(m.Key[:0], dAtA[iNdEx:postIndex]...)
+			if m.Key == nil {
+				m.Key = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = append(m.Owner[:0], dAtA[iNdEx:postIndex]...)
+			if m.Owner == nil {
+				m.Owner = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Member) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Member: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Member: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = append(m.Owner[:0], dAtA[iNdEx:postIndex]...)
+			if m.Owner == nil {
+				m.Owner = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Key", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Key = append(m.Key[:0], dAtA[iNdEx:postIndex]...)
+			if m.Key == nil {
+				m.Key = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stake", wireType)
+			}
+			m.Stake = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Stake |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Committee) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Committee: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Committee: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Members", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Members = append(m.Members, &Member{})
+			if err := m.Members[len(m.Members)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *GenesisState) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1535,6 +4719,161 @@ func (m *GenesisState) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Lanes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Lanes = append(m.Lanes, &Lane{})
+			if err := m.Lanes[len(m.Lanes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attesters", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Attesters = append(m.Attesters, &Attester{})
+			if err := m.Attesters[len(m.Attesters)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Keys", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Keys = append(m.Keys, &KeyOwner{})
+			if err := m.Keys[len(m.Keys)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Committees", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Committees = append(m.Committees, &Committee{})
+			if err := m.Committees[len(m.Committees)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipOrdering(dAtA[iNdEx:])
@@ -1830,6 +5169,449 @@ func (m *QueryFeeResponse) Unmarshal(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *QueryLanesRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryLanesRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryLanesRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryLanesResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryLanesResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryLanesResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Lanes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Lanes = append(m.Lanes, &Lane{})
+			if err := m.Lanes[len(m.Lanes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryCommitteeRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryCommitteeRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryCommitteeRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Current", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Current = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryCommitteeResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryCommitteeResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryCommitteeResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Committee", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Committee == nil {
+				m.Committee = &Committee{}
+			}
+			if err := m.Committee.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAttestersRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAttestersRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAttestersRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAttestersResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAttestersResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAttestersResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attesters", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Attesters = append(m.Attesters, &Attester{})
+			if err := m.Attesters[len(m.Attesters)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *MsgUpdateParams) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1975,6 +5757,731 @@ func (m *MsgUpdateParamsResponse) Unmarshal(dAtA []byte) error {
 		}
 		if fieldNum <= 0 {
 			return fmt.Errorf("proto: MsgUpdateParamsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetAttester) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetAttester: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetAttester: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Operator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Operator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AttestationKey", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.AttestationKey = append(m.AttestationKey[:0], dAtA[iNdEx:postIndex]...)
+			if m.AttestationKey == nil {
+				m.AttestationKey = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Address", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Address = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Api", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Api = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proof", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Proof = append(m.Proof[:0], dAtA[iNdEx:postIndex]...)
+			if m.Proof == nil {
+				m.Proof = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetAttesterResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetAttesterResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetAttesterResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Signed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Signed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Signed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Core", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Core = append(m.Core[:0], dAtA[iNdEx:postIndex]...)
+			if m.Core == nil {
+				m.Core = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attested", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Attested == nil {
+				m.Attested = &Attested{}
+			}
+			if err := m.Attested.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Signature", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Signature = append(m.Signature[:0], dAtA[iNdEx:postIndex]...)
+			if m.Signature == nil {
+				m.Signature = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Attested) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Attested: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Attested: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = append(m.Member[:0], dAtA[iNdEx:postIndex]...)
+			if m.Member == nil {
+				m.Member = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Clock", wireType)
+			}
+			m.Clock = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Clock |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSubmitEquivocation) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSubmitEquivocation: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSubmitEquivocation: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Submitter", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Submitter = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field First", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.First == nil {
+				m.First = &Signed{}
+			}
+			if err := m.First.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Second", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOrdering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Second == nil {
+				m.Second = &Signed{}
+			}
+			if err := m.Second.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOrdering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOrdering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSubmitEquivocationResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOrdering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSubmitEquivocationResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSubmitEquivocationResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		default:
