@@ -1,6 +1,10 @@
 package lane
 
 import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/order"
 )
@@ -13,9 +17,62 @@ type Record struct {
 	Share *shard.Share
 }
 
-// Encode returns the canonical encoding.
-func (r *Record) Encode() []byte { return nil }
+// Field numbers of Record: clock, a number; batch and share, messages.
+const (
+	tagClock = byte(1<<3 | protowire.VarintType)
+	tagBatch = byte(2<<3 | protowire.BytesType)
+	tagShare = byte(3<<3 | protowire.BytesType)
+)
+
+// Encode returns the canonical encoding: proto3, fields in ascending order, none that
+// is zero.
+func (r *Record) Encode() []byte {
+	b := make([]byte, 0, 64+r.Batch.Size()+len(r.Share.Shards)+len(r.Share.Proof))
+	if r.Clock != 0 {
+		b = protowire.AppendVarint(append(b, tagClock), r.Clock)
+	}
+	b = protowire.AppendBytes(append(b, tagBatch), r.Batch.Encode())
+	return protowire.AppendBytes(append(b, tagShare), r.Share.Append(nil))
+}
 
 // DecodeRecord reads what Encode writes and nothing else. Share aliases raw.
-// Errors: order.ErrEncoding, order.ErrInvalid.
-func DecodeRecord(raw []byte) (*Record, error) { return nil, nil }
+// Errors: order.ErrEncoding, order.ErrInvalid, shard.ErrEncoding.
+func DecodeRecord(raw []byte) (*Record, error) {
+	r, rest := new(Record), raw
+	if len(rest) > 0 && rest[0] == tagClock {
+		clock, n := protowire.ConsumeVarint(rest[1:])
+		if n < 0 || n != protowire.SizeVarint(clock) || clock == 0 {
+			return nil, fmt.Errorf("decode record: clock: %w", order.ErrEncoding)
+		}
+		r.Clock, rest = clock, rest[1+n:]
+	}
+	batch, rest, ok := message(rest, tagBatch)
+	if !ok {
+		return nil, fmt.Errorf("decode record: batch: %w", order.ErrEncoding)
+	}
+	share, rest, ok := message(rest, tagShare)
+	if !ok || len(rest) > 0 {
+		return nil, fmt.Errorf("decode record: share: %w", order.ErrEncoding)
+	}
+	var err error
+	if r.Batch, err = order.DecodeSignedBatch(batch); err != nil {
+		return nil, fmt.Errorf("decode record: %w", err)
+	}
+	if r.Share, err = shard.DecodeShare(share); err != nil {
+		return nil, fmt.Errorf("decode record: %w", err)
+	}
+	return r, nil
+}
+
+// message reads a message that has a length of the fewest bytes.
+func message(b []byte, tag byte) (value, rest []byte, ok bool) {
+	if len(b) == 0 || b[0] != tag {
+		return nil, b, false
+	}
+	size, n := protowire.ConsumeVarint(b[1:])
+	if n < 0 || n != protowire.SizeVarint(size) || size > uint64(len(b)-1-n) {
+		return nil, b, false
+	}
+	b = b[1+n:]
+	return b[:size:size], b[size:], true
+}
