@@ -105,6 +105,8 @@ type bundle struct {
 	retryAt  time.Time
 	trouble  string // why it was last refused
 	dropped  []int  // sequencers that say that the chain dropped it
+
+	certified time.Time // when a sequencer said so; zero for not
 }
 
 // core is the state machine. Time, heights and outcomes come in as arguments;

@@ -191,6 +191,16 @@ func (g *Gateway) Observe(ctx context.Context, o Observed) error {
 	return a.Wait(ctx)
 }
 
+// Certified tells that a sequencer says that the bundles are certified: so it is
+// shown, and nothing else follows from it. Others' bundles may be among them.
+func (g *Gateway) Certified(ids ...order.BundleID) {
+	g.locked(func(c *core, now time.Time) {
+		for _, id := range ids {
+			c.certify(id, now)
+		}
+	})
+}
+
 // take changes the core and has the next step write what that changed.
 func (g *Gateway) take(f func(*core, time.Time) error) (*Admission, error) {
 	done := make(chan error, 1)
@@ -285,7 +295,7 @@ func (c *core) state(e *entry) State {
 	if e.bundle == nil {
 		return State{Phase: PhaseQueued, Reason: c.send.unfunded, Received: e.received}
 	}
-	return State{Phase: PhaseInFlight, Reason: e.bundle.trouble, Bundle: e.bundle.id, Received: e.received}
+	return State{Phase: PhaseInFlight, Reason: e.bundle.trouble, Bundle: e.bundle.id, Received: e.received, Certified: e.bundle.certified}
 }
 
 // Content returns all transactions that have not ended, by sender and nonce.

@@ -42,7 +42,10 @@ type State struct {
 	// Height of the sequencer chain at which it ended; 0 where it did not, or not in a block.
 	Height   uint64
 	Received time.Time
-	Ended    time.Time // zero while it has not ended
+	// Certified is when a sequencer said that the bundle is certified: a hint, and
+	// forgotten at a restart. Zero where none did.
+	Certified time.Time
+	Ended     time.Time // zero while it has not ended
 }
 
 // maxHistory bounds what is remembered of ended transactions, for executed and

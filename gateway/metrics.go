@@ -14,7 +14,7 @@ type stats struct {
 	bundlesMade, bundlesOrdered, bundlesExpired, bundlesDropped uint64
 	failovers                                                   uint64
 	executed, dropped                                           uint64
-	latency                                                     func(time.Duration)
+	latency, certified                                          func(time.Duration)
 }
 
 func (s *stats) ended(st State) {
@@ -57,6 +57,11 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
 		Name: "ordo_gateway_executed_seconds", Help: "Time from acceptance to execution of a transaction.",
 		Buckets: prometheus.ExponentialBuckets(0.01, 1.6, 18),
 	})
+	certified := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "ordo_gateway_certified_seconds", Help: "Time from acceptance of a transaction until a sequencer says that it is certified.",
+		Buckets: prometheus.ExponentialBuckets(0.002, 1.8, 18),
+	})
+	g.core.stats.certified = func(d time.Duration) { certified.Observe(d.Seconds()) }
 	g.core.stats.latency = func(d time.Duration) { latency.Observe(d.Seconds()) }
 	counts := func(name, help string, value func(Counts) int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
@@ -70,7 +75,7 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
 		})
 	}
 	m.collectors = []prometheus.Collector{
-		m.submits, m.sends, m.journal, m.unfunded, latency,
+		m.submits, m.sends, m.journal, m.unfunded, latency, certified,
 		counts("ordo_gateway_queued_transactions", "Transactions that wait for a bundle.", func(c Counts) int { return c.Queued }),
 		counts("ordo_gateway_in_flight_transactions", "Transactions in live bundles.", func(c Counts) int { return c.InFlight }),
 		counts("ordo_gateway_in_flight_bundles", "Bundles that may still be ordered.", func(c Counts) int { return c.Bundles }),

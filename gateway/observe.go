@@ -47,7 +47,7 @@ func (c *core) observe(o Observed, now time.Time) {
 	}
 	for _, id := range o.Bundles {
 		if b := c.byID[id]; b != nil {
-			c.resolve(b, func(e *entry) { c.settle(e, id, o.Height, executed, skipped, now) })
+			c.resolve(b, func(e *entry) { c.settle(e, b, o.Height, executed, skipped, now) })
 			c.send.progress(c.cfg.ResendAfter)
 			c.stats.bundlesOrdered++
 		}
@@ -65,6 +65,20 @@ func (c *core) observe(o Observed, now time.Time) {
 		}
 	}
 	c.change(metaHeight, encodeHeight(c.observed))
+}
+
+// certify notes that a live bundle is certified.
+func (c *core) certify(id order.BundleID, now time.Time) {
+	b := c.byID[id]
+	if b == nil || !b.certified.IsZero() {
+		return
+	}
+	b.certified = now
+	for _, e := range b.txs {
+		if !e.ended && c.stats.certified != nil {
+			c.stats.certified(now.Sub(e.received))
+		}
+	}
 }
 
 // reconcile makes up for blocks that were executed and never observed, as a crash
@@ -101,16 +115,16 @@ func (c *core) resolve(b *bundle, each func(*entry)) {
 }
 
 // settle decides on a transaction whose bundle was ordered at the height.
-func (c *core) settle(e *entry, id order.BundleID, height uint64, executed map[[32]byte]bool, skipped map[[32]byte]Skipped, now time.Time) {
+func (c *core) settle(e *entry, b *bundle, height uint64, executed map[[32]byte]bool, skipped map[[32]byte]Skipped, now time.Time) {
 	c.requeue(e)
 	if executed[e.Hash] {
-		c.end(e, State{Phase: PhaseExecuted, Bundle: id, Height: height}, now)
+		c.end(e, State{Phase: PhaseExecuted, Bundle: b.id, Height: height, Certified: b.certified}, now)
 		return
 	}
 	e.attempts++
 	s, ok := skipped[e.Hash]
 	if ok && (!s.Retry || e.attempts >= maxAttempts) {
-		c.end(e, State{Phase: PhaseDropped, Reason: s.Reason, Bundle: id, Height: height}, now)
+		c.end(e, State{Phase: PhaseDropped, Reason: s.Reason, Bundle: b.id, Height: height, Certified: b.certified}, now)
 		return
 	}
 	// Its nonce was too high, or, after a replay, nobody knows any more: whether

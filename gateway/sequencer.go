@@ -51,19 +51,27 @@ type Sequencer interface {
 	Info(ctx context.Context) (Info, error)
 }
 
-type remote struct {
-	url    string
-	http   *http.Client
-	client sequencerv1connect.SequencerServiceClient
+// Remote is a sequencer node somewhere else.
+type Remote struct {
+	url       string
+	http      *http.Client
+	client    sequencerv1connect.SequencerServiceClient
+	certified sequencerv1connect.SequencerServiceClient // for large messages
 }
+
+var _ Sequencer = (*Remote)(nil)
 
 // NewRemote returns the sequencer node whose API is at the URL, for example
 // http://127.0.0.1:26680. Nothing is dialled before the first call.
-func NewRemote(url string) Sequencer {
+func NewRemote(url string) *Remote {
 	url = strings.TrimRight(url, "/")
 	client := newHTTPClient()
-	return &remote{url: url, http: client, client: sequencerv1connect.NewSequencerServiceClient(client, url,
-		connect.WithGRPC(), connect.WithReadMaxBytes(1<<16))}
+	return &Remote{
+		url: url, http: client,
+		client: sequencerv1connect.NewSequencerServiceClient(client, url, connect.WithGRPC(), connect.WithReadMaxBytes(1<<16)),
+		certified: sequencerv1connect.NewSequencerServiceClient(client, url, connect.WithGRPC(),
+			connect.WithReadMaxBytes(maxCertifiedBytes), connect.WithCodec(certifiedCodec{})),
+	}
 }
 
 // newHTTPClient speaks HTTP/2, without TLS too, so that bundles share one connection.
@@ -84,9 +92,11 @@ func newHTTPClient() *http.Client {
 	}}
 }
 
-func (r *remote) String() string { return r.url }
+// String returns the URL.
+func (r *Remote) String() string { return r.url }
 
-func (r *remote) SubmitBundle(ctx context.Context, raw []byte) error {
+// SubmitBundle implements Sequencer.
+func (r *Remote) SubmitBundle(ctx context.Context, raw []byte) error {
 	_, err := r.client.SubmitBundle(ctx, connect.NewRequest(&sequencerv1.SubmitBundleRequest{Bundle: raw}))
 	if err == nil {
 		return nil
@@ -112,7 +122,7 @@ func (r *remote) SubmitBundle(ctx context.Context, raw []byte) error {
 // objection finds out what the chain's state has against a bundle that the node
 // refused for it: the code says no more than that. It was dropped, or it is out of
 // bounds; if neither, the payer cannot pay.
-func (r *remote) objection(ctx context.Context, raw []byte) error {
+func (r *Remote) objection(ctx context.Context, raw []byte) error {
 	info, err := r.Info(ctx)
 	if err != nil {
 		return ErrRefused
@@ -137,7 +147,8 @@ func (r *remote) objection(ctx context.Context, raw []byte) error {
 	}
 }
 
-func (r *remote) Info(ctx context.Context) (Info, error) {
+// Info implements Sequencer.
+func (r *Remote) Info(ctx context.Context) (Info, error) {
 	resp, err := r.client.GetInfo(ctx, connect.NewRequest(&sequencerv1.GetInfoRequest{}))
 	if err != nil {
 		return Info{}, err

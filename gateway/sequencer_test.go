@@ -69,7 +69,7 @@ func TestRemote(t *testing.T) {
 	info := &sequencerv1.GetInfoResponse{ChainId: simChain, LatestHeight: 100, FeePerKilobyte: 1000, MaxExpiryBlocks: 50, MaxBundleBytes: 1000}
 	s := &service{info: info}
 	r := NewRemote(serve(t, s) + "/")
-	t.Cleanup(func() { r.(*remote).http.CloseIdleConnections() })
+	t.Cleanup(r.http.CloseIdleConnections)
 	bundle := func(expiry, feeLimit uint64, txs ...string) []byte {
 		b := &order.Bundle{Expiry: expiry, FeeLimit: feeLimit, Legs: []order.Leg{{RollupID: simRollup}}}
 		for _, tx := range txs {

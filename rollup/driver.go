@@ -21,6 +21,7 @@ type outcome struct {
 	Block    *follower.Block
 	Executed bool // whether it became a rollup block
 	Result   execution.Result
+	Head     execution.Head // the rollup's soft head after it
 }
 
 // driver turns blocks of the order into rollup blocks. Soft blocks and firm
@@ -108,7 +109,7 @@ func (d *driver) take(ctx context.Context, b *follower.Block) error {
 	if err := d.store.putRecord(b.Height, record{Hash: b.Hash, SeenAt: d.now(), Number: d.soft.Number, Head: d.soft.Hash}); err != nil {
 		return fmt.Errorf("note sequencer block %d: %w", b.Height, err)
 	}
-	d.height = b.Height
+	d.height, out.Head = b.Height, d.soft
 	d.metrics.softHeight.Set(float64(d.height))
 	return d.observe(ctx, out)
 }

@@ -19,10 +19,12 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ethrpc"
+	"github.com/ordo-network/ordo/gateway/pending"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
@@ -47,6 +49,7 @@ type Node struct {
 	follower *follower.Follower
 	firm     *follower.FirmReader // nil without a DA layer
 	driver   *driver
+	pending  *pending.Overlay
 	door     *ethrpc.Server
 	registry *prometheus.Registry
 
@@ -123,9 +126,10 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 		return nil, err
 	}
 	n.chain = ethrpc.NewChain(n.client.BlockChain())
-	remotes := make([]gateway.Sequencer, len(cfg.Sequencers))
+	remotes, sources := make([]gateway.Sequencer, len(cfg.Sequencers)), make([]pending.Source, len(cfg.Sequencers))
 	for i, url := range cfg.Sequencers {
-		remotes[i] = gateway.NewRemote(url)
+		remote := gateway.NewRemote(url)
+		remotes[i], sources[i] = remote, remote
 	}
 	n.gateway, err = gateway.New(gateway.Config{
 		RollupID: n.id, ChainID: n.trust.ChainID(), Key: key, Dir: in("data/gateway"), Sequencers: remotes, Chain: n.chain,
@@ -140,6 +144,14 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 		first: cfg.StartHeight,
 	}
 	if err := n.driver.open(ctx); err != nil {
+		return nil, err
+	}
+	head, height, _ := n.driver.state()
+	n.pending, err = pending.New(pending.Config{
+		Rollup: n.id, Sources: sources, Speculator: n.client, Certified: n.gateway.Certified, Head: head, Height: height,
+		Logger: log, Registerer: n.registry,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := n.openReaders(); err != nil {
@@ -199,6 +211,7 @@ func (n *Node) run(ctx context.Context, rpc, metrics net.Listener) error {
 	})
 	g.Go(func() error { return n.door.Serve(stages, rpc) })
 	g.Go(func() error { return n.follow(stages) })
+	g.Go(func() error { n.pending.Run(stages); return nil })
 	if n.firm != nil {
 		g.Go(func() error { return n.readFirm(stages) })
 	}
@@ -275,8 +288,10 @@ func (n *Node) readFirm(ctx context.Context) error {
 	})
 }
 
-// observe tells the gateway what became of its transactions.
+// observe tells the gateway what became of its transactions, and the pending block
+// that there is a new one below it.
 func (n *Node) observe(ctx context.Context, out outcome) error {
+	n.pending.Ordered(ordered(out))
 	o := gateway.Observed{Height: out.Block.Height}
 	for _, leg := range out.Block.Legs {
 		o.Bundles = append(o.Bundles, leg.BundleID)
@@ -285,6 +300,20 @@ func (n *Node) observe(ctx context.Context, out outcome) error {
 		o.Executed, o.Skipped = ethrpc.Outcome(out.Block.Transactions(), out.Result.Skipped)
 	}
 	return n.tell(ctx, o)
+}
+
+// ordered says what the pending block must know of a block of the order.
+func ordered(out outcome) pending.Ordered {
+	b := pending.Ordered{Height: out.Block.Height, Time: out.Block.Time, Head: out.Head}
+	outcomes := out.Result.Outcomes
+	for _, leg := range out.Block.Legs {
+		var mine []execution.Outcome
+		if n := len(leg.Transactions); n <= len(outcomes) {
+			mine, outcomes = outcomes[:n], outcomes[n:]
+		}
+		b.Bundles = append(b.Bundles, pending.OrderedBundle{ID: leg.BundleID, Outcomes: mine})
+	}
+	return b
 }
 
 // observeMissed tells the gateway of a block that was executed before a crash. Why

@@ -201,7 +201,7 @@ func (c *Client) Extend(ctx context.Context, parent execution.Hash, txs [][]byte
 	if closed {
 		return nil, ErrClosed
 	}
-	if head := c.BlockChain().CurrentBlock(); p == nil || p.Parent() != common.Hash(parent) || head.Hash() != common.Hash(parent) {
+	if head := c.BlockChain().CurrentBlock(); p == nil || p.idle || p.Parent() != common.Hash(parent) || head.Hash() != common.Hash(parent) {
 		return nil, fmt.Errorf("extend speculation on %x, soft head is %s: %w", parent, head.Hash(), execution.ErrParent)
 	}
 	out, err := p.extend(ctx, txs, &s.known)

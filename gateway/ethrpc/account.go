@@ -13,15 +13,21 @@ import (
 // state has executed already is left out.
 type account struct {
 	txs  []*types.Transaction // by nonce
-	next uint64               // the first nonce that neither the state nor txs has taken
+	next uint64               // the first nonce that neither state, pending block nor txs has taken
 }
 
-func (d *door) account(h *head, from common.Address) account {
-	return newAccount(h.nonce(from), d.gateway.Pending(senderName(from)))
+func (d *door) account(h *head, from common.Address) (account, error) {
+	tried, err := pendingNonce(d.evm, from)
+	if err != nil {
+		return account{}, err
+	}
+	return newAccount(h.nonce(from), tried, d.gateway.Pending(senderName(from))), nil
 }
 
-func newAccount(nonce uint64, held []gateway.Tx) account {
-	a := account{next: nonce}
+// newAccount takes the account's nonces in the state and in the pending block: what
+// is certified may have come through other gateways.
+func newAccount(nonce, tried uint64, held []gateway.Tx) account {
+	a := account{next: max(nonce, tried)}
 	for _, x := range held {
 		if x.Nonce < nonce {
 			continue

@@ -37,6 +37,7 @@ type door struct {
 	config      *params.ChainConfig
 	signer      types.Signer
 	chain       *Chain
+	evm         EVM
 	gateway     *gateway.Gateway
 	feeCap      float64 // in ether; 0 for none
 	unprotected bool
@@ -100,7 +101,10 @@ func (d *door) known(hash common.Hash) bool {
 
 // judge checks the transaction against the state and the sender's others.
 func (d *door) judge(h *head, from common.Address, tx *types.Transaction, ready bool) error {
-	account := d.account(h, from)
+	account, err := d.account(h, from)
+	if err != nil {
+		return err
+	}
 	opts := &txpool.ValidationOptionsWithState{
 		State: h.state,
 		FirstNonceGap: func(common.Address) uint64 {
@@ -119,7 +123,7 @@ func (d *door) judge(h *head, from common.Address, tx *types.Transaction, ready 
 		},
 	}
 	h.mu.Lock()
-	err := txpool.ValidateTransactionWithState(tx, d.signer, opts)
+	err = txpool.ValidateTransactionWithState(tx, d.signer, opts)
 	code := h.state.GetCodeHash(from)
 	h.mu.Unlock()
 	delegated := code != (common.Hash{}) && code != types.EmptyCodeHash

@@ -10,8 +10,6 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/rpc"
-
-	"github.com/ordo-network/ordo/gateway"
 )
 
 // maxListed bounds the transactions that one answer lists.
@@ -47,10 +45,11 @@ func (a *ethAPI) send(ctx context.Context, tx *types.Transaction, ready bool) (c
 	return tx.Hash(), nil
 }
 
-// GetTransactionCount counts, for the pending tag, what was accepted without gap.
+// GetTransactionCount counts, for the pending tag, what is certified and what was
+// accepted without gap after that.
 func (a *ethAPI) GetTransactionCount(ctx context.Context, addr common.Address, at *rpc.BlockNumberOrHash) (*hexutil.Uint64, error) {
 	if at != nil {
-		if number, ok := at.Number(); !ok || number != rpc.PendingBlockNumber {
+		if !isPending(at) {
 			var n *hexutil.Uint64
 			err := a.geth.CallContext(ctx, &n, "eth_getTransactionCount", addr, at)
 			return n, err
@@ -62,7 +61,11 @@ func (a *ethAPI) GetTransactionCount(ctx context.Context, addr common.Address, a
 	}
 	n := hexutil.Uint64(h.nonce(addr))
 	if at != nil {
-		n = hexutil.Uint64(a.door.account(h, addr).next)
+		account, err := a.door.account(h, addr)
+		if err != nil {
+			return nil, err
+		}
+		n = hexutil.Uint64(account.next)
 	}
 	return &n, nil
 }
@@ -89,10 +92,11 @@ func (a *ethAPI) GetTransactionByHash(ctx context.Context, hash common.Hash) (an
 		return nil, err
 	}
 	if !executed {
-		if tx := a.waiting(hash); tx != nil {
-			return pendingJSON(tx)
+		tx, err := a.waiting(hash)
+		if tx == nil || err != nil {
+			return nil, err
 		}
-		return nil, nil
+		return pendingJSON(tx)
 	}
 	var mined json.RawMessage
 	err = a.geth.CallContext(ctx, &mined, "eth_getTransactionByHash", hash)
@@ -101,20 +105,33 @@ func (a *ethAPI) GetTransactionByHash(ctx context.Context, hash common.Hash) (an
 
 // GetRawTransactionByHash is GetTransactionByHash for the bytes.
 func (a *ethAPI) GetRawTransactionByHash(ctx context.Context, hash common.Hash) (hexutil.Bytes, error) {
-	if tx, st, ok := a.door.gateway.Get(hash); ok && len(tx.Raw) > 0 && st.Phase != gateway.PhaseExecuted {
-		return tx.Raw, nil
+	executed, err := a.door.chain.Executed(hash)
+	if err != nil {
+		return nil, err
+	}
+	if !executed {
+		tx, err := a.waiting(hash)
+		if tx == nil || err != nil {
+			return nil, err
+		}
+		return tx.MarshalBinary()
 	}
 	var raw hexutil.Bytes
-	err := a.geth.CallContext(ctx, &raw, "eth_getRawTransactionByHash", hash)
+	err = a.geth.CallContext(ctx, &raw, "eth_getRawTransactionByHash", hash)
 	return raw, err
 }
 
-func (a *ethAPI) waiting(hash common.Hash) *types.Transaction {
-	x, _, ok := a.door.gateway.Get(hash)
-	if !ok || x.Raw == nil {
-		return nil
+// waiting finds a transaction that was accepted here, or that is certified.
+func (a *ethAPI) waiting(hash common.Hash) (*types.Transaction, error) {
+	if x, _, ok := a.door.gateway.Get(hash); ok && x.Raw != nil {
+		return decoded(x), nil
 	}
-	return decoded(x)
+	pending, _, err := a.door.evm.Pending()
+	if err != nil {
+		return nil, err
+	}
+	tx, _, _, _ := pending.Transaction(hash)
+	return tx, nil
 }
 
 // PendingTransactions lists what waits. geth lists those of its own accounts only,

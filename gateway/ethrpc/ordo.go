@@ -48,6 +48,7 @@ type Info struct {
 // ordoAPI is the namespace ordo: what Ethereum's methods have no words for.
 type ordoAPI struct {
 	bc      *core.BlockChain
+	evm     EVM
 	gateway *gateway.Gateway
 	order   Order
 }
@@ -75,7 +76,7 @@ func (a *ordoAPI) Info() InfoResult {
 // Status is the answer of ordo_transactionStatus. What is not known is null.
 type Status struct {
 	Hash             common.Hash     `json:"hash"`
-	Status           string          `json:"status"` // received, ordered, safe, finalized or dropped
+	Status           string          `json:"status"` // received, certified, ordered, safe, finalized or dropped
 	Executed         bool            `json:"executed"`
 	BlockNumber      *hexutil.Uint64 `json:"blockNumber"`
 	BlockHash        *common.Hash    `json:"blockHash"`
@@ -84,6 +85,7 @@ type Status struct {
 	BundleID         *hexutil.Bytes  `json:"bundleId"`
 	Reason           string          `json:"reason"`
 	ReceivedAt       *hexutil.Uint64 `json:"receivedAt"` // unix time in milliseconds, as all times here
+	CertifiedAt      *hexutil.Uint64 `json:"certifiedAt"`
 	OrderedAt        *hexutil.Uint64 `json:"orderedAt"`
 	SafeAt           *hexutil.Uint64 `json:"safeAt"`
 	FinalizedAt      *hexutil.Uint64 `json:"finalizedAt"`
@@ -93,7 +95,7 @@ type Status struct {
 // here.
 func (a *ordoAPI) TransactionStatus(ctx context.Context, hash common.Hash) (*Status, error) {
 	_, st, known := a.gateway.Get(hash)
-	s := &Status{Hash: hash, Reason: st.Reason, ReceivedAt: unixMilli(st.Received)}
+	s := &Status{Hash: hash, Reason: st.Reason, ReceivedAt: unixMilli(st.Received), CertifiedAt: unixMilli(st.Certified)}
 	if st.Bundle != (order.BundleID{}) {
 		id := hexutil.Bytes(st.Bundle[:])
 		s.BundleID = &id
@@ -104,7 +106,15 @@ func (a *ordoAPI) TransactionStatus(ctx context.Context, hash common.Hash) (*Sta
 	}
 	switch {
 	case !known:
-		return nil, nil
+		// It came through another gateway, if anybody has it.
+		pending, _, err := a.evm.Pending()
+		if err != nil {
+			return nil, err
+		}
+		if _, _, _, ok := pending.Transaction(hash); !ok {
+			return nil, nil
+		}
+		s.Status = "certified"
 	case st.Phase == gateway.PhaseDropped:
 		s.Status = "dropped"
 		if st.Height > 0 {
@@ -113,6 +123,8 @@ func (a *ordoAPI) TransactionStatus(ctx context.Context, hash common.Hash) (*Sta
 				s.OrderedAt = unixMilli(at)
 			}
 		}
+	case !st.Certified.IsZero():
+		s.Status = "certified"
 	default:
 		s.Status = "received"
 	}

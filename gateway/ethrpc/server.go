@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/gateway"
 )
 
@@ -61,6 +62,7 @@ type EVM interface {
 	APIs() []rpc.API
 	BlockChain() *core.BlockChain
 	Ethereum() *eth.Ethereum
+	Pending() (*evm.Pending, <-chan struct{}, error)
 }
 
 // Config is what a Server needs.
@@ -136,7 +138,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) register() error {
 	bc := s.cfg.EVM.BlockChain()
 	d := &door{
-		config: bc.Config(), signer: types.LatestSigner(bc.Config()), chain: s.cfg.Chain, gateway: s.cfg.Gateway,
+		config: bc.Config(), signer: types.LatestSigner(bc.Config()), chain: s.cfg.Chain, evm: s.cfg.EVM, gateway: s.cfg.Gateway,
 		feeCap: s.cfg.Settings.TxFeeCap, unprotected: s.cfg.Settings.Unprotected, metrics: s.metric,
 	}
 	public := s.cfg.EVM.APIs()
@@ -147,33 +149,52 @@ func (s *Server) register() error {
 	polls := newPollers(public[i].Service.(*filters.FilterAPI))
 
 	// All of geth, for the door itself.
-	var made receipts
-	for _, api := range s.cfg.EVM.Ethereum().APIs() {
-		if r, ok := api.Service.(receipts); ok {
-			made = r
-		}
+	own := s.cfg.EVM.Ethereum().APIs()
+	for _, api := range own {
 		if err := s.geth.RegisterName(api.Namespace, api.Service); err != nil {
 			return err
 		}
 	}
-	if made == nil {
-		return errors.New("the EVM has no receipts")
+	made, hasReceipts := service[receipts](own)
+	read, hasReader := service[reader](own)
+	count, hasCounter := service[counter](own)
+	if !hasReceipts || !hasReader || !hasCounter {
+		return errors.New("the EVM does not read blocks, accounts or receipts")
+	}
+	call, err := findMethod(own, "eth", "Call")
+	if err != nil {
+		return err
+	}
+	estimate, err := findMethod(own, "eth", "EstimateGas")
+	if err != nil {
+		return err
 	}
 	for _, api := range append(public,
 		rpc.API{Namespace: "eth", Service: polls},
 		rpc.API{Namespace: "eth", Service: subscriptions{hub: s.hub, geth: s.client}},
-		rpc.API{Namespace: "eth", Service: pendingTag{s.client}},
+		rpc.API{Namespace: "eth", Service: pendingTag{evm: s.cfg.EVM, reader: read, counter: count, geth: s.client}},
+		rpc.API{Namespace: "eth", Service: calls{evm: s.cfg.EVM, call: call, estimate: estimate}},
 		rpc.API{Namespace: "eth", Service: &ethAPI{door: d, hub: s.hub, polls: polls, geth: s.client, receipts: made, sync: syncTimeouts{
 			standard: time.Duration(s.cfg.Settings.SyncTimeout), max: time.Duration(s.cfg.Settings.SyncTimeoutMax),
 		}}},
 		rpc.API{Namespace: "txpool", Service: &txpoolAPI{door: d}},
-		rpc.API{Namespace: "ordo", Service: &ordoAPI{bc: bc, gateway: s.cfg.Gateway, order: s.cfg.Order}},
+		rpc.API{Namespace: "ordo", Service: &ordoAPI{bc: bc, evm: s.cfg.EVM, gateway: s.cfg.Gateway, order: s.cfg.Order}},
 	) {
 		if err := s.rpc.RegisterName(api.Namespace, api.Service); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// service returns the last service that is a T.
+func service[T any](apis []rpc.API) (found T, ok bool) {
+	for _, api := range apis {
+		if s, is := api.Service.(T); is {
+			found, ok = s, true
+		}
+	}
+	return found, ok
 }
 
 // Handler returns what answers requests: JSON-RPC on every path, and /health.

@@ -50,10 +50,29 @@ func (m *millis) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// syncOptions is the third parameter of eth_sendRawTransactionSync, which EIP-7966
+// does not have.
+type syncOptions struct {
+	// Until is what to wait for: "ordered", the standard, or "certified".
+	Until string `json:"until"`
+}
+
 // SendRawTransactionSync accepts a transaction that can be executed at once and
 // waits for its receipt, as EIP-7966 says. A timeout that is not positive or above
-// the node's bound counts as not given.
-func (a *ethAPI) SendRawTransactionSync(ctx context.Context, input hexutil.Bytes, timeout *millis) (map[string]any, error) {
+// the node's bound counts as not given. Who asks for {"until": "certified"} gets the
+// receipt as soon as the transaction is in the pending block: inclusion is certain
+// then, the outcome nearly so, and the receipt's block has no hash yet.
+func (a *ethAPI) SendRawTransactionSync(ctx context.Context, input hexutil.Bytes, timeout *millis, options *syncOptions) (map[string]any, error) {
+	certified := false
+	if options != nil {
+		switch options.Until {
+		case "", "ordered":
+		case "certified":
+			certified = true
+		default:
+			return nil, invalidParams{fmt.Sprintf(`until is %q: want "ordered" or "certified"`, options.Until)}
+		}
+	}
 	tx := new(types.Transaction)
 	if err := tx.UnmarshalBinary(input); err != nil {
 		return nil, err
@@ -82,9 +101,21 @@ func (a *ethAPI) SendRawTransactionSync(ctx context.Context, input hexutil.Bytes
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
 	for {
+		var changed <-chan struct{}
+		if certified {
+			pending, c, err := a.door.evm.Pending()
+			if err != nil {
+				return nil, err
+			}
+			if _, receipt, i, ok := pending.Transaction(hash); ok {
+				return pendingReceipt(tx, receipt, i)
+			}
+			changed = c
+		}
 		select {
 		case <-executed:
 			return a.GetTransactionReceipt(ctx, hash)
+		case <-changed:
 		case <-look.C:
 			if _, st, ok := a.door.gateway.Get(hash); ok && st.Phase == gateway.PhaseDropped {
 				return nil, &syncError{code: codeNotReady, msg: "the transaction was accepted and then dropped: " + st.Reason, data: hash.Hex()}

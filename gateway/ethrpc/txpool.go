@@ -28,7 +28,7 @@ func (a *txpoolAPI) each(limit int, f func(sender string, ready, held []*types.T
 		if n += len(txs); n > limit {
 			return nil
 		}
-		ready, held := newAccount(h.nonce(addr), txs).split()
+		ready, held := newAccount(h.nonce(addr), 0, txs).split()
 		if err := f(addr.Hex(), ready, held); err != nil {
 			return err
 		}
@@ -100,7 +100,11 @@ func (a *txpoolAPI) ContentFrom(addr common.Address) (map[string]map[string]map[
 	if err != nil {
 		return nil, err
 	}
-	ready, held := a.door.account(h, addr).split()
+	account, err := a.door.account(h, addr)
+	if err != nil {
+		return nil, err
+	}
+	ready, held := account.split()
 	pending, err := byNonce(ready, pendingJSON)
 	if err != nil {
 		return nil, err

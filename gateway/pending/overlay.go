@@ -1,0 +1,301 @@
+package pending
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/order"
+)
+
+const (
+	// stepTransactions bounds what is tried out at once. Between two steps the head
+	// may move, and others get the processor.
+	stepTransactions = 256
+	// rest is how long nothing is tried out after a step, in times of how long that took.
+	rest = 3
+	// maxUntrue is how many bundles a node may have called certified that were never
+	// ordered, before another one is asked.
+	maxUntrue = 16
+	// maxLag is by how much the last block may be old when it comes: with more, the
+	// rollup is catching up.
+	maxLag = 10 * time.Second
+	// retryAfter is how long nothing is tried out after an error.
+	retryAfter = time.Second
+)
+
+// Config is what an Overlay needs.
+type Config struct {
+	Rollup     order.RollupID
+	Sources    []Source // sequencer nodes, in the order in which they are tried; not empty
+	Speculator execution.Speculator
+	// Certified is told of each bundle that a node calls certified; nil for nobody.
+	Certified func(...order.BundleID)
+	// Head is the rollup's soft head, Height the last sequencer height taken in.
+	Head   execution.Head
+	Height uint64
+
+	Logger     *slog.Logger          // default: none
+	Registerer prometheus.Registerer // default: none
+	Now        func() time.Time      // default time.Now
+	Random     func() float64        // in [0, 1); default math/rand
+}
+
+// Ordered is one block of the sequencer chain, after the rollup has executed it.
+type Ordered struct {
+	Height  uint64
+	Time    time.Time
+	Head    execution.Head // of the rollup after it
+	Bundles []OrderedBundle
+}
+
+// OrderedBundle is a bundle with a leg for the rollup.
+type OrderedBundle struct {
+	ID       order.BundleID
+	Outcomes []execution.Outcome // of the leg's transactions
+}
+
+// Overlay keeps the pending block up to date while Run runs.
+type Overlay struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	reader  *reader
+	wake    chan struct{}
+
+	mu     sync.Mutex
+	set    *set
+	head   execution.Head
+	height uint64
+	at     time.Time // of the last sequencer block, and
+	seen   time.Time // when it came
+	built  []*entry  // what was tried out, in order,
+	parent execution.Hash
+	untrue map[int]int // by source
+}
+
+// New makes an overlay, which does nothing before Run.
+func New(cfg Config) (*Overlay, error) {
+	if len(cfg.Sources) == 0 || cfg.Speculator == nil {
+		return nil, errors.New("pending: no source or no speculator")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Registerer == nil {
+		cfg.Registerer = prometheus.NewRegistry()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Float64
+	}
+	o := &Overlay{
+		cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), set: newSet(), head: cfg.Head, height: cfg.Height,
+		untrue: make(map[int]int),
+	}
+	var err error
+	if o.metrics, err = newMetrics(cfg.Registerer, o); err != nil {
+		return nil, err
+	}
+	o.reader = &reader{rollup: cfg.Rollup, sources: cfg.Sources, log: cfg.Logger, metrics: o.metrics, random: cfg.Random, yield: o.certified}
+	return o, nil
+}
+
+// Run reads and tries out until ctx ends. What goes wrong meanwhile costs the
+// pending block alone, and is tried again.
+func (o *Overlay) Run(ctx context.Context) {
+	defer o.metrics.unregister(o.cfg.Registerer)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { o.reader.run(ctx) })
+	o.signal()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-o.wake:
+		}
+		start := time.Now()
+		err := o.step(ctx)
+		pause := rest * time.Since(start)
+		if err != nil && ctx.Err() == nil {
+			o.log.Warn("the pending block could not be tried out", "err", err)
+			pause = max(pause, retryAfter)
+			o.signal()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (o *Overlay) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// certified takes in what a node says. While the rollup catches up with the order
+// it is of no use: it stands far ahead.
+func (o *Overlay) certified(source int, b gateway.Certified) {
+	ids := make([]order.BundleID, len(b.Bundles))
+	for i, x := range b.Bundles {
+		ids[i] = x.ID
+	}
+	if o.cfg.Certified != nil {
+		o.cfg.Certified(ids...)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen.IsZero() || o.seen.Sub(o.at) > maxLag {
+		o.metrics.bundles.WithLabelValues("behind").Add(float64(len(b.Bundles)))
+		return
+	}
+	taken, refused := o.set.add(b, source, o.height, o.cfg.Now())
+	o.metrics.bundles.WithLabelValues("taken").Add(float64(taken))
+	o.metrics.bundles.WithLabelValues("no_room").Add(float64(refused))
+	if taken > 0 {
+		o.signal()
+	}
+}
+
+// Ordered takes in the next block of the order. It does not wait for anything.
+func (o *Overlay) Ordered(b Ordered) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer o.signal()
+	o.head, o.height, o.at, o.seen = b.Head, b.Height, b.Time, o.cfg.Now()
+	ids := make([]order.BundleID, len(b.Bundles))
+	for i, x := range b.Bundles {
+		ids[i] = x.ID
+	}
+	ordered, passed := o.set.order(ids)
+	for _, x := range b.Bundles {
+		if e := ordered[x.ID]; e != nil {
+			o.settle(e, x.Outcomes)
+		}
+	}
+	for _, e := range passed {
+		o.settle(e, nil)
+	}
+	for _, e := range o.set.expire(b.Height) {
+		o.settle(e, nil)
+		if o.untrue[e.source]++; o.untrue[e.source] >= maxUntrue {
+			clear(o.untrue)
+			o.reader.leave(e.source)
+		}
+	}
+}
+
+// settle counts what became of what was shown.
+func (o *Overlay) settle(e *entry, outcomes []execution.Outcome) {
+	for i, f := range e.fates {
+		if f.shown == (execution.Outcome{}) {
+			continue
+		}
+		if f.mixed || i >= len(outcomes) || outcomes[i] != f.shown {
+			o.metrics.contradicted.Inc()
+		} else {
+			o.metrics.confirmed.Inc()
+		}
+	}
+}
+
+// plan is what to try out next.
+type plan struct {
+	anew    bool
+	parent  execution.Hash
+	height  uint64
+	at      time.Time
+	entries []*entry
+	more    bool
+}
+
+// next plans a step: entries behind those that were tried out, or all of them
+// anew where the head has moved or one has come between.
+func (o *Overlay) next() (p plan, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p = plan{parent: o.head.Hash, height: o.height + 1, at: o.cfg.Now()}
+	if !o.seen.IsZero() {
+		p.at = o.at.Add(p.at.Sub(o.seen)) // by the clock of the order
+	}
+	p.anew = o.parent != o.head.Hash || len(o.built) > len(o.set.entries)
+	for i := 0; i < len(o.built) && !p.anew; i++ {
+		p.anew = o.built[i] != o.set.entries[i]
+	}
+	rest := o.set.entries
+	if !p.anew {
+		rest = rest[len(o.built):]
+	}
+	n := 0
+	for i, e := range rest {
+		if n += len(e.txs); i > 0 && n > stepTransactions {
+			p.more = true
+			break
+		}
+		p.entries = append(p.entries, e)
+	}
+	return p, p.anew || len(p.entries) > 0
+}
+
+// step tries out what is due.
+func (o *Overlay) step(ctx context.Context) error {
+	p, ok := o.next()
+	if !ok {
+		return nil
+	}
+	var txs [][]byte
+	for _, e := range p.entries {
+		txs = append(txs, e.txs...)
+	}
+	start := time.Now()
+	var outcomes []execution.Outcome
+	var err error
+	if p.anew {
+		outcomes, err = o.cfg.Speculator.Speculate(ctx, p.parent, execution.Block{Height: p.height, Time: p.at, Transactions: txs})
+	} else {
+		outcomes, err = o.cfg.Speculator.Extend(ctx, p.parent, txs)
+	}
+	o.metrics.tried(p.anew, time.Since(start))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		o.built, o.parent = nil, execution.Hash{}
+		if errors.Is(err, execution.ErrParent) {
+			return nil // the block that moved the head is about to be told
+		}
+		return err
+	}
+	if p.anew {
+		o.built, o.parent = nil, p.parent
+	}
+	now := o.cfg.Now()
+	for _, e := range p.entries {
+		o.built = append(o.built, e)
+		for i := range e.txs {
+			e.fates[i].show(outcomes[i])
+		}
+		outcomes = outcomes[len(e.txs):]
+		if !e.heard.IsZero() {
+			o.metrics.shown.Observe(now.Sub(e.heard).Seconds())
+			e.heard = time.Time{}
+		}
+	}
+	if p.more {
+		o.signal()
+	}
+	return nil
+}
