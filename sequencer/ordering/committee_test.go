@@ -1,9 +1,16 @@
 package ordering
 
 import (
+	"bytes"
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
 	"github.com/ordo-network/ordo/order"
 	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
@@ -47,6 +54,49 @@ func TestCommitteesOverEpochs(t *testing.T) {
 	n.toEpoch(2)
 	_, ok := n.committee(2).Index(owner(1))
 	require.False(t, ok)
+}
+
+// crowd are bonded validators, in place of those that the staking module has.
+type crowd struct {
+	Staking
+	validators []stakingtypes.Validator
+}
+
+func (c crowd) GetBondedValidatorsByPower(context.Context) ([]stakingtypes.Validator, error) {
+	return c.validators, nil
+}
+
+func TestCommitteeTakesTheStrongest(t *testing.T) {
+	n := newNetwork(t, 1, 1)
+	var c crowd
+	add := func(operator []byte, power int64) {
+		c.validators = append(c.validators, stakingtypes.Validator{
+			OperatorAddress: sdk.ValAddress(operator).String(), Status: stakingtypes.Bonded, Tokens: sdkmath.NewInt(power * 1_000_000),
+		})
+	}
+	add(bytes.Repeat([]byte{1}, 32), 10_000) // an address that owns no lane
+	for i := range order.MaxMembers + 2 {
+		add(account(i), int64(1000-i))
+	}
+	k := n.keeper
+	k.staking = c
+	require.NoError(t, k.BeginEpoch(n.ctx, 1))
+	got := n.committee(1)
+	require.Len(t, got.Members, order.MaxMembers)
+	for i := range order.MaxMembers + 2 {
+		at, ok := got.Index(owner(i))
+		require.Equal(t, i < order.MaxMembers, ok)
+		if ok {
+			require.EqualValues(t, 1000-i, got.Members[at].Stake)
+		}
+	}
+	// Where nobody is left, the committee stays: there is no block in which it would matter.
+	k.staking = crowd{}
+	require.NoError(t, k.BeginEpoch(n.ctx, 2))
+	require.Equal(t, got.Members, n.committee(2).Members)
+	require.NoError(t, k.BeginEpoch(n.ctx, 2), "it has begun already")
+	require.Error(t, k.BeginEpoch(n.ctx, 4))
+	require.Error(t, k.BeginEpoch(n.ctx, 1))
 }
 
 // A committee that does not change is stored once, and old ones are looked up for as
