@@ -111,15 +111,16 @@ type Tx struct {
 	Size int
 }
 
-// Blocks calls fn with each block of a network from the next one on, verified
-// against its validators: signatures of the commit, header, data, without gap. It
-// returns when ctx ends or the validator ends the stream, always with an error.
-// Errors: ErrUnverified.
-func (c Client) Blocks(ctx context.Context, genesis *cmttypes.GenesisDoc, fn func(Block)) error {
+// Blocks calls ready, and then fn with each block of a network from the next one on,
+// verified against its validators: signatures of the commit, header, data, without
+// gap. It returns when ctx ends or the validator ends the stream, always with an
+// error. Errors: ErrUnverified.
+func (c Client) Blocks(ctx context.Context, genesis *cmttypes.GenesisDoc, ready func(), fn func(Block)) error {
 	body, err := c.get(ctx, pathBlocks)
 	if err != nil {
 		return err
 	}
+	ready()
 	defer func() { _ = body.Close() }()
 	vals := make([]*cmttypes.Validator, len(genesis.Validators))
 	for i, v := range genesis.Validators {

@@ -81,28 +81,22 @@ func TestWhatIsSubmittedIsReadOnceAndVerified(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			var submitted sync.Once
-			heads := make(chan uint64, 1000)
-			go func() { _ = clients[1].Heads(ctx, func(h uint64) { heads <- h }) }() // ends with ctx
 			read := make(chan Block, 1000)
 			failed := make(chan error, 1)
-			go func() { failed <- clients[2].Blocks(ctx, genesis, func(b Block) { read <- b }) }()
+			ready := make(chan struct{})
+			go func() {
+				failed <- clients[2].Blocks(ctx, genesis, func() { close(ready) }, func(b Block) { read <- b })
+			}()
+			heads := make(chan uint64, 1000)
+			go func() { _ = clients[1].Heads(ctx, func(h uint64) { heads <- h }) }() // ends with ctx
+			<-ready
+			for i, tx := range txs {
+				if err := clients[i%4].Submit(ctx, tx); err != nil {
+					t.Error(err)
+				}
+			}
+			<-heads
 			for len(want) > 0 {
-				submitted.Do(func() {
-					// The first block after the stream stands shows that nothing is missed.
-					if gossip {
-						if err := clients[0].Submit(ctx, []byte("first")); err != nil {
-							t.Error(err)
-						}
-					}
-					<-read
-					<-heads
-					for i, tx := range txs {
-						if err := clients[i%4].Submit(ctx, tx); err != nil {
-							t.Error(err)
-						}
-					}
-				})
 				select {
 				case err := <-failed:
 					t.Fatal(err)
@@ -130,7 +124,7 @@ func TestABlockThatWasAlteredDoesNotVerify(t *testing.T) {
 	payload := bytes.Repeat([]byte("payload"), 100)
 	alter := Client{URL: clients[0].URL, HTTP: &http.Client{Transport: altering{[]byte("payload"), []byte("PAYLOAD")}}}
 	failed := make(chan error, 1)
-	go func() { failed <- alter.Blocks(ctx, genesis, func(Block) {}) }()
+	go func() { failed <- alter.Blocks(ctx, genesis, func() {}, func(Block) {}) }()
 	for i := byte(0); ; i++ {
 		if err := clients[0].Submit(ctx, append(payload, i)); err != nil {
 			t.Fatal(err)

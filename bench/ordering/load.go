@@ -1,0 +1,128 @@
+package ordering
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// load is an open-loop stream of payloads to all validators in turn.
+type load struct {
+	size     int     // bytes of a payload
+	rate     float64 // bytes a second, over all validators
+	duration time.Duration
+	// ahead wraps all payloads before the first is due: where they are small, a signature
+	// costs more than all the rest, and it is not the network's work.
+	ahead bool
+}
+
+// callers is how many calls are under way at one validator, at most.
+const callers = 48
+
+// sampleEvery is how many payloads there are for each of channel sample.
+const sampleEvery = 16
+
+// channelOf lets the samples wander over the validators.
+func channelOf(i int) channel {
+	if (i+i/sampleEvery)%sampleEvery == 0 {
+		return sample
+	}
+	return bulk
+}
+
+// count is how many payloads the load has.
+func (ld load) count() int { return max(int(ld.rate/float64(ld.size)*ld.duration.Seconds()), 1) }
+
+// plan fixes what is sent when, from start on.
+func (ld load) plan(start time.Time, validators int) []*entry {
+	entries := make([]*entry, ld.count())
+	interval := float64(ld.size) / ld.rate * float64(time.Second)
+	for i := range entries {
+		entries[i] = &entry{
+			size: ld.size, validator: i % validators, channel: channelOf(i),
+			due: start.Add(time.Duration(float64(i) * interval)),
+		}
+	}
+	return entries
+}
+
+// wrapper makes the parcel of payload i.
+type wrapper func(i int) (parcel, error)
+
+// prepare returns a wrapper for the load, having done its work where it is to be
+// done beforehand.
+func (ld load) prepare(ctx context.Context, s system, p *payloads) (wrapper, error) {
+	wrap := func(i int) (parcel, error) { return s.wrap(channelOf(i), p.make(ld.size)) }
+	if !ld.ahead {
+		return wrap, nil
+	}
+	parcels := make([]parcel, ld.count())
+	for i := range parcels {
+		var err error
+		if parcels[i], err = wrap(i); err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return func(i int) (parcel, error) { return parcels[i], nil }, nil
+}
+
+// send hands in each entry at its time, and returns when all calls have returned.
+// A validator that is slow holds up its own entries only. When ctx ends the rest
+// is not sent. It fails where a payload cannot be wrapped.
+func send(ctx context.Context, s system, l *ledger, entries []*entry, wrap wrapper) error {
+	queues := make([]chan int, s.validators())
+	var running sync.WaitGroup
+	failed := make(chan error, 1)
+	for v := range queues {
+		queues[v] = make(chan int, len(entries)/len(queues)+1)
+		for range callers {
+			running.Go(func() {
+				for i := range queues[v] {
+					if ctx.Err() != nil {
+						continue
+					}
+					p, err := wrap(i)
+					if err != nil {
+						select {
+						case failed <- err:
+						default:
+						}
+						return
+					}
+					l.enter(p.key, entries[i])
+					err = s.submit(ctx, v, p)
+					if err != nil && ctx.Err() != nil {
+						err = context.Canceled // cut off from here: nothing is said of the validator
+					}
+					l.ack(entries[i], err)
+				}
+			})
+		}
+	}
+	for i, e := range entries {
+		if wait := time.Until(e.due); wait > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(wait):
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		queues[e.validator] <- i
+	}
+	for _, q := range queues {
+		close(q)
+	}
+	running.Wait()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("wrap a payload: %w", err)
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,132 @@
+package ordering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"connectrpc.com/connect"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/order"
+	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+)
+
+// quietRollup has no data: who follows it learns of blocks when they are committed.
+var quietRollup = order.NewRollupID("bench-quiet")
+
+// reader is the node that the order is read from.
+func (s *ordo) reader() string { return s.urls[len(s.urls)-1] }
+
+// follow follows each channel's rollup, and one without data that gives the times of
+// the blocks; and it listens at each validator for certificates of the samples.
+func (s *ordo) follow(ctx context.Context, l *ledger, ready func()) error {
+	from := s.height.Load() + 1
+	group, ctx := errgroup.WithContext(ctx)
+	var stands sync.WaitGroup
+	follow := func(rollup order.RollupID, handle func(*follower.Block)) error {
+		f, err := s.follower(rollup, follower.Config{})
+		if err != nil {
+			return err
+		}
+		stands.Add(1)
+		first := sync.OnceFunc(stands.Done)
+		group.Go(func() error {
+			return f.Run(ctx, from, func(_ context.Context, b *follower.Block) error {
+				handle(b)
+				first()
+				return nil
+			})
+		})
+		return nil
+	}
+	for ch := range channels {
+		if err := follow(rollupOf(ch), func(b *follower.Block) { enterBlock(l, b) }); err != nil {
+			return err
+		}
+	}
+	err := follow(quietRollup, func(b *follower.Block) {
+		s.height.Store(max(s.height.Load(), b.Height))
+		l.head(b.Height)
+	})
+	if err != nil {
+		return err
+	}
+	for v := range s.n {
+		stands.Add(1)
+		first := sync.OnceFunc(stands.Done)
+		group.Go(func() error {
+			defer first()
+			return s.certified(ctx, v, l, first)
+		})
+	}
+	group.Go(func() error {
+		all := make(chan struct{})
+		go func() { stands.Wait(); close(all) }()
+		select {
+		case <-all:
+			ready()
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// follower follows a rollup at the node to read from, trusting the genesis alone.
+func (s *ordo) follower(rollup order.RollupID, cfg follower.Config) (*follower.Follower, error) {
+	trust, err := follower.TrustGenesisFile(s.genesis)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Rollup, cfg.Endpoints, cfg.Trust, cfg.Logger = rollup, []string{s.reader()}, trust, s.o.Logger
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = newHTTPClient(nil)
+	}
+	return follower.New(cfg)
+}
+
+func enterBlock(l *ledger, b *follower.Block) {
+	for _, leg := range b.Legs {
+		size := 0
+		for _, tx := range leg.Transactions {
+			size += len(tx)
+		}
+		l.order(key(leg.BundleID), size, b.Height)
+	}
+}
+
+// maxCertifiedBytes bounds what one certified batch holds of the samples.
+const maxCertifiedBytes = 32 << 20
+
+// certified listens at a validator for the samples' certificates.
+func (s *ordo) certified(ctx context.Context, validator int, l *ledger, stands func()) error {
+	client := sequencerv1connect.NewSequencerServiceClient(newHTTPClient(nil), s.urls[validator], connect.WithReadMaxBytes(maxCertifiedBytes))
+	rollup := rollupOf(sample)
+	stream, err := client.SubscribeCertified(ctx, connect.NewRequest(&sequencerv1.SubscribeCertifiedRequest{RollupId: rollup[:]}))
+	if err != nil {
+		return fmt.Errorf("subscribe to certificates of validator %d: %w", validator, err)
+	}
+	defer func() { _ = stream.Close() }() // nothing is left to be read from it
+	for stream.Receive() {
+		stands()
+		for _, b := range stream.Msg().GetBundles() {
+			if id, err := order.BundleIDFromBytes(b.GetBundleId()); err == nil {
+				l.certify(validator, key(id))
+			}
+		}
+	}
+	err = stream.Err()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case connect.CodeOf(err) == connect.CodeUnimplemented:
+		return nil // a node without lanes: there is nothing to be certified
+	case err == nil:
+		err = errors.New("the stream ended")
+	}
+	return fmt.Errorf("certificates of validator %d: %w", validator, err)
+}
