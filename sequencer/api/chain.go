@@ -32,7 +32,7 @@ type StateStore interface {
 }
 
 // OutcomeFunc says what a block ordered and what it dropped, as ordering.Outcome
-// does. The block may alias the transactions.
+// does.
 type OutcomeFunc func(chainID string, height uint64, txs [][]byte, results []*abci.ExecTxResult) (*order.Block, []ordering.Drop, error)
 
 // Errors of reading a height, told apart by errors.Is.
@@ -48,7 +48,7 @@ const (
 	recentBytes = 32 << 20
 	// recentHeights bounds their number: a block costs some kilobytes although it is empty.
 	recentHeights = 64
-	// legBytes is about what a leg takes beside its bytes: decoded, and in the tree.
+	// legBytes is about what a leg takes in the tree.
 	legBytes = 1 << 10
 	// assembling bounds the blocks that are made at the same time.
 	assembling = 4
@@ -62,7 +62,8 @@ type chain struct {
 	outcome OutcomeFunc
 	metrics *metrics
 	head    *head
-	recent  *recent
+	recent  *cache[uint64, *served]
+	batches *batches
 	flight  singleflight.Group
 	slots   chan struct{}
 
@@ -70,11 +71,12 @@ type chain struct {
 	closed bool
 }
 
-func newChain(id string, blocks BlockStore, states StateStore, outcome OutcomeFunc, m *metrics) *chain {
+func newChain(opts Options, b *batches, m *metrics) *chain {
+	blocks, states := opts.Blocks, opts.States
 	c := &chain{
-		id: id, blocks: blocks, states: states, outcome: outcome,
+		id: opts.ChainID, blocks: blocks, states: states, outcome: opts.Outcome, batches: b,
 		metrics: m,
-		head:    newHead(), recent: newRecent(recentHeights, recentBytes), slots: make(chan struct{}, assembling),
+		head:    newHead(), recent: newCache[uint64, *served](recentHeights, recentBytes), slots: make(chan struct{}, assembling),
 	}
 	// A stopped node may hold one block more than it has results for: consensus
 	// replays that block and announces it.
@@ -109,7 +111,7 @@ func (c *chain) at(ctx context.Context, height uint64) (*served, error) {
 	if height < c.earliest() {
 		return nil, c.pruned(height)
 	}
-	if s := c.recent.get(height); s != nil {
+	if s, ok := c.recent.get(height); ok {
 		return s, nil
 	}
 	// The work goes on for the others who wait for it when this caller goes away.
@@ -125,7 +127,7 @@ func (c *chain) at(ctx context.Context, height uint64) (*served, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.recent.put(s)
+		c.recent.put(height, s)
 		c.metrics.made.Inc()
 		return s, nil
 	})
@@ -175,6 +177,15 @@ func (c *chain) assemble(height uint64) (*served, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the order of block %d: %w", height, err)
 	}
+	manifest, err := ordering.DecodeManifest(txs[1])
+	if err != nil {
+		return nil, fmt.Errorf("read the certificates of block %d: %w", height, err)
+	}
+	cores := make(map[order.BatchID]order.BatchCore, len(manifest.Certificates))
+	for _, cert := range manifest.Certificates {
+		core := cert.Header.Core(c.id)
+		cores[core.ID()] = core
+	}
 	signed, err := (&cmttypes.SignedHeader{Header: &block.Header, Commit: commit}).ToProto().Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode header of block %d: %w", height, err)
@@ -188,16 +199,14 @@ func (c *chain) assemble(height uint64) (*served, error) {
 		return nil, fmt.Errorf("encode validators of block %d: %w", height, err)
 	}
 	proof := block.Txs.Proof(0).Proof
-	size := len(signed) + len(rawSet) + legBytes*int(ordered.Header().Legs)
-	for _, tx := range txs {
-		size += 2 * len(tx) // the raw bytes, and what is decoded of them
-	}
+	// What is decoded of transaction 1 is larger than its bytes, which are not kept.
+	size := len(signed) + len(rawSet) + 2*len(txs[1]) + legBytes*int(ordered.Header().Legs)
 	return &served{
 		height: height, hash: block.Hash(), signedHeader: signed,
 		validators: rawSet, validatorsHash: string(block.ValidatorsHash),
 		header:      txs[0],
 		headerProof: &orderv1.MerkleProof{Total: uint64(proof.Total), Index: uint64(proof.Index), Aunts: proof.Aunts},
-		order:       ordered, dropped: dropped, size: size,
+		order:       ordered, dropped: dropped, batches: cores, size: size,
 	}, nil
 }
 

@@ -42,6 +42,9 @@ type testChain struct {
 	Blocks  *store.BlockStore
 	States  sm.Store
 	last    *cmttypes.Commit
+	doc     *cmttypes.GenesisDoc
+	batches *testBatches
+	lane    uint64 // sequence of the last batch
 	serving []*api.Server
 }
 
@@ -50,11 +53,13 @@ func newTestChain(t testing.TB, validators int) *testChain {
 	c := &testChain{
 		t: t, keys: make(map[string]cmttypes.MockPV), last: &cmttypes.Commit{},
 		Blocks: store.NewBlockStore(dbm.NewMemDB()), States: sm.NewStore(dbm.NewMemDB(), sm.StoreOptions{}),
+		batches: newTestBatches(),
 	}
 	doc := &cmttypes.GenesisDoc{ChainID: chainID, GenesisTime: time.Unix(1_700_000_000, 0), ConsensusParams: cmttypes.DefaultConsensusParams()}
 	for range validators {
 		doc.Validators = append(doc.Validators, c.newValidator())
 	}
+	c.doc = doc
 	state, err := sm.MakeGenesisState(doc)
 	if err != nil {
 		t.Fatal(err)
@@ -89,11 +94,30 @@ func (c *testChain) addValidator() {
 	c.save()
 }
 
-// commit adds a block with the bundles; those in dropped are carried and not ordered.
+// commit adds a block with the bundles, in batches of two; those in dropped are
+// carried and not ordered.
 func (c *testChain) commit(bundles []*order.Bundle, dropped ...int) uint64 {
 	c.t.Helper()
+	var certs []*order.Certificate
+	for part := range slices.Chunk(bundles, 2) {
+		certs = append(certs, c.disperse(part, &order.Batch{Bundles: part}))
+	}
+	return c.commitCertified(certs, dropped...)
+}
+
+// disperse makes the certificate of a batch that is said to hold the bundles, and has
+// the content kept as shards.
+func (c *testChain) disperse(bundles []*order.Bundle, content *order.Batch) *order.Certificate {
+	c.t.Helper()
+	c.lane++
+	return c.batches.add(c.t, order.Mark{Session: 1, Sequence: c.lane}, bundles, content.Encode())
+}
+
+// commitCertified adds a block with the certificates.
+func (c *testChain) commitCertified(certs []*order.Certificate, dropped ...int) uint64 {
+	c.t.Helper()
 	height := c.state.LastBlockHeight + 1
-	txs, drops, err := layOut(uint64(height), bundles, dropped)
+	txs, drops, err := layOut(uint64(height), certs, dropped)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -150,21 +174,29 @@ func (c *testChain) sign(id cmttypes.BlockID, height int64, at time.Time) *cmtty
 }
 
 // layOut makes the block's first transactions and the result of the second.
-func layOut(height uint64, bundles []*order.Bundle, dropped []int) (cmttypes.Txs, []byte, error) {
+func layOut(height uint64, certs []*order.Certificate, dropped []int) (cmttypes.Txs, []byte, error) {
 	var ordered []order.Ordered
 	var drops []ordering.Drop
-	for i, b := range bundles {
-		if slices.Contains(dropped, i) {
-			drops = append(drops, ordering.Drop{Index: i, Reason: ordering.DropFunds})
-			continue
+	carried := 0
+	for _, cert := range certs {
+		id := cert.Header.ID(chainID)
+		for i := range cert.Header.Bundles {
+			s := &cert.Header.Bundles[i]
+			if slices.Contains(dropped, carried) {
+				drops = append(drops, ordering.Drop{Index: carried, Reason: ordering.DropFunds})
+			} else {
+				ordered = append(ordered, order.Ordered{ID: s.ID(chainID), Summary: s, Batch: id, BatchIndex: uint64(i)})
+			}
+			carried++
 		}
-		ordered = append(ordered, order.Ordered{ID: b.ID(chainID), Bundle: b})
 	}
-	block, err := order.NewBlock(height, ordered, uint64(len(drops)))
-	if err != nil {
-		return nil, nil, err
+	times := order.OrderTimes{}
+	if len(certs) > 0 {
+		times = order.OrderTimes{First: height, Last: height}
 	}
-	return cmttypes.Txs{block.Header().Encode(), ordering.EncodeInline(&order.Batch{Bundles: bundles})}, ordering.EncodeDrops(drops), nil
+	manifest, err := (&ordering.Manifest{Certificates: certs}).Encode()
+	block := order.NewBlock(height, ordered, uint64(len(drops)), times)
+	return cmttypes.Txs{block.Header().Encode(), manifest}, ordering.EncodeDrops(drops), err
 }
 
 // testPool stands for the chain's pool.
@@ -231,8 +263,10 @@ func serve(t testing.TB, c *testChain, change func(*api.Options)) (url string, s
 	t.Helper()
 	opts := api.Options{
 		ChainID: chainID, Version: "test", Blocks: c.Blocks, States: c.States, Outcome: ordering.Outcome, Pool: new(testPool),
+		Batches: c.batches, Lanes: newTestLanes(),
+		Committee: func(_ context.Context, epoch uint64) (*order.Committee, error) { return committee(epoch) },
 		Params: func(context.Context) (api.Params, error) {
-			return api.Params{FeePerKilobyte: 3, MaxExpiryBlocks: 100, MaxBundleBytes: order.MaxBundleBytes}, nil
+			return api.Params{FeePerKilobyte: 3, MaxExpiryBlocks: 100, MaxBundleBytes: order.MaxBundleBytes, Epoch: testEpoch}, nil
 		},
 		CatchingUp: func() bool { return false },
 		IndexDir:   t.TempDir(), Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),

@@ -20,6 +20,7 @@ var submitCodes = []struct {
 	{order.ErrInvalid, connect.CodeInvalidArgument},
 	{order.ErrSignature, connect.CodeInvalidArgument},
 	{pool.ErrTooLarge, connect.CodeInvalidArgument},
+	{pool.ErrNoLane, connect.CodeFailedPrecondition},
 	{pool.ErrExpired, connect.CodeFailedPrecondition},
 	{pool.ErrExpiryTooFar, connect.CodeFailedPrecondition},
 	{pool.ErrFee, connect.CodeFailedPrecondition},

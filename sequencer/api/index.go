@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
 // Keys of the index:
@@ -142,8 +143,8 @@ func (x *index) height() (uint64, error) {
 	return binary.BigEndian.Uint64(v), nil
 }
 
-// add indexes one block. The chain carries a bundle once, so what the block says
-// of it is the last word.
+// add indexes one block. The chain orders a bundle once, so that it did is the last
+// word.
 func (x *index) add(s *served) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -152,11 +153,39 @@ func (x *index) add(s *served) error {
 	for i, o := range s.order.Bundles {
 		x.set(batch, o.ID, fate{kind: fateOrdered, height: s.height, index: uint64(i)})
 	}
-	for _, d := range s.dropped {
-		x.set(batch, d.ID, fate{kind: fateDropped, height: s.height, reason: d.Reason.String()})
+	if err := x.addDropped(batch, s); err != nil {
+		return err
 	}
 	_ = batch.Set([]byte{keyIndexed}, binary.BigEndian.AppendUint64(nil, s.height), nil) // batches in memory do not fail
 	return batch.Commit(pebble.NoSync)
+}
+
+// addDropped notes what the block dropped, where nothing better has become of it. A
+// bundle may be carried several times, by lanes that do not know of each other: it is
+// ordered once, perhaps in this very block, and dropped as a duplicate elsewhere.
+func (x *index) addDropped(batch *pebble.Batch, s *served) error {
+	if len(s.dropped) == 0 {
+		return nil
+	}
+	ordered := make(map[order.BundleID]bool, len(s.order.Bundles))
+	for _, o := range s.order.Bundles {
+		ordered[o.ID] = true
+	}
+	dropped := make(map[order.BundleID]bool, len(s.dropped))
+	for _, d := range s.dropped {
+		before, err := x.get(d.ID)
+		switch {
+		case err != nil:
+			return err
+		case ordered[d.ID], before.kind == fateOrdered:
+			continue
+		case d.Reason == ordering.DropDuplicate && (dropped[d.ID] || before.kind == fateDropped):
+			continue
+		}
+		dropped[d.ID] = true
+		x.set(batch, d.ID, fate{kind: fateDropped, height: s.height, reason: d.Reason.String()})
+	}
+	return nil
 }
 
 // received notes that this node took the bundle in. It is on disk on return.

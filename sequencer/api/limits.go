@@ -18,10 +18,11 @@ import (
 // Limits bound what the API does at the same time, and how long it waits for others.
 type Limits struct {
 	Connections int
-	Streams     int // SubscribeRollup
+	Streams     int // SubscribeRollup and SubscribeCertified
 	Submits     int // SubmitBundle, from the first byte of the request on
+	Shares      int // GetShare
 	Reads       int // all other calls
-	// ClientShare is the part of Streams, Submits and Reads that one client address
+	// ClientShare is the part of Streams, Submits, Shares and Reads that one client address
 	// may use: 1/ClientShare.
 	ClientShare int
 	// ReadTimeout bounds the time in which a request must have arrived.
@@ -33,14 +34,15 @@ type Limits struct {
 
 // DefaultLimits are for one node on an ordinary machine.
 var DefaultLimits = Limits{
-	Connections: 4096, Streams: 2048, Submits: 256, Reads: 128, ClientShare: 4,
+	Connections: 4096, Streams: 2048, Submits: 256, Shares: 64, Reads: 128, ClientShare: 4,
 	ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 }
 
 func (l Limits) withDefaults() Limits {
 	for _, f := range []struct{ have, want *int }{
 		{&l.Connections, &DefaultLimits.Connections}, {&l.Streams, &DefaultLimits.Streams},
-		{&l.Submits, &DefaultLimits.Submits}, {&l.Reads, &DefaultLimits.Reads}, {&l.ClientShare, &DefaultLimits.ClientShare},
+		{&l.Submits, &DefaultLimits.Submits}, {&l.Shares, &DefaultLimits.Shares},
+		{&l.Reads, &DefaultLimits.Reads}, {&l.ClientShare, &DefaultLimits.ClientShare},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want
@@ -111,8 +113,8 @@ func (c *class) leave(client netip.Prefix) {
 
 // clientOf tells clients apart: by address, and where a client has addresses by
 // the million, by the network that it has them from.
-func clientOf(r *http.Request) netip.Prefix {
-	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+func clientOf(remote string) netip.Prefix {
+	addr, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Prefix{}
 	}
@@ -131,17 +133,20 @@ func (s *Server) admit(next http.Handler) http.Handler {
 	l := s.opts.Limits
 	stream := newClass("stream", l.Streams, l.ClientShare, smallRequestBytes)
 	submit := newClass("submit", l.Submits, l.ClientShare, maxRequestBytes)
+	share := newClass("share", l.Shares, l.ClientShare, smallRequestBytes)
 	read := newClass("read", l.Reads, l.ClientShare, smallRequestBytes)
 	errs := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := read
 		switch r.URL.Path {
-		case sequencerv1connect.SequencerServiceSubscribeRollupProcedure:
+		case sequencerv1connect.SequencerServiceSubscribeRollupProcedure, sequencerv1connect.SequencerServiceSubscribeCertifiedProcedure:
 			c = stream
 		case sequencerv1connect.SequencerServiceSubmitBundleProcedure:
 			c = submit
+		case sequencerv1connect.SequencerServiceGetShareProcedure:
+			c = share
 		}
-		client := clientOf(r)
+		client := clientOf(r.RemoteAddr)
 		if err := c.enter(client); err != nil {
 			s.metrics.refused.WithLabelValues(c.name).Inc()
 			_ = errs.Write(w, r, retryable(err)) // the client is gone

@@ -10,14 +10,17 @@ import (
 
 // metrics counts what the API does.
 type metrics struct {
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	refused  *prometheus.CounterVec
-	streams  prometheus.Gauge
-	sent     prometheus.Counter
-	made     prometheus.Counter
-	head     prometheus.Gauge
-	indexed  prometheus.Gauge
+	requests     *prometheus.CounterVec
+	seconds      *prometheus.HistogramVec
+	refused      *prometheus.CounterVec
+	streams      prometheus.Gauge
+	certified    prometheus.Gauge
+	batches      *prometheus.CounterVec
+	fetchSeconds prometheus.Histogram
+	sent         prometheus.Counter
+	made         prometheus.Counter
+	head         prometheus.Gauge
+	indexed      prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -35,6 +38,16 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ordo_api_streams", Help: "SubscribeRollup streams that are open.",
 		}),
+		certified: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_api_certified_streams", Help: "SubscribeCertified streams that are open.",
+		}),
+		batches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_api_batches_total", Help: "Batches asked back from shards, by what came: rebuilt, altered (it is not what its header tells), void, unavailable.",
+		}, []string{"outcome"}),
+		fetchSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ordo_api_batch_fetch_seconds", Help: "Time to get a batch back from shards.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}),
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ordo_api_rollup_blocks_sent_total", Help: "Rollup blocks sent on streams.",
 		}),
@@ -48,7 +61,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "ordo_api_indexed_height", Help: "Latest height in the index of bundles.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.refused, m.streams, m.sent, m.made, m.head, m.indexed} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.refused, m.streams, m.certified, m.batches, m.fetchSeconds, m.sent, m.made, m.head, m.indexed} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -21,31 +21,20 @@ import (
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
 
-// Pool takes bundles in. Submit returns once the bundle is on disk; its errors are
-// those of package pool and of package order.
-type Pool interface {
-	Submit(ctx context.Context, raw []byte) (order.BundleID, error)
-	// Has reports whether the bundle waits to be ordered.
-	Has(id order.BundleID) bool
-}
-
-// Params are what a payer must know of the chain.
-type Params struct {
-	FeePerKilobyte  uint64 // in uordo
-	MaxExpiryBlocks uint64
-	MaxBundleBytes  uint64
-}
-
 // Options is what a Server is made of. All fields are needed but Limits.
 type Options struct {
 	ChainID string
 	Version string
 
-	Blocks     BlockStore
-	States     StateStore
-	Outcome    OutcomeFunc
-	Pool       Pool
-	Params     func(context.Context) (Params, error)
+	Blocks  BlockStore
+	States  StateStore
+	Outcome OutcomeFunc
+	Pool    Pool
+	Batches Batches
+	Lanes   Lanes
+	Params  func(context.Context) (Params, error)
+	// Committee returns the committee of an epoch, as long as the chain knows it.
+	Committee  func(ctx context.Context, epoch uint64) (*order.Committee, error)
 	CatchingUp func() bool
 
 	IndexDir string // where the index of bundles stands
@@ -58,12 +47,11 @@ type Options struct {
 
 // Server serves the API. It implements SequencerServiceHandler.
 type Server struct {
-	sequencerv1connect.UnimplementedSequencerServiceHandler
-
 	opts    Options
 	log     *slog.Logger
 	chain   *chain
 	index   *index
+	budget  *budget
 	metrics *metrics
 
 	stopping context.Context // ends when the server stops: streams end with it
@@ -81,13 +69,14 @@ func New(opts Options) (*Server, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	s := &Server{
-		opts: opts, log: opts.Logger, metrics: m,
-		chain: newChain(opts.ChainID, opts.Blocks, opts.States, opts.Outcome, m),
-	}
-	if s.index, err = openIndex(opts.IndexDir, opts.Retain, s.chain, m, opts.Logger); err != nil {
-		return nil, err
+		opts: opts, log: opts.Logger, metrics: m, budget: newBudget(budgetBytes, opts.Limits.ClientShare),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.chain = newChain(opts, newBatches(s.stopping, opts, m), m)
+	if s.index, err = openIndex(opts.IndexDir, opts.Retain, s.chain, m, opts.Logger); err != nil {
+		s.stop()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -135,6 +124,7 @@ func (s *Server) Close() (err error) {
 	s.once.Do(func() {
 		s.stop()
 		s.chain.close()
+		s.chain.batches.close()
 		err = s.index.close()
 	})
 	return err

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -14,6 +14,10 @@ import (
 	"github.com/ordo-network/ordo/sequencer/pool"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
+
+// dataTimeout is how long a call waits for a block's data. It is below what clients
+// are used to wait, so that they hear what is the matter.
+const dataTimeout = 8 * time.Second
 
 // SubmitBundle implements SequencerServiceHandler.
 func (s *Server) SubmitBundle(ctx context.Context, req *connect.Request[v1.SubmitBundleRequest]) (*connect.Response[v1.SubmitBundleResponse], error) {
@@ -43,9 +47,10 @@ func (s *Server) GetBundleStatus(_ context.Context, req *connect.Request[v1.GetB
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInvalidArgument, err)
 	}
-	// The pool is asked first: a bundle that is ordered between the two questions
-	// is then found by the second.
+	// Pool and lanes are asked first: a bundle that goes on between the questions is
+	// then found by a later one.
 	pooled := s.opts.Pool.Has(id)
+	certified := s.opts.Lanes.Certified(id)
 	f, indexed, err := s.index.fate(id)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInternal, err)
@@ -54,6 +59,8 @@ func (s *Server) GetBundleStatus(_ context.Context, req *connect.Request[v1.GetB
 	switch {
 	case f.kind == fateOrdered:
 		res.State, res.Height, res.Index = v1.BundleState_BUNDLE_STATE_ORDERED, f.height, f.index
+	case certified:
+		res.State = v1.BundleState_BUNDLE_STATE_CERTIFIED
 	case pooled:
 		res.State = v1.BundleState_BUNDLE_STATE_RECEIVED
 	case f.kind == fateDropped:
@@ -76,27 +83,25 @@ func (s *Server) GetBlock(ctx context.Context, req *connect.Request[v1.GetBlockR
 	res := &v1.GetBlockResponse{
 		Height: b.height, Hash: b.hash, SignedHeader: b.signedHeader,
 		OrderingHeader: new(orderv1.OrderingHeader),
-		Bundles:        make([]*v1.OrderedBundle, 0, len(b.order.Bundles)),
 		Dropped:        make([]*v1.DroppedBundle, 0, len(b.dropped)),
 	}
 	if err := proto.Unmarshal(b.header, res.OrderingHeader); err != nil {
 		return nil, connect.NewError(connect.CodeInternal, fmt.Errorf("decode ordering header: %w", err))
 	}
-	for _, o := range b.order.Bundles {
-		res.Bundles = append(res.Bundles, &v1.OrderedBundle{BundleId: o.ID[:], Bundle: bundleProto(o.Bundle)})
+	release, err := s.budget.take(ctx, clientOf(req.Peer().Addr), 2*int64(b.order.Bytes))
+	if err != nil {
+		return nil, s.readError(err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, dataTimeout)
+	defer cancel()
+	if res.Bundles, err = s.chain.bundles(ctx, b); err != nil {
+		return nil, s.readError(err)
 	}
 	for _, d := range b.dropped {
 		res.Dropped = append(res.Dropped, &v1.DroppedBundle{BundleId: d.ID[:], Reason: d.Reason.String()})
 	}
 	return connect.NewResponse(res), nil
-}
-
-func bundleProto(b *order.Bundle) *orderv1.Bundle {
-	p := &orderv1.Bundle{Payer: b.Payer[:], Expiry: b.Expiry, FeeLimit: b.FeeLimit, Signature: b.Signature[:]}
-	for i := range b.Legs {
-		p.Legs = append(p.Legs, &orderv1.Leg{RollupId: b.Legs[i].RollupID[:], Transactions: b.Legs[i].Transactions})
-	}
-	return p
 }
 
 // GetRollupBlock implements SequencerServiceHandler.
@@ -109,51 +114,20 @@ func (s *Server) GetRollupBlock(ctx context.Context, req *connect.Request[v1.Get
 	if err != nil {
 		return nil, err
 	}
-	block, err := b.rollup(id)
+	records, _ := b.order.Rollup(id)
+	release, err := s.budget.take(ctx, clientOf(req.Peer().Addr), dataBytes(records))
 	if err != nil {
-		return nil, connect.NewError(connect.CodeInternal, err)
+		return nil, s.readError(err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, dataTimeout)
+	defer cancel()
+	block, err := s.chain.rollupBlock(ctx, b, id)
+	if err != nil {
+		return nil, s.readError(err)
 	}
 	block.Validators = b.validators
 	return connect.NewResponse(&v1.GetRollupBlockResponse{Block: block}), nil
-}
-
-// SubscribeRollup implements SequencerServiceHandler.
-func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.SubscribeRollupRequest], stream *connect.ServerStream[v1.SubscribeRollupResponse]) error {
-	id, err := order.RollupIDFromBytes(req.Msg.GetRollupId())
-	if err != nil {
-		return connect.NewError(connect.CodeInvalidArgument, err)
-	}
-	height := req.Msg.GetFromHeight()
-	if height == 0 || height > math.MaxInt64 {
-		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("from_height is %d, want 1 or more", height))
-	}
-	s.metrics.streams.Inc()
-	defer s.metrics.streams.Dec()
-	// The client learns at once that the stream stands, however long its first block takes.
-	if err := stream.Send(nil); err != nil {
-		return err
-	}
-	var validators string // hash of the set that the client has
-	for ; ; height++ {
-		if err := s.chain.head.wait(ctx, height); err != nil {
-			return s.readError(err)
-		}
-		b, err := s.chain.at(ctx, height)
-		if err != nil {
-			return s.readError(err)
-		}
-		block, err := b.rollup(id)
-		if err != nil {
-			return connect.NewError(connect.CodeInternal, err)
-		}
-		if b.validatorsHash != validators {
-			block.Validators, validators = b.validators, b.validatorsHash
-		}
-		if err := stream.Send(&v1.SubscribeRollupResponse{Block: block, LatestHeight: s.chain.latest()}); err != nil {
-			return err
-		}
-		s.metrics.sent.Inc()
-	}
 }
 
 // GetInfo implements SequencerServiceHandler.
@@ -166,7 +140,15 @@ func (s *Server) GetInfo(ctx context.Context, _ *connect.Request[v1.GetInfoReque
 		ChainId: s.opts.ChainID, LatestHeight: s.chain.latest(), EarliestHeight: s.chain.earliest(),
 		CatchingUp: s.opts.CatchingUp(), Version: s.opts.Version,
 		FeePerKilobyte: p.FeePerKilobyte, MaxExpiryBlocks: p.MaxExpiryBlocks, MaxBundleBytes: p.MaxBundleBytes,
+		Epoch: p.Epoch, LaneOwner: laneOwner(p.LaneOwner),
 	}), nil
+}
+
+func laneOwner(o order.Owner) []byte {
+	if o == (order.Owner{}) {
+		return nil
+	}
+	return o[:]
 }
 
 // at returns what a height serves; 0 is the latest.
@@ -190,6 +172,8 @@ func (s *Server) readError(err error) error {
 		return connect.NewError(connect.CodeOutOfRange, err)
 	case s.stopping.Err() != nil, errors.Is(err, errClosed):
 		return connect.NewError(connect.CodeUnavailable, errClosed)
+	case errors.Is(err, errNoData):
+		return connect.NewError(connect.CodeUnavailable, fmt.Errorf("%w; try again, or ask another node", err))
 	case errors.Is(err, context.Canceled):
 		return connect.NewError(connect.CodeCanceled, err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -1,0 +1,316 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/ordo-network/ordo/dispersal/lane"
+	"github.com/ordo-network/ordo/dispersal/shard"
+	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/sequencer/api"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
+)
+
+const testEpoch = 7
+
+// committee has four members of equal stake: any two of four shards rebuild a batch.
+func committee(epoch uint64) (*order.Committee, error) {
+	var members []order.Member
+	for i := byte(1); i <= 4; i++ {
+		members = append(members, order.Member{Owner: order.Owner{i}, Key: [32]byte{i}, Stake: 10})
+	}
+	return order.NewCommittee(epoch, members)
+}
+
+// testBatches stands for the committee: it keeps shards and rebuilds from them.
+type testBatches struct {
+	layout *shard.Layout
+	delay  atomic.Int64 // of each batch
+
+	mu     sync.Mutex
+	shares map[order.BatchID][]*shard.Share
+	down   bool
+	asked  map[order.BatchID]int
+}
+
+func newTestBatches() *testBatches {
+	c, err := committee(testEpoch)
+	if err != nil {
+		panic(err)
+	}
+	layout, err := lane.Layout(c)
+	if err != nil {
+		panic(err)
+	}
+	return &testBatches{layout: layout, shares: make(map[order.BatchID][]*shard.Share), asked: make(map[order.BatchID]int)}
+}
+
+func (b *testBatches) add(t testing.TB, mark order.Mark, bundles []*order.Bundle, content []byte) *order.Certificate {
+	t.Helper()
+	cert := &order.Certificate{Attestations: []order.Attestation{{Clock: 1}}}
+	h := &cert.Header
+	h.Position, h.Epoch = order.Position{Owner: order.Owner{1}, Mark: mark}, testEpoch
+	length := 0
+	for _, bundle := range bundles {
+		h.Bundles = append(h.Bundles, bundle.Summary())
+		length += order.BundleSizeInBatch(bundle.Size())
+	}
+	if length != len(content) {
+		t.Fatalf("content of %d bytes for a batch of %d", len(content), length)
+	}
+	h.Length = uint64(length)
+	var coded shard.Coded
+	if err := coded.Encode(b.layout, content); err != nil {
+		t.Fatal(err)
+	}
+	h.Root = order.Digest(coded.Root())
+	var shares []*shard.Share
+	for i := range b.layout.TotalShards() {
+		s, err := coded.Share(shard.Range{First: i, Count: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Shards = bytes.Clone(s.Shards)
+		shares = append(shares, s)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shares[h.ID(chainID)] = shares
+	return cert
+}
+
+// Batch implements api.Batches.
+func (b *testBatches) Batch(ctx context.Context, core order.BatchCore, c *order.Committee) (*order.Batch, *orderv1.VoidBatch, error) {
+	select {
+	case <-time.After(time.Duration(b.delay.Load())):
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked[core.ID()]++
+	if b.down {
+		return nil, nil, errors.New("1 of 2 shards arrived")
+	}
+	if c.Epoch != core.Epoch {
+		return nil, nil, fmt.Errorf("committee of epoch %d for a batch of epoch %d", c.Epoch, core.Epoch)
+	}
+	var r shard.Rebuilder
+	if err := r.Reset(b.layout, shard.Root(core.Root), int(core.Length)); err != nil {
+		return nil, nil, err
+	}
+	void := &orderv1.VoidBatch{Core: core.Encode()}
+	for h := range b.layout.All {
+		void.Holders = append(void.Holders, &orderv1.Holder{Owner: h.Key, Stake: h.Stake})
+	}
+	for _, s := range b.shares[core.ID()][1:3] {
+		if err := r.Add(s); err != nil {
+			return nil, nil, err
+		}
+		void.Shares = append(void.Shares, s.Append(nil))
+	}
+	raw, err := r.Batch()
+	if err != nil {
+		return nil, void, nil
+	}
+	batch, err := order.DecodeBatch(raw)
+	if err != nil {
+		return nil, void, nil
+	}
+	return batch, nil, nil
+}
+
+func (b *testBatches) setDown(down bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.down = down
+}
+
+// requests returns how often batches were asked for, and the most that one was.
+func (b *testBatches) requests() (all, most int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.asked {
+		all, most = all+n, max(most, n)
+	}
+	return all, most
+}
+
+// follow verifies what a node serves of a rollup, as followers do.
+func (c *testChain) follow(t testing.TB, url string, rollup order.RollupID, to uint64) []*follower.Block {
+	t.Helper()
+	trust, err := follower.TrustGenesis(c.doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := follower.NewVerifier(rollup, trust, follower.Options{})
+	stream, err := client(url).SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: rollup[:], FromHeight: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	var out []*follower.Block
+	for uint64(len(out)) < to {
+		if !stream.Receive() {
+			t.Fatal(stream.Err())
+		}
+		b, err := v.Next(stream.Msg().Block, c.state.LastBlockTime)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+func TestVoidBatchesAreShown(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(t, 4)
+	two := func() []*order.Bundle { return []*order.Bundle{newBundle(9, alpha, beta), newBundle(9, beta)} }
+	good, other := two(), two()
+	altered := []*order.Bundle{other[0], newBundle(9, beta)}
+	for altered[1].Size() != other[1].Size() { // the number in its transactions may have a digit more
+		altered[1] = newBundle(9, beta)
+	}
+	noise := two()
+	c.commitCertified([]*order.Certificate{
+		c.disperse(good, &order.Batch{Bundles: good}),
+		c.disperse(other, &order.Batch{Bundles: altered}),
+		c.batches.add(t, order.Mark{Session: 2, Sequence: 1}, noise, bytes.Repeat([]byte{0xff}, (&order.Batch{Bundles: noise}).Size())),
+	})
+	c.commit(two())
+	url, _ := serve(t, c, nil)
+	for _, tc := range []struct {
+		rollup order.RollupID
+		want   []bool // what is void of the first block
+	}{{alpha, []bool{false, false, true}}, {beta, []bool{false, false, false, true, true, true}}} {
+		blocks := c.follow(t, url, tc.rollup, 2)
+		var got []bool
+		for _, l := range blocks[0].Legs {
+			got = append(got, l.Void)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
+			t.Errorf("void legs %v, want %v", got, tc.want)
+		}
+		if blocks[1].Legs[0].Void {
+			t.Error("a good batch is void")
+		}
+	}
+	res, err := client(url).GetBlock(testContext(t), connect.NewRequest(&v1.GetBlockRequest{Height: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var counts []int
+	for _, b := range res.Msg.Bundles {
+		for _, l := range b.Bundle.Legs {
+			counts = append(counts, len(l.Transactions))
+		}
+	}
+	if fmt.Sprint(counts) != "[2 2 2 2 2 0 0 0 0]" {
+		t.Errorf("transactions of legs: %v", counts)
+	}
+}
+
+func TestBatchesOfOtherRollupsAreNotFetched(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(t, 1)
+	var certs []*order.Certificate
+	for _, r := range []order.RollupID{alpha, beta, beta, alpha, beta} {
+		b := []*order.Bundle{newBundle(9, r)}
+		certs = append(certs, c.disperse(b, &order.Batch{Bundles: b}))
+	}
+	c.commitCertified(certs)
+	url, _ := serve(t, c, nil)
+	until(t, "the block is indexed", func() bool {
+		status(t, client(url), certs[0].Header.Bundles[0].ID(chainID), v1.BundleState_BUNDLE_STATE_ORDERED)
+		return true
+	})
+	if all, _ := c.batches.requests(); all != 0 {
+		t.Fatalf("%d batches fetched to index a block", all)
+	}
+	// Many readers at once cost no more than one.
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() { c.follow(t, url, alpha, 1) })
+	}
+	wg.Wait()
+	if all, most := c.batches.requests(); all != 2 || most != 1 {
+		t.Fatalf("%d batches fetched, one of them %d times; want 2, once each", all, most)
+	}
+}
+
+func TestHeightsDoNotAddUpTheirWaits(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(t, 1)
+	const heights, delay = 40, 50 * time.Millisecond
+	for range heights {
+		c.commit([]*order.Bundle{newBundle(99, alpha), newBundle(99, alpha), newBundle(99, alpha), newBundle(99, beta)})
+	}
+	c.batches.delay.Store(int64(delay))
+	url, _ := serve(t, c, nil)
+	start := time.Now()
+	c.follow(t, url, alpha, heights)
+	if took := time.Since(start); took > heights*delay/2 {
+		t.Errorf("%d heights took %v, where one takes %v", heights, took, delay)
+	}
+}
+
+func TestDataThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(t, 1)
+	c.commit([]*order.Bundle{newBundle(99, alpha)})
+	c.commit([]*order.Bundle{newBundle(99, beta)})
+	url, stop := serve(t, c, nil)
+	cl, ctx := client(url), testContext(t)
+	c.batches.setDown(true)
+	// Single calls say what is the matter.
+	_, err := cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: alpha[:], Height: 1}))
+	wantCode(t, err, connect.CodeUnavailable)
+	if !bytes.Contains([]byte(err.Error()), []byte("1 of 2 shards arrived")) {
+		t.Errorf("%v does not say why", err)
+	}
+	_, err = cl.GetBlock(ctx, connect.NewRequest(&v1.GetBlockRequest{Height: 1}))
+	wantCode(t, err, connect.CodeUnavailable)
+	// What needs none of it is served.
+	if _, err = cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: beta[:], Height: 1})); err != nil {
+		t.Fatal(err)
+	}
+	// A stream waits, and sends nothing meanwhile: not the next block either.
+	stream, err := cl.SubscribeRollup(ctx, connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := c.batches.requests()
+	until(t, "the stream has tried again", func() bool { n, _ := c.batches.requests(); return n > before })
+	c.batches.setDown(false)
+	for height := uint64(1); height <= 2; height++ {
+		if !stream.Receive() {
+			t.Fatal(stream.Err())
+		}
+		if txs, _ := verify(t, stream.Msg().Block, alpha, height, c.state.Validators); (len(txs) > 0) != (height == 1) {
+			t.Fatalf("block %d has %d transactions", height, len(txs))
+		}
+	}
+	// One that waits ends with the server.
+	c.batches.setDown(true)
+	c.commit([]*order.Bundle{newBundle(99, alpha)})
+	before, _ = c.batches.requests()
+	until(t, "the stream has tried again", func() bool { n, _ := c.batches.requests(); return n > before })
+	stop()
+	if stream.Receive() {
+		t.Fatal("a block without its data")
+	}
+	wantCode(t, stream.Err(), connect.CodeUnavailable)
+}
+
+var _ api.Batches = (*testBatches)(nil)

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+)
+
+const (
+	// budgetBytes bounds the legs' data that is on its way to clients.
+	budgetBytes = 512 << 20
+	// smallData is what costs no budget: the limits on calls bound it.
+	smallData = 64 << 10
+)
+
+// budget is memory that calls share. A reader that takes its data slowly holds its part
+// until the write's deadline, so no client has more than its share.
+type budget struct {
+	limit, clientMost int64
+
+	mu       sync.Mutex
+	used     int64
+	byClient map[netip.Prefix]int64 // those with none are not in it
+	freed    chan struct{}          // closed when something is given back
+}
+
+func newBudget(limit int64, share int) *budget {
+	return &budget{limit: limit, clientMost: max(limit/int64(share), 1), byClient: make(map[netip.Prefix]int64), freed: make(chan struct{})}
+}
+
+// take waits for n bytes and returns how to give them back. What is more than a client
+// may have counts as all that it may have.
+func (b *budget) take(ctx context.Context, client netip.Prefix, n int64) (release func(), err error) {
+	if n <= smallData {
+		return func() {}, nil
+	}
+	n = min(n, b.clientMost)
+	for {
+		b.mu.Lock()
+		if b.used+n <= b.limit && b.byClient[client]+n <= b.clientMost {
+			b.used += n
+			b.byClient[client] += n
+			b.mu.Unlock()
+			return sync.OnceFunc(func() { b.give(client, n) }), nil
+		}
+		freed := b.freed
+		b.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-freed:
+		}
+	}
+}
+
+func (b *budget) give(client netip.Prefix, n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= n
+	if b.byClient[client] -= n; b.byClient[client] == 0 {
+		delete(b.byClient, client)
+	}
+	close(b.freed)
+	b.freed = make(chan struct{})
+}

@@ -1,0 +1,174 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/ordo-network/ordo/dispersal/store"
+	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/api"
+	"github.com/ordo-network/ordo/sequencer/api/shares"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
+)
+
+// testLanes stands for the node's dispersal.
+type testLanes struct {
+	mu        sync.Mutex
+	certified map[order.BundleID]bool
+	shares    map[order.BatchID][]byte
+	feed      chan *api.Certified
+}
+
+func newTestLanes() *testLanes {
+	return &testLanes{certified: make(map[order.BundleID]bool), shares: make(map[order.BatchID][]byte), feed: make(chan *api.Certified)}
+}
+
+func (l *testLanes) Certified(id order.BundleID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.certified[id]
+}
+
+func (l *testLanes) set(id order.BundleID, certified bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.certified[id] = certified
+}
+
+func (l *testLanes) Subscribe(ctx context.Context, _ order.RollupID, ready func(), fn func(*api.Certified) error) error {
+	ready()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case c := <-l.feed:
+			if err := fn(c); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (l *testLanes) Share(_ context.Context, _ order.Position, epoch uint64, id order.BatchID) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if raw, ok := l.shares[id]; ok && epoch == testEpoch {
+		return raw, nil
+	}
+	return nil, store.ErrNotFound
+}
+
+func TestCertifiedStream(t *testing.T) {
+	t.Parallel()
+	c, lanes := newTestChain(t, 1), newTestLanes()
+	url, stop := serve(t, c, func(o *api.Options) { o.Lanes = lanes })
+	cl, ctx := client(url), testContext(t)
+	stream, err := cl.SubscribeCertified(ctx, connect.NewRequest(&v1.SubscribeCertifiedRequest{RollupId: alpha[:]}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !stream.Receive() || len(stream.Msg().Bundles) > 0 || len(stream.Msg().BatchId) > 0 {
+		t.Fatalf("first message %v: %v; want an empty one", stream.Msg(), stream.Err())
+	}
+	at := time.UnixMilli(1_700_000_000_123)
+	lanes.feed <- &api.Certified{
+		Position: order.Position{Owner: order.Owner{3}, Mark: order.Mark{Session: 2, Sequence: 9}}, Batch: order.BatchID{4}, OrderTime: 77, Seen: at,
+		Bundles: []api.CertifiedBundle{{ID: order.BundleID{5}, Index: 6, Transactions: [][]byte{{7}, {8}}}, {ID: order.BundleID{9}, Index: 10}},
+	}
+	if !stream.Receive() {
+		t.Fatal(stream.Err())
+	}
+	m := stream.Msg()
+	if m.Owner[0] != 3 || m.Session != 2 || m.Sequence != 9 || m.BatchId[0] != 4 || m.OrderTime != 77 || m.CertifiedMs != uint64(at.UnixMilli()) {
+		t.Errorf("message %v", m)
+	}
+	if b := m.Bundles[0]; b.BundleId[0] != 5 || b.BatchPosition != 6 || !bytes.Equal(bytes.Join(b.Transactions, nil), []byte{7, 8}) || len(m.Bundles) != 2 {
+		t.Errorf("bundles %v", m.Bundles)
+	}
+	stop()
+	if stream.Receive() {
+		t.Fatal("a message from a stopped server")
+	}
+	wantCode(t, stream.Err(), connect.CodeUnavailable)
+}
+
+func TestCertifiedStatus(t *testing.T) {
+	t.Parallel()
+	c, lanes, waiting := newTestChain(t, 1), newTestLanes(), new(testPool)
+	url, _ := serve(t, c, func(o *api.Options) { o.Lanes, o.Pool = lanes, waiting })
+	cl := client(url)
+	b := newBundle(50, alpha)
+	id := b.ID(chainID)
+	status(t, cl, id, v1.BundleState_BUNDLE_STATE_UNKNOWN)
+	if _, err := cl.SubmitBundle(testContext(t), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: b.Encode()})); err != nil {
+		t.Fatal(err)
+	}
+	status(t, cl, id, v1.BundleState_BUNDLE_STATE_RECEIVED)
+	lanes.set(id, true)
+	status(t, cl, id, v1.BundleState_BUNDLE_STATE_CERTIFIED)
+	waiting.set(nil, id)
+	status(t, cl, id, v1.BundleState_BUNDLE_STATE_CERTIFIED)
+	c.commit([]*order.Bundle{b})
+	status(t, cl, id, v1.BundleState_BUNDLE_STATE_ORDERED)
+	lanes.set(id, false)
+	// Another lane brings it once more, and the chain drops that.
+	c.commitCertified([]*order.Certificate{c.disperse([]*order.Bundle{b}, &order.Batch{Bundles: []*order.Bundle{b}})}, 0)
+	c.commit([]*order.Bundle{newBundle(50, beta)})
+	if s := status(t, cl, id, v1.BundleState_BUNDLE_STATE_ORDERED); s.Height != 1 {
+		t.Errorf("ordered at %d, want 1", s.Height)
+	}
+}
+
+func TestShares(t *testing.T) {
+	t.Parallel()
+	c, lanes := newTestChain(t, 1), newTestLanes()
+	b := []*order.Bundle{newBundle(9, alpha)}
+	cert := c.disperse(b, &order.Batch{Bundles: b})
+	id, position := cert.Header.ID(chainID), cert.Header.Position
+	want := c.batches.shares[id][2]
+	lanes.shares[id] = want.Append(nil)
+	url, _ := serve(t, c, func(o *api.Options) { o.Lanes = lanes })
+	cl, ctx := shares.New(), testContext(t)
+	t.Cleanup(cl.Close)
+	got, err := cl.Share(ctx, url, position, testEpoch, id)
+	if err != nil || got.First != want.First || !bytes.Equal(got.Shards, want.Shards) || !bytes.Equal(got.Proof, want.Proof) {
+		t.Fatalf("share %v: %v", got, err)
+	}
+	for name, ask := range map[string]func() error{
+		"another batch": func() error { _, err := cl.Share(ctx, url, position, testEpoch, order.BatchID{1}); return err },
+		"another epoch": func() error { _, err := cl.Share(ctx, url, position, testEpoch+1, id); return err },
+	} {
+		if err := ask(); !errors.Is(err, shares.ErrNone) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := cl.Share(ctx, url, order.Position{}, testEpoch, id); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("no position: %v", err)
+	}
+	for _, bad := range []string{"", "127.0.0.1:1", "file:///etc/passwd", "http://"} {
+		if _, err := cl.Share(ctx, bad, position, testEpoch, id); err == nil {
+			t.Errorf("asked %q", bad)
+		}
+	}
+	lanes.shares[id] = []byte("garbage")
+	if _, err := cl.Share(ctx, url, position, testEpoch, id); err == nil || errors.Is(err, shares.ErrNone) {
+		t.Errorf("garbage: %v", err)
+	}
+	// Whoever registers a URL does not get to choose another one later.
+	elsewhere := httptest.NewUnstartedServer(http.RedirectHandler(url, http.StatusTemporaryRedirect))
+	elsewhere.Config.Protocols = new(http.Protocols)
+	elsewhere.Config.Protocols.SetUnencryptedHTTP2(true)
+	elsewhere.Start()
+	t.Cleanup(elsewhere.Close)
+	if _, err := cl.Share(ctx, elsewhere.URL, position, testEpoch, id); err == nil {
+		t.Error("followed a redirection")
+	}
+}

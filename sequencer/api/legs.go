@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
+)
+
+// contents returns what the batches hold that the records name. They are fetched side
+// by side.
+func (c *chain) contents(ctx context.Context, s *served, ids []order.BatchID) (map[order.BatchID]*content, error) {
+	old := s.height+latestHeights < c.latest()
+	found := make([]*content, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(fetching)
+	for i, id := range ids {
+		core, ok := s.batches[id]
+		if !ok {
+			return nil, fmt.Errorf("block %d orders bundles of batch %s, and has no certificate for it", s.height, id)
+		}
+		if found[i], ok = c.batches.recent.get(id); ok {
+			continue
+		}
+		group.Go(func() (err error) {
+			found[i], err = c.batches.get(ctx, core, old)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("block %d: %w", s.height, err)
+	}
+	out := make(map[order.BatchID]*content, len(ids))
+	for i, id := range ids {
+		out[id] = found[i]
+	}
+	return out, nil
+}
+
+// rollupBlock returns what the height holds for the rollup, with the legs' data. It
+// comes without validators. Errors: errNoData.
+func (c *chain) rollupBlock(ctx context.Context, s *served, id order.RollupID) (*orderv1.RollupBlock, error) {
+	block, records := s.rollup(id)
+	var ids []order.BatchID
+	seen := make(map[order.BatchID]bool)
+	for _, r := range records {
+		if !seen[r.Batch] {
+			seen[r.Batch] = true
+			ids = append(ids, r.Batch)
+		}
+	}
+	contents, err := c.contents(ctx, s, ids)
+	if err != nil {
+		return nil, err
+	}
+	shown := make(map[order.BatchID]bool)
+	for i, r := range records {
+		from := contents[r.Batch]
+		if block.Legs[i].Transactions = from.transactions(id, r); block.Legs[i].Transactions == nil && !shown[r.Batch] {
+			shown[r.Batch] = true
+			block.VoidBatches = append(block.VoidBatches, from.void)
+		}
+	}
+	return block, nil
+}
+
+// bundles returns the bundles of the block. A leg that is void has no transactions.
+func (c *chain) bundles(ctx context.Context, s *served) ([]*v1.OrderedBundle, error) {
+	var ids []order.BatchID
+	seen := make(map[order.BatchID]bool)
+	for _, o := range s.order.Bundles {
+		if !seen[o.Batch] {
+			seen[o.Batch] = true
+			ids = append(ids, o.Batch)
+		}
+	}
+	contents, err := c.contents(ctx, s, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*v1.OrderedBundle, len(s.order.Bundles))
+	for i, o := range s.order.Bundles {
+		b := &orderv1.Bundle{Payer: o.Summary.Payer[:], Expiry: o.Summary.Expiry, FeeLimit: o.Summary.FeeLimit, Signature: o.Summary.Signature[:]}
+		for j, l := range o.Summary.Legs {
+			txs := contents[o.Batch].transactions(l.RollupID, order.LegRecord{
+				BatchIndex: o.BatchIndex, LegIndex: uint64(j), Digest: l.Digest, Length: l.Length, Count: l.Count,
+			})
+			b.Legs = append(b.Legs, &orderv1.Leg{RollupId: l.RollupID[:], Transactions: txs})
+		}
+		out[i] = &v1.OrderedBundle{BundleId: o.ID[:], Bundle: b}
+	}
+	return out, nil
+}

@@ -1,0 +1,171 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
+)
+
+const (
+	// aheadBlocks is how many blocks a stream makes ahead of the one that it sends.
+	aheadBlocks = 8
+	// minRetry and maxRetry bound the wait between two tries to get a block's data.
+	minRetry = 200 * time.Millisecond
+	maxRetry = 5 * time.Second
+	// warnAfter is how many tries fail before that is said aloud.
+	warnAfter = 3
+)
+
+// SubscribeRollup implements SequencerServiceHandler.
+func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.SubscribeRollupRequest], stream *connect.ServerStream[v1.SubscribeRollupResponse]) error {
+	id, err := order.RollupIDFromBytes(req.Msg.GetRollupId())
+	if err != nil {
+		return connect.NewError(connect.CodeInvalidArgument, err)
+	}
+	height := req.Msg.GetFromHeight()
+	if height == 0 || height > math.MaxInt64 {
+		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("from_height is %d, want 1 or more", height))
+	}
+	s.metrics.streams.Inc()
+	defer s.metrics.streams.Dec()
+	// The client learns at once that the stream stands, however long its first block takes.
+	if err := stream.Send(nil); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	coming := s.ahead(ctx, clientOf(req.Peer().Addr), id, height)
+	defer func() {
+		cancel()
+		for b := range coming {
+			<-b.made
+			b.release()
+		}
+	}()
+	var validators string // hash of the set that the client has
+	for b := range coming {
+		<-b.made
+		err := b.err
+		if err == nil {
+			if b.served.validatorsHash != validators {
+				b.block.Validators, validators = b.served.validators, b.served.validatorsHash
+			}
+			err = stream.Send(&v1.SubscribeRollupResponse{Block: b.block, LatestHeight: s.chain.latest()})
+		} else {
+			err = s.readError(err)
+		}
+		b.release()
+		if err != nil {
+			return err
+		}
+		s.metrics.sent.Inc()
+	}
+	return s.readError(ctx.Err())
+}
+
+// coming is a block on its way to a stream. Its fields may be read once made is closed.
+type coming struct {
+	served  *served
+	block   *orderv1.RollupBlock
+	err     error // ends the stream
+	made    chan struct{}
+	release func()
+}
+
+// ahead makes the blocks from the height on, a few at the same time, and hands them
+// over in order. It ends with the context, or after a block with an error. Who reads
+// it waits for each to be made, and releases it.
+func (s *Server) ahead(ctx context.Context, client netip.Prefix, id order.RollupID, height uint64) <-chan *coming {
+	out := make(chan *coming, aheadBlocks)
+	go func() {
+		defer close(out)
+		for ; ; height++ {
+			b := s.begin(ctx, client, id, height)
+			select {
+			case out <- b:
+			case <-ctx.Done():
+				<-b.made
+				b.release()
+				return
+			}
+			if b.served == nil {
+				return // the error is the last that the stream says
+			}
+		}
+	}()
+	return out
+}
+
+// begin starts to make one block, as soon as the height is there and there is memory
+// for its data.
+func (s *Server) begin(ctx context.Context, client netip.Prefix, id order.RollupID, height uint64) *coming {
+	b := &coming{made: make(chan struct{}), release: func() {}}
+	fail := func(err error) *coming {
+		b.served, b.err = nil, err
+		close(b.made)
+		return b
+	}
+	if err := s.chain.head.wait(ctx, height); err != nil {
+		return fail(err)
+	}
+	var err error
+	if b.served, err = s.chain.at(ctx, height); err != nil {
+		return fail(err)
+	}
+	records, _ := b.served.order.Rollup(id)
+	if len(records) == 0 {
+		b.block, _ = b.served.rollup(id)
+		close(b.made)
+		return b
+	}
+	if b.release, err = s.budget.take(ctx, client, dataBytes(records)); err != nil {
+		b.release = func() {}
+		return fail(err)
+	}
+	go func() {
+		defer close(b.made)
+		b.block, b.err = s.insist(ctx, b.served, id)
+	}()
+	return b
+}
+
+// insist makes a block however many tries its data takes: a stream waits rather than
+// leave anything out.
+func (s *Server) insist(ctx context.Context, at *served, id order.RollupID) (*orderv1.RollupBlock, error) {
+	wait := minRetry
+	for try := 1; ; try++ {
+		block, err := s.chain.rollupBlock(ctx, at, id)
+		if !errors.Is(err, errNoData) {
+			return block, err
+		}
+		if try == warnAfter {
+			s.log.Warn("a stream waits for data that cannot be had now", "rollup", id, "height", at.height, "err", err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		case <-timer.C:
+		}
+		wait = min(2*wait, maxRetry)
+	}
+}
+
+// dataBytes is what the legs' data takes on its way to a client: as a message, and
+// encoded.
+func dataBytes(records []order.LegRecord) int64 {
+	n := int64(0)
+	for _, r := range records {
+		n += 2 * int64(r.Length)
+	}
+	return n
+}
