@@ -8,15 +8,26 @@ import (
 	"github.com/ordo-network/ordo/order"
 )
 
-// DropReason says why a block carries a bundle without ordering it. A dropped
-// bundle is done with: the chain never orders its ID.
+// DropReason says why a block carries a bundle without ordering it. A certified batch
+// has to be carried whatever its bundles lack, so that is no fault of the proposer.
 type DropReason uint8
 
-// DropFunds says that the payer's balance does not cover the fee, after what it owes
-// for its earlier bundles of the block. A proposer cannot rule this out, since an
-// ordinary transaction may have moved the money; whatever else is wrong with a
-// bundle it can, so that makes the block invalid instead.
-const DropFunds DropReason = 1
+// The numbers are part of the chain's results and state.
+const (
+	// DropFunds: the payer's balance does not cover the fee, after what it owes for its
+	// earlier bundles of the block.
+	DropFunds DropReason = iota + 1
+	// DropExpired: the block's height is past the bundle's expiry.
+	DropExpired
+	// DropExpiryTooFar: the expiry lies further ahead than the rules allow.
+	DropExpiryTooFar
+	// DropTooLarge: the bundle has more bytes than the rules allow.
+	DropTooLarge
+	// DropFee: the fee is above what the payer agreed to pay.
+	DropFee
+	// DropDuplicate: the chain has ordered this bundle, or dropped it for good.
+	DropDuplicate
+)
 
 // String returns the reason in words.
 func (r DropReason) String() string {
@@ -25,13 +36,31 @@ func (r DropReason) String() string {
 		return "ordered"
 	case DropFunds:
 		return "the payer's balance does not cover the fee"
+	case DropExpired:
+		return "it had expired"
+	case DropExpiryTooFar:
+		return "its expiry was too far ahead"
+	case DropTooLarge:
+		return "it is too large"
+	case DropFee:
+		return "the fee is above its fee limit"
+	case DropDuplicate:
+		return "it was ordered or dropped before"
 	}
 	return fmt.Sprintf("unknown reason %d", uint8(r))
 }
 
-// Drop is one bundle of a batch that its block does not order.
+// final reports whether the drop is what has become of the bundle, so that its ID is
+// never ordered: the payer's word is used up. Where it is not, either an earlier fate
+// stands, or nobody can bring the bundle in too late, or it was brought in too early,
+// which whoever holds a signed bundle could do to its payer.
+func (r DropReason) final() bool {
+	return r != DropDuplicate && r != DropExpired && r != DropExpiryTooFar
+}
+
+// Drop is one bundle that its block carries and does not order.
 type Drop struct {
-	Index  int // position in the batch
+	Index  int // position among the bundles that the block carries
 	ID     order.BundleID
 	Reason DropReason
 }
@@ -43,7 +72,7 @@ var ErrDrops = errors.New("not a list of drops")
 const dropSize = 5
 
 // EncodeDrops returns the canonical list of drops, which is the result data of
-// transaction 1. IDs are not in it: they follow from the batch.
+// transaction 1. IDs are not in it: they follow from the manifest.
 func EncodeDrops(drops []Drop) []byte {
 	var out []byte
 	for _, d := range drops {
@@ -52,8 +81,8 @@ func EncodeDrops(drops []Drop) []byte {
 	return out
 }
 
-// DecodeDrops decodes a list of drops of a batch with that many bundles. IDs are
-// left empty. Errors: ErrDrops.
+// DecodeDrops decodes a list of drops of a block that carries that many bundles. IDs
+// are left empty. Errors: ErrDrops.
 func DecodeDrops(raw []byte, bundles int) ([]Drop, error) {
 	if len(raw)%dropSize != 0 {
 		return nil, fmt.Errorf("%d bytes, want a multiple of %d: %w", len(raw), dropSize, ErrDrops)
@@ -65,7 +94,7 @@ func DecodeDrops(raw []byte, bundles int) ([]Drop, error) {
 		if d.Index < next || d.Index >= bundles {
 			return nil, fmt.Errorf("index %d of %d bundles is out of order or out of range: %w", d.Index, bundles, ErrDrops)
 		}
-		if d.Reason != DropFunds {
+		if d.Reason == 0 || d.Reason > DropDuplicate {
 			return nil, fmt.Errorf("index %d: unknown reason %d: %w", d.Index, uint8(d.Reason), ErrDrops)
 		}
 		next = d.Index + 1

@@ -12,8 +12,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 )
 
-// What can be wrong with a bundle besides its form and signature. A proposer that
-// carries such a bundle makes its block invalid.
+// What can be wrong with a bundle besides its form and signature.
 var (
 	// ErrExpired: the block's height is past the bundle's expiry.
 	ErrExpired = errors.New("bundle has expired")
@@ -29,16 +28,31 @@ var (
 	ErrDropped = errors.New("bundle was dropped")
 )
 
-// Rules are what the state before a block says about bundles in that block.
+// ErrCanonical is returned for certificates that do not stand in canonical order.
+var ErrCanonical = errors.New("certificates are not in canonical order")
+
+// Rules are what the state before a block says about that block.
 type Rules struct {
-	Height uint64 // of the block
-	Params Params
+	ChainID string
+	Height  uint64 // of the block
+	Params  Params
 	// Fate says what became of a bundle that an earlier block carried.
 	Fate func(order.BundleID) (Fate, bool)
 	// Balance returns what the payer can spend, in uordo.
 	Balance func(order.Payer) uint64
-	// Verify checks the payers' signatures and returns the bundles with their IDs.
-	Verify func(...*order.Bundle) ([]order.Ordered, error)
+
+	// What follows is about certificates; who looks at bundles only leaves it out.
+
+	// Lane returns where a lane stands.
+	Lane func(order.Owner) order.LaneState
+	// Committee returns the committee of an epoch whose batches the block may order,
+	// and nil of any other.
+	Committee func(epoch uint64) *order.Committee
+	// Moved reports whether the block before this one moved the lane.
+	Moved func(order.Owner) bool
+	// Verify checks a certificate against the committee of its epoch.
+	Verify func(*order.Committee, *order.Certificate) error
+	Limits order.BlockLimits
 }
 
 // Charge is what one payer owes for a block.
@@ -47,25 +61,29 @@ type Charge struct {
 	Amount uint64 // in uordo
 }
 
-// Evaluation is what a block makes of its batch.
+// Evaluation is what a block makes of its certificates.
 type Evaluation struct {
-	Block   *order.Block
-	IDs     []order.BundleID // of all bundles of the batch, in its order
-	Drops   []Drop
-	Until   uint64   // the latest expiry among them
-	Charges []Charge // one per payer, by address
+	Block        *order.Block
+	Certificates []*order.Certificate
+	IDs          []order.BundleID // of all bundles that the block carries, in its order
+	Drops        []Drop
+	Lanes        []order.LaneEnd // where the lanes stand that it moves, by owner
+	Charges      []Charge        // one per payer, by address
+	Carried      Carried         // what it leaves in the window
 }
 
 // Address returns the account that a payer's key stands for.
 func Address(p order.Payer) sdk.AccAddress { return sdk.AccAddress(tmhash.SumTruncated(p[:])) }
 
 // Fee returns what the bundle costs, in uordo.
-func (r *Rules) Fee(b *order.Bundle) uint64 { return Fee(uint64(b.Size()), r.Params.FeePerKilobyte) }
+func (r *Rules) Fee(b *order.BundleSummary) uint64 {
+	return Fee(uint64(b.Size()), r.Params.FeePerKilobyte)
+}
 
-// Check returns why the block must not carry the bundle with that ID, or nil.
-// Form and signature are not looked at. Errors: ErrExpired, ErrExpiryTooFar,
-// ErrTooLarge, ErrFee, ErrAlreadyOrdered, ErrDropped.
-func (r *Rules) Check(b *order.Bundle, id order.BundleID) error {
+// Check returns why the block would not order the bundle with that ID, or nil. Form
+// and signature are not looked at, nor the payer's balance. Errors: ErrExpired,
+// ErrExpiryTooFar, ErrTooLarge, ErrFee, ErrAlreadyOrdered, ErrDropped.
+func (r *Rules) Check(b *order.BundleSummary, id order.BundleID) error {
 	if fate, ok := r.Fate(id); ok {
 		if fate.Reason == 0 {
 			return fmt.Errorf("at height %d: %w", fate.Height, ErrAlreadyOrdered)
@@ -87,61 +105,105 @@ func (r *Rules) Check(b *order.Bundle, id order.BundleID) error {
 	return nil
 }
 
-// Evaluate decides what a block with this batch orders. It is a pure function of
-// the rules and the batch. An error means that no honest proposer carries the
-// batch; it is one of those of Check, order.ErrSignature or order.ErrInvalid.
-func (r *Rules) Evaluate(batch *order.Batch) (*Evaluation, error) {
-	if size := uint64(batch.Size()); size > r.Params.MaxBatchBytes {
-		return nil, fmt.Errorf("batch of %d bytes, at most %d: %w", size, r.Params.MaxBatchBytes, order.ErrInvalid)
+// dropReason returns the reason that stands for an error of Check.
+func dropReason(err error) DropReason {
+	switch {
+	case errors.Is(err, ErrAlreadyOrdered), errors.Is(err, ErrDropped):
+		return DropDuplicate
+	case errors.Is(err, ErrExpired):
+		return DropExpired
+	case errors.Is(err, ErrExpiryTooFar):
+		return DropExpiryTooFar
+	case errors.Is(err, ErrTooLarge):
+		return DropTooLarge
 	}
-	carried, err := r.Verify(batch.Bundles...)
+	return DropFee
+}
+
+// Evaluate decides what a block with these certificates orders, where its validators'
+// reports require those marks. It is a pure function of the rules and its arguments.
+// An error means that no honest proposer carries the certificates; it is one of
+// ErrCanonical, order.ErrCensored, order.ErrLimits, order.ErrLane, or an error of
+// order.Committee.Verify. Whatever a bundle lacks is no error but a drop. Payers'
+// signatures are not looked at: a certificate stands for them.
+func (r *Rules) Evaluate(certs []*order.Certificate, required []order.Tip) (*Evaluation, error) {
+	// What is cheap comes first, so that a hostile proposal costs little.
+	if err := order.CheckReach(r.Limits, r.Height, certs, r.Lane, required); err != nil {
+		return nil, err
+	}
+	placed, ends, err := order.Arrange(certs, r.Lane, r.Committee)
 	if err != nil {
 		return nil, err
 	}
-	var (
-		e       = &Evaluation{IDs: make([]order.BundleID, 0, len(carried))}
-		ordered = make([]order.Ordered, 0, len(carried))
-		here    = make(map[order.BundleID]struct{}, len(carried))
-		ledger  = NewLedger(r.Balance)
-	)
-	for i, o := range carried {
-		if err := r.Check(o.Bundle, o.ID); err != nil {
-			return nil, fmt.Errorf("bundle %d, %s: %w", i, o.ID, err)
-		}
-		if _, twice := here[o.ID]; twice {
-			return nil, fmt.Errorf("bundle %d, %s: second time in the batch: %w", i, o.ID, ErrAlreadyOrdered)
-		}
-		here[o.ID] = struct{}{}
-		e.IDs = append(e.IDs, o.ID)
-		e.Until = max(e.Until, o.Bundle.Expiry)
-		if ledger.Pay(o.Bundle.Payer, r.Fee(o.Bundle)) {
-			ordered = append(ordered, o)
-		} else {
-			e.Drops = append(e.Drops, Drop{Index: i, ID: o.ID, Reason: DropFunds})
+	for i, p := range placed {
+		if p.Certificate != certs[i] {
+			return nil, fmt.Errorf("certificate %d is of batch %s, its place is that of %s: %w",
+				i, certs[i].Header.Position, p.Certificate.Header.Position, ErrCanonical)
 		}
 	}
-	block, err := order.NewBlock(r.Height, ordered, uint64(len(e.Drops)))
-	if err != nil {
-		return nil, err
+	for _, c := range certs {
+		if err := r.Verify(r.Committee(c.Header.Epoch), c); err != nil {
+			return nil, err
+		}
 	}
-	e.Block, e.Charges = block, ledger.charges()
+	e := &Evaluation{Certificates: certs, Lanes: ends}
+	ordered := r.judge(e, carriedBy(r.ChainID, certs))
+	var times order.OrderTimes
+	if len(placed) > 0 {
+		times = order.OrderTimes{First: placed[0].OrderTime, Last: placed[len(placed)-1].OrderTime}
+	}
+	e.Block = order.NewBlock(r.Height, ordered, uint64(len(e.Drops)), times)
 	return e, nil
 }
 
-// Ledger adds up what payers owe within one block.
-type Ledger struct {
+// judge says of each bundle, in the block's order, whether it is ordered, and what its
+// payer then owes.
+func (r *Rules) judge(e *Evaluation, carried []order.Ordered) []order.Ordered {
+	var (
+		ordered = make([]order.Ordered, 0, len(carried))
+		here    = make(map[order.BundleID]struct{}, len(carried))
+		ledger  = newLedger(r.Balance)
+	)
+	e.IDs = make([]order.BundleID, 0, len(carried))
+	e.Carried.Height = r.Height
+	for i, o := range carried {
+		e.IDs = append(e.IDs, o.ID)
+		var reason DropReason
+		if _, twice := here[o.ID]; twice {
+			reason = DropDuplicate
+		} else if err := r.Check(o.Summary, o.ID); err != nil {
+			reason = dropReason(err)
+		} else if !ledger.pay(o.Summary.Payer, r.Fee(o.Summary)) {
+			reason = DropFunds
+		}
+		if reason == 0 {
+			ordered = append(ordered, o)
+		} else {
+			e.Drops = append(e.Drops, Drop{Index: i, ID: o.ID, Reason: reason})
+		}
+		if reason == 0 || reason.final() {
+			here[o.ID] = struct{}{}
+			e.Carried.add(o.ID, reason, o.Summary.Expiry)
+		}
+	}
+	e.Charges = ledger.charges()
+	return ordered
+}
+
+// ledger adds up what payers owe within one block.
+type ledger struct {
 	balance func(order.Payer) uint64
 	owed    map[order.Payer]uint64
 	left    map[order.Payer]uint64
 }
 
-// NewLedger starts at the balances before the block.
-func NewLedger(balance func(order.Payer) uint64) *Ledger {
-	return &Ledger{balance: balance, owed: make(map[order.Payer]uint64), left: make(map[order.Payer]uint64)}
+// newLedger starts at the balances before the block.
+func newLedger(balance func(order.Payer) uint64) *ledger {
+	return &ledger{balance: balance, owed: make(map[order.Payer]uint64), left: make(map[order.Payer]uint64)}
 }
 
-// Pay takes the fee from what the payer has left, or reports that it cannot.
-func (l *Ledger) Pay(p order.Payer, fee uint64) bool {
+// pay takes the fee from what the payer has left, or reports that it cannot.
+func (l *ledger) pay(p order.Payer, fee uint64) bool {
 	left, ok := l.left[p]
 	if !ok {
 		left = l.balance(p)
@@ -155,7 +217,7 @@ func (l *Ledger) Pay(p order.Payer, fee uint64) bool {
 	return true
 }
 
-func (l *Ledger) charges() []Charge {
+func (l *ledger) charges() []Charge {
 	out := make([]Charge, 0, len(l.owed))
 	for p, amount := range l.owed {
 		if amount > 0 {
@@ -164,9 +226,4 @@ func (l *Ledger) charges() []Charge {
 	}
 	slices.SortFunc(out, func(a, b Charge) int { return bytes.Compare(a.Payer, b.Payer) })
 	return out
-}
-
-// Carried returns the record that the block leaves in the window.
-func (e *Evaluation) Carried() Carried {
-	return Carried{Height: e.Block.Height, Until: e.Until, IDs: e.IDs, Drops: e.Drops}
 }

@@ -6,37 +6,46 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordo-network/ordo/order"
+	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
 
-func TestParamBounds(t *testing.T) {
+func TestParams(t *testing.T) {
 	require.NoError(t, ValidateParams(DefaultParams()))
 	for name, edit := range map[string]func(*Params){
-		"batch above order's":        func(p *Params) { p.MaxBatchBytes = order.MaxBatchBytes + 1 },
-		"block below batch":          func(p *Params) { p.MaxBlockBytes = p.MaxBatchBytes - 1 },
-		"large block":                func(p *Params) { p.MaxBlockBytes = maxBlockBytes + 1 },
-		"no certificates":            func(p *Params) { p.MaxBlockCertificates = 0 },
-		"many certificates":          func(p *Params) { p.MaxBlockCertificates = maxBlockCertificates + 1 },
-		"no room for a certificate":  func(p *Params) { p.MaxBlockCertificateBytes = order.MaxCertificateBytes - 1 },
-		"much room for certificates": func(p *Params) { p.MaxBlockCertificateBytes = maxBlockCertificateBytes + 1 },
-		"no epochs":                  func(p *Params) { p.EpochBlocks = 0 },
-		"long epochs":                func(p *Params) { p.EpochBlocks = maxEpochBlocks + 1 },
-		"quota below batch":          func(p *Params) { p.LaneQuotaBytes = p.MaxBatchBytes - 1 },
-		"large quota":                func(p *Params) { p.LaneQuotaBytes = maxLaneQuotaBytes + 1 },
-		"no epoch kept":              func(p *Params) { p.RetainEpochs = 0 },
-		"many epochs kept":           func(p *Params) { p.RetainEpochs = maxRetainEpochs + 1 },
-		"no fraction":                func(p *Params) { p.SlashFractionEquivocation = "" },
-		"negative fraction":          func(p *Params) { p.SlashFractionEquivocation = "-0.1" },
-		"fraction above 1":           func(p *Params) { p.SlashFractionEquivocation = "1.01" },
-		"long fraction":              func(p *Params) { p.SlashFractionEquivocation = "0.0000000000000000000" },
-		"fraction in words":          func(p *Params) { p.SlashFractionEquivocation = "5 %" },
+		"fee":                 func(p *Params) { p.FeePerKilobyte = 1<<40 + 1 },
+		"no expiry":           func(p *Params) { p.MaxExpiryBlocks = 0 },
+		"long expiry":         func(p *Params) { p.MaxExpiryBlocks = 1<<20 + 1 },
+		"no bundle":           func(p *Params) { p.MaxBundleBytes = 0 },
+		"large bundle":        func(p *Params) { p.MaxBundleBytes = order.MaxBundleBytes + 1 },
+		"large batch":         func(p *Params) { p.MaxBatchBytes = order.MaxBatchBytes + 1 },
+		"small batch":         func(p *Params) { p.MaxBatchBytes = p.MaxBundleBytes },
+		"small block":         func(p *Params) { p.MaxBlockBytes = p.MaxBatchBytes - 1 },
+		"no certificates":     func(p *Params) { p.MaxBlockCertificates = 0 },
+		"no certificate fits": func(p *Params) { p.MaxBlockCertificateBytes = order.MaxCertificateBytes - 1 },
+		"no epoch":            func(p *Params) { p.EpochBlocks = 0 },
+		"small quota":         func(p *Params) { p.LaneQuotaBytes = p.MaxBatchBytes - 1 },
+		"no epochs kept":      func(p *Params) { p.RetainEpochs = 0 },
+		"slashed twice":       func(p *Params) { p.SlashFractionEquivocation = "2" },
 	} {
 		p := DefaultParams()
 		edit(&p)
 		require.Error(t, ValidateParams(p), name)
 	}
-	for _, fraction := range []string{"0", "1", "0.05", "0.000000000000000001"} {
-		p := DefaultParams()
-		p.SlashFractionEquivocation = fraction
-		require.NoError(t, ValidateParams(p), fraction)
+}
+
+func TestOnlyAuthorityChangesParams(t *testing.T) {
+	n := newNetwork(t, 1, 1)
+	p := n.genesis().Params
+	p.FeePerKilobyte = 5
+	for _, m := range []*orderingv1.MsgUpdateParams{
+		{Authority: "someone", Params: p}, {Authority: authority()}, {Authority: authority(), Params: &Params{}},
+	} {
+		_, err := n.server().UpdateParams(n.ctx, m)
+		require.Error(t, err)
 	}
+	_, err := n.server().UpdateParams(n.ctx, &orderingv1.MsgUpdateParams{Authority: authority(), Params: p})
+	require.NoError(t, err)
+	got, err := n.keeper.Params(n.ctx)
+	require.NoError(t, err)
+	require.Equal(t, *p, got)
 }

@@ -13,25 +13,33 @@ type Fate struct {
 	Reason DropReason // 0: it was ordered
 }
 
-// Carried is what one block carried: the record that the chain keeps for as long
-// as one of the bundles could be brought in again.
+// Carried is what one block decided for good: the record that the chain keeps for as
+// long as one of the bundles could be brought in again. A bundle that was dropped
+// because an earlier block had decided is not in it.
 type Carried struct {
-	Height uint64
-	Until  uint64 // last height at which one of them could be ordered
-	IDs    []order.BundleID
-	Drops  []Drop
+	Height  uint64
+	Until   uint64 // last height at which one of them could be ordered
+	Records []Record
+}
+
+// Record is a bundle's ID and why it was dropped; 0: it was ordered.
+type Record struct {
+	ID     order.BundleID
+	Reason DropReason
+}
+
+func (c *Carried) add(id order.BundleID, reason DropReason, expiry uint64) {
+	c.Records = append(c.Records, Record{id, reason})
+	c.Until = max(c.Until, expiry)
 }
 
 const recordSize = 33
 
 // encodeRecords returns 33 bytes for each bundle: ID and drop reason.
-func (c Carried) encodeRecords() []byte {
-	out := make([]byte, 0, len(c.IDs)*recordSize)
-	for _, id := range c.IDs {
-		out = append(append(out, id[:]...), 0)
-	}
-	for _, d := range c.Drops {
-		out[d.Index*recordSize+recordSize-1] = byte(d.Reason)
+func (c *Carried) encodeRecords() []byte {
+	out := make([]byte, 0, len(c.Records)*recordSize)
+	for _, r := range c.Records {
+		out = append(append(out, r.ID[:]...), byte(r.Reason))
 	}
 	return out
 }
@@ -81,11 +89,8 @@ func (w *Window) Fate(id order.BundleID) (Fate, bool) {
 func (w *Window) Apply(c Carried) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, id := range c.IDs {
-		w.put(id, Fate{Height: c.Height}, c.Until)
-	}
-	for _, d := range c.Drops {
-		w.fates[c.IDs[d.Index]] = Fate{Height: c.Height, Reason: d.Reason}
+	for _, r := range c.Records {
+		w.put(r.ID, Fate{Height: c.Height, Reason: r.Reason}, c.Until)
 	}
 	w.height = c.Height
 	w.prune()

@@ -1,0 +1,31 @@
+package ordering
+
+import "github.com/ordo-network/ordo/order"
+
+// Required returns the marks that the block has to reach, by what the validators of
+// the height before said when they voted, whose power adds up to that much.
+//
+// They spoke one block earlier, of lanes as they stood before the block that they
+// voted for. Some of what was true then no block can take any more, and to require it
+// would be to stop the chain:
+//
+//   - Where the block is the first of an epoch, batches of the epoch before the last
+//     are out, and the lanes of those who left are closed. A tip does not tell, so
+//     this block need not reach anything; what is still open, the next one must.
+//   - Where the block voted for moved a lane, a tip in a later session than the lane
+//     now has may stand on a first batch that went on from the mark before: an owner
+//     at fault can end one session in two ways. Tips in the lane's session are always
+//     to be had, and so are those of a lane that was not moved.
+func (r *Rules) Required(power uint64, reports []order.Report) []order.Tip {
+	if (r.Height-1)%r.Params.EpochBlocks == 0 {
+		return nil
+	}
+	var out []order.Tip
+	for _, t := range order.Required(power, reports) {
+		if t.Session > r.Lane(t.Owner).Session && r.Moved(t.Owner) {
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
