@@ -67,9 +67,9 @@ func (c *content) transactions(rollup order.RollupID, r order.LegRecord) [][]byt
 
 // batches fetches content, each batch once for all who ask at the same time.
 type batches struct {
-	source    Batches
-	committee func(ctx context.Context, epoch uint64) (*order.Committee, error)
-	metrics   *metrics
+	source     Batches
+	committees *committees
+	metrics    *metrics
 
 	recent *cache[order.BatchID, *content]
 	failed *cache[order.BatchID, *failure]
@@ -96,7 +96,7 @@ func (*failure) bytes() int { return 1 }
 
 func newBatches(stopping context.Context, opts Options, m *metrics) *batches {
 	return &batches{
-		source: opts.Batches, committee: opts.Committee, metrics: m, stopping: stopping,
+		source: opts.Batches, committees: &committees{ask: opts.Committee}, metrics: m, stopping: stopping,
 		recent: newCache[order.BatchID, *content](contentBatches, contentBytes),
 		failed: newCache[order.BatchID, *failure](contentBatches, contentBatches),
 		slots:  [2]chan struct{}{make(chan struct{}, fetching), make(chan struct{}, fetching)},
@@ -153,7 +153,7 @@ func (b *batches) fetch(ctx context.Context, core order.BatchCore, old bool) (*c
 	if b.stopping.Err() != nil {
 		return nil, errClosed
 	}
-	committee, err := b.committee(ctx, core.Epoch)
+	committee, err := b.committees.at(ctx, core.Epoch)
 	if err != nil {
 		return nil, fmt.Errorf("read the committee: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,14 +25,14 @@ type testLanes struct {
 	mu        sync.Mutex
 	certified map[order.BundleID]bool
 	shares    map[order.BatchID][]byte
-	feed      chan *api.Certified
+	feed      chan *order.Certificate
 }
 
 func newTestLanes() *testLanes {
-	return &testLanes{certified: make(map[order.BundleID]bool), shares: make(map[order.BatchID][]byte), feed: make(chan *api.Certified)}
+	return &testLanes{certified: make(map[order.BundleID]bool), shares: make(map[order.BatchID][]byte), feed: make(chan *order.Certificate)}
 }
 
-func (l *testLanes) Certified(id order.BundleID) bool {
+func (l *testLanes) Status(id order.BundleID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.certified[id]
@@ -43,19 +44,23 @@ func (l *testLanes) set(id order.BundleID, certified bool) {
 	l.certified[id] = certified
 }
 
-func (l *testLanes) Subscribe(ctx context.Context, _ order.RollupID, ready func(), fn func(*api.Certified) error) error {
-	ready()
-	for {
+func (l *testLanes) Certificates(ctx context.Context) api.Certificates {
+	return nextFunc(func() (*order.Certificate, error) {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case c := <-l.feed:
-			if err := fn(c); err != nil {
-				return err
+			return nil, ctx.Err()
+		case c, ok := <-l.feed:
+			if !ok {
+				return nil, errors.New("too slow")
 			}
+			return c, nil
 		}
-	}
+	})
 }
+
+type nextFunc func() (*order.Certificate, error)
+
+func (f nextFunc) Next() (*order.Certificate, error) { return f() }
 
 func (l *testLanes) Share(_ context.Context, _ order.Position, epoch uint64, id order.BatchID) ([]byte, error) {
 	l.mu.Lock()
@@ -78,21 +83,60 @@ func TestCertifiedStream(t *testing.T) {
 	if !stream.Receive() || len(stream.Msg().Bundles) > 0 || len(stream.Msg().BatchId) > 0 {
 		t.Fatalf("first message %v: %v; want an empty one", stream.Msg(), stream.Err())
 	}
-	at := time.UnixMilli(1_700_000_000_123)
-	lanes.feed <- &api.Certified{
-		Position: order.Position{Owner: order.Owner{3}, Mark: order.Mark{Session: 2, Sequence: 9}}, Batch: order.BatchID{4}, OrderTime: 77, Seen: at,
-		Bundles: []api.CertifiedBundle{{ID: order.BundleID{5}, Index: 6, Transactions: [][]byte{{7}, {8}}}, {ID: order.BundleID{9}, Index: 10}},
+	var bundles []*order.Bundle
+	for _, r := range []order.RollupID{beta, alpha, beta, alpha} {
+		bundles = append(bundles, newBundle(9, r))
 	}
+	disperse := func(bundles ...*order.Bundle) *order.Certificate {
+		return c.disperse(bundles, &order.Batch{Bundles: bundles})
+	}
+	start := time.Now()
+	first, last := disperse(bundles...), disperse(bundles[3], bundles[0])
+	first.Attestations = []order.Attestation{{Member: 0, Clock: 900}, {Member: 1, Clock: 700}, {Member: 3, Clock: 100}}
+	noise := (&order.Batch{Bundles: bundles}).Encode()
+	clear(noise)
+	lanes.feed <- first
+	lanes.feed <- disperse(bundles[0], bundles[2])                                      // nothing for alpha
+	lanes.feed <- c.batches.add(t, order.Mark{Session: 9, Sequence: 1}, bundles, noise) // void
+	lanes.feed <- last
 	if !stream.Receive() {
 		t.Fatal(stream.Err())
 	}
-	m := stream.Msg()
-	if m.Owner[0] != 3 || m.Session != 2 || m.Sequence != 9 || m.BatchId[0] != 4 || m.OrderTime != 77 || m.CertifiedMs != uint64(at.UnixMilli()) {
+	m, id := stream.Msg(), first.Header.ID(chainID)
+	if m.Owner[0] != 1 || m.Session != 1 || m.Sequence != 1 || !bytes.Equal(m.BatchId, id[:]) || m.OrderTime != 700 || m.CertifiedMs < uint64(start.UnixMilli()) {
 		t.Errorf("message %v", m)
 	}
-	if b := m.Bundles[0]; b.BundleId[0] != 5 || b.BatchPosition != 6 || !bytes.Equal(bytes.Join(b.Transactions, nil), []byte{7, 8}) || len(m.Bundles) != 2 {
-		t.Errorf("bundles %v", m.Bundles)
+	if len(m.Bundles) != 2 {
+		t.Fatalf("bundles %v", m.Bundles)
 	}
+	for i, at := range []int{1, 3} {
+		id, b := bundles[at].ID(chainID), m.Bundles[i]
+		if !bytes.Equal(b.BundleId, id[:]) || b.BatchPosition != uint64(at) || !slices.EqualFunc(b.Transactions, bundles[at].Legs[0].Transactions, bytes.Equal) {
+			t.Errorf("bundle %v", b)
+		}
+	}
+	if !stream.Receive() || stream.Msg().Sequence != 2 || len(stream.Msg().Bundles) != 1 {
+		t.Fatalf("message %v: %v", stream.Msg(), stream.Err())
+	}
+	// The feed ends where this node can not keep up, and so does the stream.
+	broken, err := cl.SubscribeCertified(ctx, connect.NewRequest(&v1.SubscribeCertifiedRequest{RollupId: beta[:]}))
+	if err != nil || !broken.Receive() {
+		t.Fatal(err, broken.Err())
+	}
+	close(lanes.feed)
+	if broken.Receive() {
+		t.Fatal("a message from a feed that ended")
+	}
+	wantCode(t, broken.Err(), connect.CodeUnavailable)
+	alone, _ := serve(t, c, func(o *api.Options) { o.Lanes = nil })
+	none, err := client(alone).SubscribeCertified(ctx, connect.NewRequest(&v1.SubscribeCertifiedRequest{RollupId: beta[:]}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if none.Receive() {
+		t.Fatal("a message from a node that takes no part")
+	}
+	wantCode(t, none.Err(), connect.CodeFailedPrecondition)
 	stop()
 	if stream.Receive() {
 		t.Fatal("a message from a stopped server")

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"time"
 
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
@@ -34,33 +33,20 @@ type Batches interface {
 	Batch(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *orderv1.VoidBatch, error)
 }
 
-// Lanes is what the node knows beyond the chain: batches that are certified and not
-// ordered yet, and its own shards. Methods are called from many goroutines.
+// Lanes is the node's own part in dispersal. Methods are called from many goroutines.
 type Lanes interface {
-	// Certified reports whether the bundle is in a batch with a certificate that the
-	// chain has not ordered.
-	Certified(id order.BundleID) bool
-	// Subscribe calls fn with each batch that is certified from now on and has bundles
-	// for the rollup, until the context ends or fn fails, and returns that error. It
-	// calls ready once it will miss none. Who is slow may miss batches.
-	Subscribe(ctx context.Context, rollup order.RollupID, ready func(), fn func(*Certified) error) error
+	// Status reports whether the bundle is in a batch with a certificate that the chain
+	// has not ordered.
+	Status(id order.BundleID) (certified bool)
+	// Certificates subscribes to certificates, until the context ends.
+	Certificates(ctx context.Context) Certificates
 	// Share returns the canonical encoding of this node's share of a batch.
 	// Errors: store.ErrNotFound.
 	Share(ctx context.Context, position order.Position, epoch uint64, id order.BatchID) ([]byte, error)
 }
 
-// Certified is what a certified batch holds for one rollup.
-type Certified struct {
-	order.Position
-	Batch     order.BatchID
-	OrderTime uint64 // in milliseconds since the Unix epoch
-	Seen      time.Time
-	Bundles   []CertifiedBundle
-}
-
-// CertifiedBundle is a bundle with its leg for the rollup.
-type CertifiedBundle struct {
-	ID           order.BundleID
-	Index        uint64 // in the batch
-	Transactions [][]byte
+// Certificates yields certificates in the order in which the node learned them.
+type Certificates interface {
+	// Next waits for the next one. An error ends the subscription.
+	Next() (*order.Certificate, error)
 }

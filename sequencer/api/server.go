@@ -21,7 +21,8 @@ import (
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
 
-// Options is what a Server is made of. All fields are needed but Limits.
+// Options is what a Server is made of. All fields are needed but Limits, and Lanes
+// where the node takes no part in dispersal.
 type Options struct {
 	ChainID string
 	Version string

@@ -50,7 +50,7 @@ func (s *Server) GetBundleStatus(_ context.Context, req *connect.Request[v1.GetB
 	// Pool and lanes are asked first: a bundle that goes on between the questions is
 	// then found by a later one.
 	pooled := s.opts.Pool.Has(id)
-	certified := s.opts.Lanes.Certified(id)
+	certified := s.opts.Lanes != nil && s.opts.Lanes.Status(id)
 	f, indexed, err := s.index.fate(id)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInternal, err)

@@ -781,8 +781,8 @@ type SubscribeCertifiedResponse struct {
 	Session  uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
 	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	BatchId  []byte `protobuf:"bytes,4,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
-	// In milliseconds since 1970. The chain raises it where the lane's last batch
-	// has a later one.
+	// In milliseconds since the Unix epoch. The chain raises it where the lane's last
+	// batch has a later one.
 	OrderTime uint64 `protobuf:"varint,5,opt,name=order_time,json=orderTime,proto3" json:"order_time,omitempty"`
 	// When this node saw the certificate, by its own clock, as order_time.
 	CertifiedMs   uint64             `protobuf:"varint,6,opt,name=certified_ms,json=certifiedMs,proto3" json:"certified_ms,omitempty"`

@@ -74,10 +74,11 @@ type SequencerServiceClient interface {
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
 	// without gap, as blocks are committed.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest]) (*connect.ServerStreamForClient[v1.SubscribeRollupResponse], error)
-	// SubscribeCertified streams what becomes certain to be ordered for one rollup,
-	// before it is: bundles of batches whose certificate this node has just seen. It
-	// starts now, may leave batches out, and nothing in it is proven. Its first
-	// message is empty and says that the stream stands.
+	// SubscribeCertified streams what is certain to be ordered for one rollup, before
+	// it is: bundles of batches that have a certificate, in the order in which this node
+	// learned of them, those first that wait to be ordered already. It may leave batches
+	// out, and nothing in it is proven. Its first message is empty and says that the
+	// stream stands.
 	SubscribeCertified(context.Context, *connect.Request[v1.SubscribeCertifiedRequest]) (*connect.ServerStreamForClient[v1.SubscribeCertifiedResponse], error)
 	// GetShare returns this validator's share of a batch that it has attested.
 	GetShare(context.Context, *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error)
@@ -213,10 +214,11 @@ type SequencerServiceHandler interface {
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
 	// without gap, as blocks are committed.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest], *connect.ServerStream[v1.SubscribeRollupResponse]) error
-	// SubscribeCertified streams what becomes certain to be ordered for one rollup,
-	// before it is: bundles of batches whose certificate this node has just seen. It
-	// starts now, may leave batches out, and nothing in it is proven. Its first
-	// message is empty and says that the stream stands.
+	// SubscribeCertified streams what is certain to be ordered for one rollup, before
+	// it is: bundles of batches that have a certificate, in the order in which this node
+	// learned of them, those first that wait to be ordered already. It may leave batches
+	// out, and nothing in it is proven. Its first message is empty and says that the
+	// stream stands.
 	SubscribeCertified(context.Context, *connect.Request[v1.SubscribeCertifiedRequest], *connect.ServerStream[v1.SubscribeCertifiedResponse]) error
 	// GetShare returns this validator's share of a batch that it has attested.
 	GetShare(context.Context, *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error)
