@@ -8,6 +8,7 @@ import (
 
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 
+	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/order"
 	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
@@ -78,6 +79,42 @@ func TestEquivocationIsPunishedOnce(t *testing.T) {
 			require.False(t, ok)
 		})
 	}
+}
+
+// What dispersal takes for evidence, the chain does too.
+func TestEvidenceOfDispersal(t *testing.T) {
+	n := newNetwork(t, 3, 3)
+	committee := n.committee(0)
+	certificate := func(content byte) *order.Certificate {
+		c := &order.Certificate{Header: order.BatchHeader{
+			Position: core(1, 0, 0).Position, Root: order.Digest{content}, Length: 1,
+		}}
+		id := c.Header.ID(networkID)
+		for i := range 2 {
+			at, _ := committee.Index(owner(i))
+			a := order.Attestation{Member: uint32(at), Clock: uint64(content)}
+			copy(a.Signature[:], ed25519.Sign(attestationKey(i, 0), order.AttestationSignBytes(networkID, c.Header.Position, id, a.Clock)))
+			c.Attestations = append(c.Attestations, a)
+		}
+		return c
+	}
+	seen := lane.Equivocations(networkID, certificate(1), committee, certificate(2), committee)
+	require.Len(t, seen, 2)
+	for _, e := range seen {
+		m := Evidence(e)
+		require.NoError(t, n.submit(m.First, m.Second))
+	}
+	require.True(t, n.slashing.IsTombstoned(n.ctx, consensusAddress(0)))
+	require.True(t, n.slashing.IsTombstoned(n.ctx, consensusAddress(1)))
+
+	e := lane.Equivocation{Offender: owner(2)}
+	for i, s := range []*lane.Signed{&e.First, &e.Second} {
+		s.Core = core(2, 0, byte(i))
+		copy(s.Signature[:], ed25519.Sign(attestationKey(2, 0), s.Core.SignBytes()))
+	}
+	m := Evidence(e)
+	require.NoError(t, n.submit(m.First, m.Second))
+	require.True(t, n.slashing.IsTombstoned(n.ctx, consensusAddress(2)))
 }
 
 // Each signature is checked with the key that the committee of the batch's epoch lists.
