@@ -144,12 +144,18 @@ func (p *Probe) status(ctx context.Context) *Status {
 
 // SequencerHeight returns the last height of the sequencer node at url.
 func (p *Probe) SequencerHeight(ctx context.Context, url string) (uint64, error) {
+	info, err := p.SequencerInfo(ctx, url)
+	return info.GetLatestHeight(), err
+}
+
+// SequencerInfo returns what the sequencer node at url says of itself.
+func (p *Probe) SequencerInfo(ctx context.Context, url string) (*sequencerv1.GetInfoResponse, error) {
 	client := sequencerv1connect.NewSequencerServiceClient(p.http, url, connect.WithReadMaxBytes(1<<20))
 	info, err := client.GetInfo(ctx, connect.NewRequest(&sequencerv1.GetInfoRequest{}))
 	if err != nil {
-		return 0, fmt.Errorf("ask %s: %w", url, err)
+		return nil, fmt.Errorf("ask %s: %w", url, err)
 	}
-	return info.Msg.GetLatestHeight(), nil
+	return info.Msg, nil
 }
 
 // Block returns the number of the block that a rollup has under a tag, such as

@@ -32,6 +32,7 @@ import (
 
 	"github.com/ordo-network/ordo/sequencer/app"
 	sequencer "github.com/ordo-network/ordo/sequencer/node"
+	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
 
 // newChainCmds returns the commands by which operators of Cosmos chains keep keys,
@@ -43,7 +44,7 @@ func newChainCmds() []*cobra.Command {
 		// All that can fail is the program's own registration of messages.
 		return []*cobra.Command{{Use: "tx", Hidden: true, RunE: func(*cobra.Command, []string) error { return err }}}
 	}
-	cmds := []*cobra.Command{newChainKeysCmd(), newGenesisCmd(enc), newChainTxCmd(), newChainQueryCmd(enc)}
+	cmds := []*cobra.Command{newChainKeysCmd(), newGenesisCmd(enc), newAttesterCmd(), newEvidenceCmd(enc), newChainTxCmd(), newChainQueryCmd(enc)}
 	for _, cmd := range cmds {
 		cmd.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 			if err := cmd.Root().PersistentPreRunE(cmd, args); err != nil {
@@ -63,7 +64,10 @@ func prepareChainCmd(cmd *cobra.Command, enc *app.Encoding) error {
 		return err
 	}
 	defaults := map[string]string{}
+	settings := server.NewDefaultContext()
+	settings.Config.SetRoot(home)
 	if local, err := sequencer.LoadLocal(home); err == nil {
+		settings.Config = local.Comet // some commands write it back
 		defaults[flags.FlagNode], defaults[flags.FlagChainID] = local.RPC, local.ChainID
 	}
 	for name, value := range defaults {
@@ -77,8 +81,6 @@ func prepareChainCmd(cmd *cobra.Command, enc *app.Encoding) error {
 	ctx := client.Context{}.
 		WithCodec(enc.Codec).WithInterfaceRegistry(enc.Registry).WithTxConfig(enc.TxConfig).WithLegacyAmino(enc.Amino).
 		WithAccountRetriever(authtypes.AccountRetriever{}).WithHomeDir(home).WithInput(os.Stdin).WithOutput(cmd.OutOrStdout()).WithViper("")
-	settings := server.NewDefaultContext()
-	settings.Config.SetRoot(home)
 	parent := context.WithValue(cmd.Context(), client.ClientContextKey, new(client.Context))
 	cmd.SetContext(context.WithValue(parent, server.ServerContextKey, settings))
 	return client.SetCmdClientContextHandler(ctx, cmd)
@@ -90,26 +92,101 @@ func newGenesisCmd(enc *app.Encoding) *cobra.Command {
 	cmd.Example = `  ordo sequencer genesis add-genesis-account operator 2000000000000uordo
   ordo sequencer genesis gentx operator 1000000000000uordo --chain-id my-network
   ordo sequencer genesis collect-gentxs
+  ordo sequencer attester record operator > alice.json
+  ordo sequencer genesis add-attester alice.json
   ordo sequencer genesis seal`
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(newAddAttesterCmd(enc), &cobra.Command{
 		Use:   "seal",
 		Short: "Write the first validators into the genesis, for those who verify the chain from it",
 		Long: `Write the first validators into the genesis, for those who verify the chain from it.
-It is the last step, after collect-gentxs; the file is then given to all operators.`,
+It is the last step, after collect-gentxs and add-attester; the file is then given to
+all operators.`,
 		Example: "  ordo sequencer genesis seal --home ~/.ordo/sequencer",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path := filepath.Join(client.GetClientContextFromCmd(cmd).HomeDir, "config", "genesis.json")
-			g, err := genutiltypes.AppGenesisFromFile(path)
-			if err != nil {
-				return fmt.Errorf("read genesis: %w", err)
-			}
-			if err := sequencer.SealGenesis(enc, g); err != nil {
-				return err
-			}
-			return g.SaveAs(path)
+			return editGenesis(cmd, func(g *genutiltypes.AppGenesis) error { return sequencer.SealGenesis(enc, g) })
 		},
 	})
+	return cmd
+}
+
+func newAddAttesterCmd(enc *app.Encoding) *cobra.Command {
+	return &cobra.Command{
+		Use:   "add-attester FILE...",
+		Short: "Write into the genesis how validators attest batches and where they are reached",
+		Long: `Write into the genesis how validators attest batches and where they are reached, as
+"ordo sequencer attester record" printed it on their machines.`,
+		Example: "  ordo sequencer genesis add-attester alice.json bob.json",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var msgs []*orderingv1.MsgSetAttester
+			for _, path := range args {
+				m := new(orderingv1.MsgSetAttester)
+				if err := readMessage(enc, path, m); err != nil {
+					return err
+				}
+				msgs = append(msgs, m)
+			}
+			return editGenesis(cmd, func(g *genutiltypes.AppGenesis) error { return sequencer.AddAttesters(enc, g, msgs...) })
+		},
+	}
+}
+
+// editGenesis changes the genesis file of the home.
+func editGenesis(cmd *cobra.Command, change func(*genutiltypes.AppGenesis) error) error {
+	path := filepath.Join(client.GetClientContextFromCmd(cmd).HomeDir, "config", "genesis.json")
+	g, err := genutiltypes.AppGenesisFromFile(path)
+	if err != nil {
+		return fmt.Errorf("read genesis: %w", err)
+	}
+	if err := change(g); err != nil {
+		return err
+	}
+	return g.SaveAs(path)
+}
+
+// readMessage reads a message of the chain from a file of JSON.
+func readMessage(enc *app.Encoding, path string, m proto.Message) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read message: %w", err)
+	}
+	if err := enc.Codec.UnmarshalJSON(raw, m); err != nil {
+		return fmt.Errorf("%s is no %s: %w", path, proto.MessageName(m), err)
+	}
+	return nil
+}
+
+// newEvidenceCmd brings what convicts a validator before the chain.
+func newEvidenceCmd(enc *app.Encoding) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "evidence",
+		Short:   "Prove that a validator signed two batches for one position",
+		Example: "  ordo sequencer evidence submit evidence.json --from operator --fees 500uordo",
+	}
+	submit := &cobra.Command{
+		Use:   "submit FILE",
+		Short: "Send the evidence in FILE to the chain, which slashes and jails who signed it",
+		Long: `Send the evidence in FILE to the chain, which slashes and jails who signed it. A
+validator that sees two batches, or two attestations, of one validator for one
+position of a lane writes the file and says so in its log. Anybody may send it.`,
+		Example: "  ordo sequencer evidence submit evidence.json --from operator --fees 500uordo",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, err := client.GetClientTxContext(cmd)
+			if err != nil {
+				return err
+			}
+			msg := new(orderingv1.MsgSubmitEquivocation)
+			if err := readMessage(enc, args[0], msg); err != nil {
+				return err
+			}
+			msg.Submitter = ctx.GetFromAddress().String()
+			return tx.GenerateOrBroadcastTxCLI(ctx, cmd.Flags(), msg)
+		},
+	}
+	flags.AddTxFlagsToCmd(submit)
+	cmd.AddCommand(submit)
 	return cmd
 }
 

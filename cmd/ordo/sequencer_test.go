@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -61,11 +62,29 @@ func TestSequencerGenesis(t *testing.T) {
 	}
 	in("genesis", "gentx", "operator", "1000000000000uordo", "--keyring-backend", "test")
 	in("genesis", "collect-gentxs")
+	if _, err := runSequencer(t, "genesis", "seal", "--home", home); err == nil || !strings.Contains(err.Error(), "genesis add-attester") {
+		t.Fatalf("a genesis without attesters is sealed: %v", err)
+	}
+	record := in("attester", "record", "operator", "--keyring-backend", "test")
+	alice, forged := filepath.Join(home, "alice.json"), filepath.Join(home, "forged.json")
+	for path, content := range map[string]string{alice: record, forged: strings.Replace(record, `"attestation_key":"`, `"attestation_key":"AAAA`, 1)} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := runSequencer(t, "genesis", "add-attester", forged, "--home", home); err == nil || !strings.Contains(err.Error(), "proof") {
+		t.Fatalf("another's key is taken in: %v", err)
+	}
+	in("genesis", "add-attester", alice)
+	in("genesis", "add-attester", alice) // again, to no effect
 	in("genesis", "seal")
 	in("genesis", "validate")
 
 	other := t.TempDir()
 	genesis := filepath.Join(home, "config", "genesis.json")
+	if raw, err := os.ReadFile(genesis); err != nil || strings.Count(string(raw), `"api": "http://127.0.0.1:26602"`) != 1 {
+		t.Errorf("the genesis does not say once where the validator's API is: %v\n%s", err, raw)
+	}
 	if out := mustSequencer(t, "init", "--home", other, "--moniker", "bob", "--genesis", genesis); !strings.Contains(out, "node ID") {
 		t.Fatal(out)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,9 +9,12 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	cmthttp "github.com/cometbft/cometbft/rpc/client/http"
 	"github.com/spf13/cobra"
 
 	"github.com/ordo-network/ordo/devnet"
+	"github.com/ordo-network/ordo/order"
+	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
 
 func newStatusCmd() *cobra.Command {
@@ -18,8 +22,9 @@ func newStatusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show a network at a glance: heights of validators, rollups and relayer",
-		Long: `Show a network at a glance: heights of validators, rollups and relayer. It ends with
-an error where one of them does not answer.`,
+		Long: `Show a network at a glance: heights of validators, rollups and relayer, and how far
+the validators' lanes are ordered, as session/batch. It ends with an error where one of
+them does not answer.`,
 		Example: `  ordo status
   ordo status --endpoints net.json`,
 		Args: cobra.NoArgs,
@@ -48,12 +53,19 @@ func printStatus(ctx context.Context, out io.Writer, e *devnet.Endpoints) error 
 	}
 	head := uint64(0)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "sequencer\theight\tAPI")
+	fmt.Fprintln(w, "sequencer\theight\tlane\tordered to\tAPI")
+	marks := laneMarks(ctx, e.CometRPCs)
 	for i, url := range e.Sequencers {
 		name := fmt.Sprintf("validator-%d", i)
-		h, err := p.SequencerHeight(ctx, url)
+		info, err := p.SequencerInfo(ctx, url)
+		h := info.GetLatestHeight()
 		head = max(head, h)
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, cell(h, err, name), url)
+		lane, mark := "none", "none"
+		if owner, err := order.OwnerFromBytes(info.GetLaneOwner()); err == nil {
+			lane = owner.String()[:8] + "…"
+			mark = cmp.Or(marks[owner], "nothing yet")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", name, cell(h, err, name), lane, mark, url)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -84,6 +96,33 @@ func printStatus(ctx context.Context, out io.Writer, e *devnet.Endpoints) error 
 	if len(silent) > 0 {
 		slices.Sort(silent)
 		return fmt.Errorf("no answer from %s", strings.Join(slices.Compact(silent), ", "))
+	}
+	return nil
+}
+
+// laneMarks asks the first validator that answers how far each lane is ordered. Where
+// none does, there are no marks: the rest of the status says so.
+func laneMarks(ctx context.Context, rpcs []string) map[order.Owner]string {
+	for _, rpc := range rpcs {
+		c, err := cmthttp.NewWithTimeout(rpc, "/websocket", 2)
+		if err != nil {
+			continue
+		}
+		answer, err := c.ABCIQuery(ctx, "/ordo.ordering.v1.Query/Lanes", nil)
+		if err != nil {
+			continue
+		}
+		var lanes orderingv1.QueryLanesResponse
+		if !answer.Response.IsOK() || lanes.Unmarshal(answer.Response.Value) != nil {
+			continue
+		}
+		marks := make(map[order.Owner]string, len(lanes.Lanes))
+		for _, l := range lanes.Lanes {
+			if owner, err := order.OwnerFromBytes(l.Owner); err == nil {
+				marks[owner] = order.Mark{Session: l.Session, Sequence: l.Sequence}.String()
+			}
+		}
+		return marks
 	}
 	return nil
 }

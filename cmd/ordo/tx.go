@@ -31,10 +31,11 @@ func newTxWatchCmd() *cobra.Command {
 	var rpc string
 	cmd := &cobra.Command{
 		Use:   "watch HASH",
-		Short: "Follow a transaction: received, ordered, safe, finalized",
-		Long: `Follow a transaction until it is finalized: received by its node, ordered by the
-validators (and executed), safe once its data came back from the DA layer, finalized
-once the DA layer cannot take it back. Without --rpc all rollups of the devnet are asked.`,
+		Short: "Follow a transaction: received, certified, ordered, safe, finalized",
+		Long: `Follow a transaction until it is finalized: received by its node, certified
+once validators with more than two thirds of the stake have it on disk and no proposer can
+leave it out, ordered (and executed), safe once its data came back from the DA layer,
+finalized once the DA layer cannot take it back. Without --rpc all rollups of the devnet are asked.`,
 		Example: `  ordo tx watch 0x6b1f…
   ordo tx watch 0x6b1f… --rpc http://127.0.0.1:8545`,
 		Args: cobra.ExactArgs(1),
@@ -92,6 +93,7 @@ type txStatus struct {
 	BundleID         string            `json:"bundleId"`
 	Reason           string            `json:"reason"`
 	ReceivedAt       *jsonrpc.Quantity `json:"receivedAt"`
+	CertifiedAt      *jsonrpc.Quantity `json:"certifiedAt"`
 	OrderedAt        *jsonrpc.Quantity `json:"orderedAt"`
 	SafeAt           *jsonrpc.Quantity `json:"safeAt"`
 	FinalizedAt      *jsonrpc.Quantity `json:"finalizedAt"`
@@ -167,6 +169,7 @@ func (p *stepPrinter) show(s *txStatus) (done bool, err error) {
 		detail string
 	}{
 		{"received", s.ReceivedAt, ""},
+		{"certified", s.CertifiedAt, "no proposer can leave it out"},
 		{"ordered", s.OrderedAt, s.orderedDetail()},
 		{"safe", s.SafeAt, "the data came back from the DA layer"},
 		{"finalized", s.FinalizedAt, ""},
@@ -175,8 +178,9 @@ func (p *stepPrinter) show(s *txStatus) (done bool, err error) {
 			continue
 		}
 		if step.at == nil {
-			// Not received by this node, but ordered: another node had it.
-			if i == 0 && s.OrderedAt != nil {
+			// What came before it was ordered only its own node tells, and not after a
+			// restart.
+			if s.OrderedAt != nil && (step.name == "received" || step.name == "certified") {
 				p.printed++
 				continue
 			}

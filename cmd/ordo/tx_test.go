@@ -34,15 +34,17 @@ func TestWatchTellsEachStepOnce(t *testing.T) {
 		`null`,
 		`{"status":"received","receivedAt":"0x3e8"}`,
 		`{"status":"received","receivedAt":"0x3e8"}`,
-		`{"status":"ordered","executed":true,"blockNumber":"0x9","transactionIndex":"0x0","sequencerHeight":"0xc","receivedAt":"0x3e8","orderedAt":"0x44c"}`,
-		`{"status":"finalized","executed":true,"blockNumber":"0x9","transactionIndex":"0x0","sequencerHeight":"0xc","receivedAt":"0x3e8","orderedAt":"0x44c","safeAt":"0x7d0","finalizedAt":"0x7d0"}`,
+		`{"status":"certified","receivedAt":"0x3e8","certifiedAt":"0x3f2"}`,
+		`{"status":"ordered","executed":true,"blockNumber":"0x9","transactionIndex":"0x0","sequencerHeight":"0xc","receivedAt":"0x3e8","certifiedAt":"0x3f2","orderedAt":"0x44c"}`,
+		`{"status":"finalized","executed":true,"blockNumber":"0x9","transactionIndex":"0x0","sequencerHeight":"0xc","receivedAt":"0x3e8","certifiedAt":"0x3f2","orderedAt":"0x44c","safeAt":"0x7d0","finalizedAt":"0x7d0"}`,
 	)
 	var out strings.Builder
 	if err := watchTx(context.Background(), &out, []*jsonrpc.Client{answering(t, `null`), n}, someHash); err != nil {
 		t.Fatal(err)
 	}
 	want := `received   T
-ordered    T     +100 ms  height 12 of the order, executed in block 9 at index 0
+certified  T      +10 ms  no proposer can leave it out
+ordered    T      +90 ms  height 12 of the order, executed in block 9 at index 0
 safe       T     +900 ms  the data came back from the DA layer
 finalized  T       +0 ms
 `

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -41,20 +40,9 @@ func (a announcing) Commit(ctx context.Context, req *abci.RequestCommit) (*abci.
 
 // params asks the chain for what payers must know.
 func (n *Node) params(ctx context.Context) (api.Params, error) {
-	data, err := (&orderingv1.QueryParamsRequest{}).Marshal()
-	if err != nil {
+	var out orderingv1.QueryParamsResponse
+	if err := ask(ctx, n.comet.ProxyApp().Query(), "/ordo.ordering.v1.Query/Params", &orderingv1.QueryParamsRequest{}, &out); err != nil {
 		return api.Params{}, err
-	}
-	res, err := n.comet.ProxyApp().Query().Query(ctx, &abci.RequestQuery{Path: "/ordo.ordering.v1.Query/Params", Data: data})
-	if err != nil {
-		return api.Params{}, err
-	}
-	if !res.IsOK() {
-		return api.Params{}, fmt.Errorf("query of the ordering parameters: %s", res.Log)
-	}
-	out := new(orderingv1.QueryParamsResponse)
-	if err := out.Unmarshal(res.Value); err != nil {
-		return api.Params{}, fmt.Errorf("decode the ordering parameters: %w", err)
 	}
 	p := out.GetParams()
 	return api.Params{FeePerKilobyte: p.GetFeePerKilobyte(), MaxExpiryBlocks: p.GetMaxExpiryBlocks(), MaxBundleBytes: p.GetMaxBundleBytes()}, nil

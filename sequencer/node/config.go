@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/sequencer/api"
 	"github.com/ordo-network/ordo/sequencer/pool"
 )
@@ -33,8 +34,12 @@ type Config struct {
 		Listen       string          `toml:"listen" comment:"Address that other validators connect to, to hand over batches and certificates."`
 		Advertise    string          `toml:"advertise" comment:"Address, host:port, by which they reach it. The chain is told by 'ordo sequencer attester set'. Empty: listen."`
 		AdvertiseAPI string          `toml:"advertise_api" comment:"URL by which other nodes reach the sequencer API, to read the shards that this validator keeps; the chain is told it, too. Empty: http:// and api.listen."`
-		FlushAge     config.Duration `toml:"flush_age" comment:"How long a bundle may wait for others to share its batch."`
-		FlushBytes   int             `toml:"flush_bytes" comment:"Size at which a batch is full; never more than the chain allows."`
+		FlushAge     config.Duration `toml:"flush_age" comment:"How long a bundle may wait, while batches are on their way, for others to share its batch."`
+		BatchBytes   int             `toml:"batch_bytes" comment:"Size from which a batch is sent without waiting; never more than the chain allows."`
+		WindowBytes  uint64          `toml:"window_bytes" comment:"Bytes of batches that this validator may have on their way to a certificate. When it is full, bundles wait in the pool."`
+		PeerBytes    int             `toml:"peer_bytes" comment:"Memory for what one other validator has sent and this one has not dealt with; beyond it, its connection is not read."`
+		PeerRate     float64         `toml:"peer_rate" comment:"Bytes per second that are read from one other validator."`
+		CacheBytes   int64           `toml:"cache_bytes" comment:"Memory for batches that readers asked for."`
 		SegmentBytes int64           `toml:"segment_bytes" comment:"Size of the files that shards and certificates are kept in. What is too old is removed file by file."`
 		QueueBytes   int64           `toml:"queue_bytes" comment:"Bytes that may wait for the disk; validators that send more are told to try again."`
 	} `toml:"dispersal" comment:"How validators hand each other batches."`
@@ -55,7 +60,7 @@ type Config struct {
 	} `toml:"pool" comment:"What may wait at this node to be ordered."`
 	Retention struct {
 		BundleHeights uint64 `toml:"bundle_heights" comment:"Blocks for which GetBundleStatus remembers what became of a bundle; 0 is for ever."`
-		ShardHeights  uint64 `toml:"shard_heights" comment:"Blocks for which the shards of batches are kept, which is for how long the order can be read here; 0 is for ever."`
+		ShardHeights  uint64 `toml:"shard_heights" comment:"Blocks for which the shards of batches are kept, which is for how long the order can be read here; 0 is for ever. It has to span two epochs of the chain."`
 	} `toml:"retention" comment:"How long this node remembers."`
 	Runtime struct {
 		MemoryTarget int `toml:"memory_target_mb" comment:"Memory in MB, beside the program itself (about 120), that the node tries to stay below by collecting garbage more often. GOMEMLIMIT and GOGC in the environment come first; 0 leaves it to them alone."`
@@ -71,7 +76,9 @@ func DefaultConfig() Config {
 	c.API.MaxSubmits, c.API.MaxReads, c.API.ClientShare = limits.Submits, limits.Reads, limits.ClientShare
 	c.Dispersal.Listen = "127.0.0.1:26604"
 	c.Dispersal.FlushAge = config.Duration(3 * time.Millisecond)
-	c.Dispersal.FlushBytes = 1 << 20
+	c.Dispersal.BatchBytes, c.Dispersal.WindowBytes = 1<<20, 32<<20
+	c.Dispersal.PeerBytes, c.Dispersal.PeerRate = 32<<20, 256<<20
+	c.Dispersal.CacheBytes = 32 << 20
 	c.Dispersal.SegmentBytes, c.Dispersal.QueueBytes = 64<<20, 64<<20
 	c.Metrics.Listen = "127.0.0.1:26603"
 	c.Pacing.BlockTime = config.Duration(100 * time.Millisecond)
@@ -80,7 +87,7 @@ func DefaultConfig() Config {
 	c.Pool.Txs, c.Pool.TxBytes = waiting.Txs, waiting.TxBytes
 	c.Pool.MinGasPrices = "0.001uordo"
 	c.Retention.BundleHeights, c.Retention.ShardHeights = 864_000, 864_000
-	c.Runtime.MemoryTarget = 160
+	c.Runtime.MemoryTarget = 320
 	return c
 }
 
@@ -93,10 +100,14 @@ func (c Config) validate() error {
 		return errors.New("api.max_connections, max_streams, max_submits, max_reads and client_share must be 1 or more")
 	case c.Dispersal.Listen == "":
 		return errors.New("dispersal.listen is empty: give an address such as 127.0.0.1:26604")
-	case c.Dispersal.FlushAge < 0 || time.Duration(c.Dispersal.FlushAge) > time.Second:
-		return fmt.Errorf("dispersal.flush_age is %v, want 0s to 1s", time.Duration(c.Dispersal.FlushAge))
-	case c.Dispersal.FlushBytes < 1 || c.Dispersal.SegmentBytes < 1<<20 || c.Dispersal.QueueBytes < 1<<20:
-		return errors.New("dispersal.flush_bytes must be 1 or more, segment_bytes and queue_bytes 1048576 or more")
+	case c.Dispersal.FlushAge <= 0 || time.Duration(c.Dispersal.FlushAge) > time.Second:
+		return fmt.Errorf("dispersal.flush_age is %v, want more than 0s, and up to 1s", time.Duration(c.Dispersal.FlushAge))
+	case c.Dispersal.BatchBytes < 1 || c.Dispersal.BatchBytes > shard.MaxBatchBytes:
+		return fmt.Errorf("dispersal.batch_bytes is %d, want 1 to %d", c.Dispersal.BatchBytes, shard.MaxBatchBytes)
+	case c.Dispersal.WindowBytes < shard.MaxBatchBytes || c.Dispersal.PeerBytes < shard.MaxBatchBytes || c.Dispersal.PeerRate < 1<<20 || c.Dispersal.CacheBytes < 1:
+		return fmt.Errorf("dispersal.window_bytes and peer_bytes must be %d or more, peer_rate %d or more, cache_bytes 1 or more", shard.MaxBatchBytes, 1<<20)
+	case c.Dispersal.SegmentBytes < 1<<20 || c.Dispersal.SegmentBytes > 1<<30 || c.Dispersal.QueueBytes < 1<<20:
+		return fmt.Errorf("dispersal.segment_bytes must be %d to %d, queue_bytes %d or more", 1<<20, 1<<30, 1<<20)
 	case block < 20*time.Millisecond || block > time.Minute:
 		return fmt.Errorf("pacing.block_time is %v, want 20ms to 1m", block)
 	case idle < block || idle > time.Minute:
@@ -180,6 +191,7 @@ func (h home) pool() string         { return filepath.Join(h.data(), "pool") }
 func (h home) index() string        { return filepath.Join(h.data(), "bundles") }
 func (h home) shards() string       { return filepath.Join(h.data(), "shards") }
 func (h home) certificates() string { return filepath.Join(h.data(), "certificates") }
+func (h home) evidence() string     { return filepath.Join(h.data(), "evidence") }
 
 // load reads both files.
 func (h home) load() (Config, *cmtcfg.Config, error) {
@@ -216,6 +228,7 @@ func (h home) load() (Config, *cmtcfg.Config, error) {
 type Local struct {
 	RPC     string // of CometBFT, tcp://host:port
 	ChainID string
+	Comet   *cmtcfg.Config
 }
 
 // LoadLocal reads it from the node's home.
@@ -229,5 +242,5 @@ func LoadLocal(dir string) (Local, error) {
 	if err != nil {
 		return Local{}, err
 	}
-	return Local{RPC: comet.RPC.ListenAddress, ChainID: doc.ChainID}, nil
+	return Local{RPC: comet.RPC.ListenAddress, ChainID: doc.ChainID, Comet: comet}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	cmttypes "github.com/cometbft/cometbft/types"
 
@@ -14,35 +15,44 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
 	"github.com/ordo-network/ordo/sequencer/app"
+	"github.com/ordo-network/ordo/sequencer/ordering"
+	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
 
-// ErrNoValidators is returned for a genesis that bonds nobody.
-var ErrNoValidators = errors.New("the genesis bonds no validators: add genesis transactions first")
+var (
+	// ErrNoValidators is returned for a genesis that bonds nobody.
+	ErrNoValidators = errors.New("the genesis bonds no validators: add genesis transactions first")
+	// ErrNoAttester is returned for a genesis that bonds a validator and does not say how
+	// it attests: without it, the first epoch would go by before it can take part.
+	ErrNoAttester = errors.New("the genesis does not say how the validator attests: add it with `ordo sequencer genesis add-attester`")
+)
 
 // SealGenesis writes into the genesis the validators that its transactions bond,
 // so that whoever trusts the file can verify the chain without executing it. The
-// application checks at its start that they are the same. Errors: ErrNoValidators.
+// application checks at its start that they are the same.
+// Errors: ErrNoValidators, ErrNoAttester.
 func SealGenesis(enc *app.Encoding, g *genutiltypes.AppGenesis) error {
 	var state map[string]json.RawMessage
 	if err := json.Unmarshal(g.AppState, &state); err != nil {
 		return fmt.Errorf("decode genesis: %w", err)
 	}
-	var bonded []cmttypes.GenesisValidator
-	for i, raw := range genutiltypes.GetGenesisStateFromAppState(enc.Codec, state).GenTxs {
-		tx, err := genutiltypes.ValidateAndGetGenTx(raw, enc.TxConfig.TxJSONDecoder(), genutiltypes.DefaultMessageValidator)
-		if err != nil {
-			return fmt.Errorf("genesis transaction %d: %w", i, err)
-		}
-		for _, msg := range tx.GetMsgs() {
-			v, err := genesisValidator(enc, msg)
-			if err != nil {
-				return fmt.Errorf("genesis transaction %d: %w", i, err)
-			}
-			bonded = append(bonded, v)
-		}
+	var own orderingv1.GenesisState
+	if err := enc.Codec.UnmarshalJSON(state[ordering.ModuleName], &own); err != nil {
+		return fmt.Errorf("decode genesis of ordering: %w", err)
 	}
-	if len(bonded) == 0 {
+	founders, err := foundersOf(enc, state)
+	if err != nil {
+		return err
+	}
+	if len(founders) == 0 {
 		return ErrNoValidators
+	}
+	var bonded []cmttypes.GenesisValidator
+	for _, f := range founders {
+		if !slices.ContainsFunc(own.Attesters, func(a *orderingv1.Attester) bool { return a.Operator == f.operator.String() }) {
+			return fmt.Errorf("%s, operated by %s: %w", f.validator.Name, f.operator, ErrNoAttester)
+		}
+		bonded = append(bonded, f.validator)
 	}
 	if g.Consensus == nil {
 		g.Consensus = new(genutiltypes.ConsensusGenesis)
@@ -51,21 +61,51 @@ func SealGenesis(enc *app.Encoding, g *genutiltypes.AppGenesis) error {
 	return g.ValidateAndComplete()
 }
 
-func genesisValidator(enc *app.Encoding, msg sdk.Msg) (v cmttypes.GenesisValidator, err error) {
+// founder is a validator that a genesis transaction bonds.
+type founder struct {
+	validator cmttypes.GenesisValidator
+	operator  sdk.AccAddress
+}
+
+func foundersOf(enc *app.Encoding, state map[string]json.RawMessage) ([]founder, error) {
+	var out []founder
+	for i, raw := range genutiltypes.GetGenesisStateFromAppState(enc.Codec, state).GenTxs {
+		tx, err := genutiltypes.ValidateAndGetGenTx(raw, enc.TxConfig.TxJSONDecoder(), genutiltypes.DefaultMessageValidator)
+		if err != nil {
+			return nil, fmt.Errorf("genesis transaction %d: %w", i, err)
+		}
+		for _, msg := range tx.GetMsgs() {
+			f, err := founderOf(enc, msg)
+			if err != nil {
+				return nil, fmt.Errorf("genesis transaction %d: %w", i, err)
+			}
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+func founderOf(enc *app.Encoding, msg sdk.Msg) (f founder, err error) {
 	m, ok := msg.(*stakingtypes.MsgCreateValidator)
 	if !ok {
-		return v, fmt.Errorf("it holds %T, want MsgCreateValidator", msg)
+		return f, fmt.Errorf("it holds %T, want MsgCreateValidator", msg)
 	}
+	addr, err := sdk.ValAddressFromBech32(m.ValidatorAddress)
+	if err != nil {
+		return f, fmt.Errorf("decode operator: %w", err)
+	}
+	f.operator = sdk.AccAddress(addr)
 	var key cryptotypes.PubKey
 	if err := enc.Registry.UnpackAny(m.Pubkey, &key); err != nil {
-		return v, fmt.Errorf("decode consensus key: %w", err)
+		return f, fmt.Errorf("decode consensus key: %w", err)
 	}
+	v := &f.validator
 	if v.PubKey, err = cryptocodec.ToCmtPubKeyInterface(key); err != nil {
-		return v, fmt.Errorf("decode consensus key: %w", err)
+		return f, fmt.Errorf("decode consensus key: %w", err)
 	}
 	v.Address, v.Name = v.PubKey.Address(), m.Description.Moniker
 	v.Power = sdk.TokensToConsensusPower(m.Value.Amount, sdk.DefaultPowerReduction)
-	return v, nil
+	return f, nil
 }
 
 // appGenesis puts a genesis into the form that the Cosmos SDK's tools read.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -299,6 +300,8 @@ func InitNetwork(o NetworkOptions) error {
 			return err
 		}
 		genesis.AddValidators(tx)
+		genesis.AddAttester(operator, nodes[i].attest.Newest().Public().(ed25519.PublicKey),
+			options[i].address(options[i].Ports.Dispersal), "http://"+options[i].address(options[i].Ports.API))
 	}
 	start := o.Start
 	if start.IsZero() {

@@ -54,10 +54,13 @@ func testStatus(t *testing.T, n *network) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"validator-3", "alpha", "beta", n.endpoints.Sequencers[0]} {
+	for _, want := range []string{"validator-3", "alpha", "beta", n.endpoints.Sequencers[0], "ordered to"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%s is not told:\n%s", want, out)
 		}
+	}
+	if strings.Contains(out, "none  ") {
+		t.Errorf("a validator has no lane:\n%s", out)
 	}
 }
 
