@@ -46,7 +46,7 @@ func samples(t testing.TB) []Outgoing {
 		tips[i].Mark = longest.Mark
 	}
 	return []Outgoing{
-		(&Disperse{Batch: batch, Share: []byte("share")}).Outgoing(batch.Encode()),
+		DisperseOutgoing(DisperseHead(batch), []byte("share")),
 		(&Attest{Position: testPosition, Batch: order.BatchID{6}, Attestation: cert.Attestations[0]}).Outgoing(),
 		(&Attest{Position: longest, Attestation: order.Attestation{Member: order.MaxMembers - 1, Clock: 1<<64 - 1}}).Outgoing(),
 		(&Refuse{Position: testPosition, Batch: order.BatchID{6}, Reason: 3, Expected: order.Mark{Session: 1, Sequence: 2}}).Outgoing(),
@@ -69,7 +69,7 @@ func recode(typ Type, raw []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return body(d.Outgoing(d.Batch.Encode())), nil
+		return body(DisperseOutgoing(DisperseHead(d.Batch), d.Share)), nil
 	case TypeAttest:
 		a, err := DecodeAttest(raw)
 		if err != nil {

@@ -28,14 +28,18 @@ const (
 // Disperse brings a batch's header and the receiver's share.
 type Disperse struct {
 	Batch *order.SignedBatch
-	Share []byte // as dispersal/shard encodes it; after decoding it aliases the body
+	Share []byte // as dispersal/shard encodes it; it aliases the body
 }
 
-// Outgoing encodes the message; batch is Batch's encoding, which is the same for all
-// receivers.
-func (d *Disperse) Outgoing(batch []byte) Outgoing {
-	head := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(batch)), uint32(len(batch)))
-	return Outgoing{Type: TypeDisperse, Head: append(head, batch...), Body: d.Share}
+// DisperseHead is what stands before the share: the same for all receivers.
+func DisperseHead(b *order.SignedBatch) []byte {
+	raw := b.Encode()
+	return append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(raw)), uint32(len(raw))), raw...)
+}
+
+// DisperseOutgoing encodes the message.
+func DisperseOutgoing(head, share []byte) Outgoing {
+	return Outgoing{Type: TypeDisperse, Head: head, Body: share}
 }
 
 // DecodeDisperse decodes the message. Errors: ErrFrame, those of order.DecodeSignedBatch.

@@ -41,8 +41,8 @@ type Peer struct {
 	requests map[uint64]chan *Frame
 }
 
-// Done is closed when the connection has ended.
-func (p *Peer) Done() <-chan struct{} { return p.ctx.Done() }
+// Context ends with the connection.
+func (p *Peer) Context() context.Context { return p.ctx }
 
 // Send queues the message. It never blocks. Errors: ErrFull, ErrDisconnected.
 func (p *Peer) Send(o Outgoing) error {
@@ -116,6 +116,10 @@ func (p *Peer) answer(f *Frame) error {
 	reply <- f // has room for it
 	return nil
 }
+
+// Close ends the connection to a peer that does not keep to the protocol. It does not
+// wait.
+func (p *Peer) Close(why error) { p.close(why) }
 
 // close ends the connection. It does not wait.
 func (p *Peer) close(why error) {

@@ -113,13 +113,25 @@ func members(self *node, nodes ...*node) *Members {
 	return m
 }
 
+// join connects all nodes. The lesser one connects to the other: no connection is
+// replaced later.
 func join(t testing.TB, nodes ...*node) {
 	t.Helper()
-	for _, n := range nodes {
-		if err := n.SetMembers(members(n, nodes...)); err != nil {
+	for i, n := range nodes {
+		m := members(n, nodes...)
+		for _, lesser := range nodes[:i] {
+			delete(m.Addresses, lesser.owner)
+		}
+		if err := n.SetMembers(m); err != nil {
 			t.Fatal(err)
 		}
 	}
+	joined(t, nodes...)
+}
+
+// joined waits until all nodes use the same connections.
+func joined(t testing.TB, nodes ...*node) {
+	t.Helper()
 	eventually(t, "all peers are connected, by the same connections", func() bool {
 		for _, a := range nodes {
 			for _, b := range nodes {
@@ -174,6 +186,20 @@ func TestMessagesArriveInOrder(t *testing.T) {
 		}
 	}
 	eventually(t, "all messages are done with", func() bool { return done.Load() == 2*each })
+}
+
+func TestAllConnectAtOnce(t *testing.T) {
+	t.Parallel()
+	var nodes []*node
+	for i := range 6 {
+		nodes = append(nodes, start(t, byte(i+1), quick))
+	}
+	for _, n := range nodes {
+		if err := n.SetMembers(members(n, nodes...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	joined(t, nodes...)
 }
 
 func TestRequests(t *testing.T) {
@@ -365,7 +391,7 @@ func TestRotation(t *testing.T) {
 	if err := errors.Join(b.SetMembers(members(b, a, b)), a.SetMembers(members(a, a, b))); err != nil {
 		t.Fatal(err)
 	}
-	<-old.Done()
+	<-old.Context().Done()
 	eventually(t, "connected by the new key", func() bool { p := a.Peer(b.owner); return p != nil && p.key == public(fresh) })
 	// Nobody is left in whose key is off the list.
 	alone := members(a, a)
@@ -383,7 +409,7 @@ func TestNewerConnectionReplaces(t *testing.T) {
 	if _, err := a.shake(t.Context(), dialTo(t, b.address), false, b.owner); err != nil {
 		t.Fatal(err)
 	}
-	<-old.Done()
+	<-old.Context().Done()
 	eventually(t, "connected anew", func() bool {
 		p := a.Peer(b.owner)
 		return p != nil && p != old && a.Send(b.owner, message(TypeTips, 2, 0)) == nil
@@ -436,7 +462,7 @@ func TestUrgentOvertakesBulk(t *testing.T) {
 func TestSilentPeerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	limits := quick
-	limits.IdleTimeout, limits.PingInterval = 200*time.Millisecond, 20*time.Millisecond
+	limits.IdleTimeout, limits.PingInterval = time.Second, 20*time.Millisecond
 	a, b := start(t, 1, limits), start(t, 2, limits)
 	mb := members(b, a, b)
 	mb.Addresses = nil // so that there is one connection from the start
@@ -448,7 +474,7 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 	start := time.Now()
 	eventually(t, "more time has passed than a peer may be silent", func() bool { return time.Since(start) > 2*limits.IdleTimeout })
 	if kept != a.Peer(b.owner) {
-		t.Error("a connection kept alive by pings was given up")
+		t.Errorf("a connection kept alive by pings was given up: %v", context.Cause(kept.ctx))
 	}
 
 	// One that shakes hands and falls silent.
@@ -470,7 +496,7 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 	eventually(t, "it is connected", func() bool { return a.Peer(order.Owner{5}) != nil })
 	p := a.Peer(order.Owner{5})
 	select {
-	case <-p.Done():
+	case <-p.Context().Done():
 	case <-time.After(10 * time.Second):
 		t.Error("a silent peer was kept")
 	}

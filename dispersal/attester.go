@@ -1,0 +1,217 @@
+package dispersal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ordo-network/ordo/dispersal/lane"
+	"github.com/ordo-network/ordo/dispersal/shard"
+	"github.com/ordo-network/ordo/dispersal/store"
+	"github.com/ordo-network/ordo/order"
+)
+
+// attester stores what this node attests. Offers are checked side by side; what the
+// keeper is asked, it is asked in the order in which an owner sent it.
+type attester struct {
+	node *Node
+
+	mu     sync.Mutex
+	keeper *lane.Keeper
+	// turns has, for each owner with offers under way, a channel that is closed when
+	// the keeper has judged the last of them.
+	turns map[order.Owner]chan struct{}
+}
+
+// offered is an offer under way.
+type offered struct {
+	from    order.Owner
+	batch   *order.SignedBatch
+	share   []byte
+	release func() // of what share aliases
+	since   time.Time
+}
+
+func newAttester(n *Node) *attester {
+	return &attester{
+		node: n, keeper: lane.NewKeeper(n.opts.ChainID, n.opts.Self, n.opts.Keys), turns: make(map[order.Owner]chan struct{}),
+	}
+}
+
+func (a *attester) view(v *lane.View) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.keeper.View(v)
+}
+
+// certified tells the keeper of a certificate, which may let attestations go.
+func (a *attester) certified(h *order.BatchHeader) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.say(h.Owner, a.keeper.Certified(h))
+}
+
+// say sends answers, in their order: under the lock.
+func (a *attester) say(to order.Owner, answers []lane.Answer) {
+	for i := range answers {
+		if r := answers[i].Refusal; r != nil {
+			a.node.metrics.refusals.WithLabelValues(label(r.Reason)).Inc()
+		}
+		a.node.answer(to, &answers[i])
+	}
+}
+
+// take begins to judge an offer. It does not wait; o.release is called at the end.
+func (a *attester) take(ctx context.Context, o offered) {
+	a.mu.Lock()
+	before, mine := a.turns[o.from], make(chan struct{})
+	answer := a.keeper.Screen(o.batch)
+	// While one before it is under way this one can not be out of sequence yet.
+	if answer != nil && before != nil && answer.Refusal != nil && answer.Refusal.Reason == lane.ReasonSequence {
+		answer = nil
+	}
+	if answer != nil {
+		a.say(o.from, []lane.Answer{*answer})
+		a.mu.Unlock()
+		o.release()
+		return
+	}
+	a.turns[o.from] = mine
+	a.mu.Unlock()
+	a.node.running.Go(func() {
+		defer o.release()
+		checked, refusal := a.check(ctx, &o)
+		if before != nil {
+			<-before
+		}
+		verdict := a.judge(&o, checked, refusal, mine)
+		if verdict.Evidence != nil {
+			a.node.opts.Evidence(*verdict.Evidence)
+		}
+		if verdict.Store != nil {
+			a.store(ctx, &o, verdict.Store)
+		}
+	})
+}
+
+// check does what costs time.
+func (a *attester) check(ctx context.Context, o *offered) (checked *lane.Checked, refusal *lane.Refusal) {
+	v := a.node.chain()
+	err := a.node.work(ctx, func() error {
+		committee := v.Committee(o.batch.Header.Epoch)
+		if committee == nil {
+			refusal = &lane.Refusal{Reason: lane.ReasonEpoch}
+			return nil
+		}
+		layout, err := a.node.layouts.get(committee)
+		if err != nil {
+			return err
+		}
+		share, err := shard.DecodeShare(o.share)
+		if err != nil {
+			refusal = &lane.Refusal{Reason: lane.ReasonShare}
+			return nil
+		}
+		checked, refusal = lane.Check(v, layout, a.node.opts.Self, &lane.Offer{Batch: o.batch, Share: share})
+		return nil
+	})
+	if err != nil {
+		return nil, &lane.Refusal{Reason: lane.ReasonBusy}
+	}
+	return checked, refusal
+}
+
+// judge asks the keeper and lets the next offer of the owner have its turn.
+func (a *attester) judge(o *offered, checked *lane.Checked, refusal *lane.Refusal, turn chan struct{}) (verdict lane.Verdict) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if refusal != nil {
+		h := &o.batch.Header
+		verdict.Answers = []lane.Answer{{Position: h.Position, Batch: h.ID(a.node.opts.ChainID), Refusal: refusal}}
+	} else {
+		verdict = a.keeper.Offer(milliseconds(a.node.opts.Now()), checked)
+	}
+	a.say(o.from, verdict.Answers)
+	if a.turns[o.from] == turn {
+		delete(a.turns, o.from)
+	}
+	close(turn)
+	return verdict
+}
+
+// store puts the record on disk, then lets the attestation go.
+func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) {
+	p := r.Batch.Header.Position
+	err := a.node.opts.Shards.Put(ctx, certificateKey(p), a.node.height(), r.Encode())
+	// Crash here: the record is on disk and nobody knows. The owner offers the batch
+	// again and gets the attestation that the record says.
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil {
+		if !errors.Is(err, store.ErrBusy) && ctx.Err() == nil {
+			a.node.opts.Logger.Warn("a share was not stored", "position", p.String(), "error", err)
+		}
+		a.say(o.from, a.keeper.Failed(p, errors.Is(err, store.ErrConflict)))
+		return
+	}
+	a.node.metrics.attest.Observe(a.node.opts.Now().Sub(o.since).Seconds())
+	a.say(o.from, a.keeper.Stored(p))
+}
+
+// restore tells the keeper what is on disk, before the first view.
+func (a *attester) restore(v *lane.View) error {
+	last := make(map[order.Owner]store.Lane)
+	var owners []order.Owner
+	sessions := make(map[order.Owner][]store.Lane)
+	for _, held := range a.node.opts.Shards.Lanes() { // by owner and session
+		owner, err := order.OwnerFromBytes(held.Owner)
+		if err != nil {
+			return fmt.Errorf("read shards: %w", err)
+		}
+		if _, seen := last[owner]; !seen {
+			owners = append(owners, owner)
+		}
+		last[owner] = held
+		sessions[owner] = append(sessions[owner], held)
+	}
+	for _, owner := range owners {
+		var records []*lane.Record
+		for _, held := range sessions[owner] {
+			from := first(held, v.Mark(owner))
+			if held.Session == last[owner].Session {
+				from = min(from, held.Last) // the last one always
+			}
+			for seq := from; seq <= held.Last; seq++ {
+				r, err := a.load(order.Position{Owner: owner, Mark: order.Mark{Session: held.Session, Sequence: seq}})
+				switch {
+				case errors.Is(err, store.ErrNotFound):
+				case err != nil:
+					a.node.opts.Logger.Warn("a share can not be read", "owner", owner.String(), "session", held.Session, "sequence", seq, "error", err)
+				default:
+					r.Share = nil // the keeper has no need of it
+					records = append(records, r)
+				}
+			}
+		}
+		a.keeper.Restore(owner, last[owner].Session, last[owner].Last, records)
+	}
+	return nil
+}
+
+// load reads a record.
+func (a *attester) load(p order.Position) (*lane.Record, error) {
+	raw, err := a.node.opts.Shards.Get(certificateKey(p))
+	if err != nil {
+		return nil, err
+	}
+	r, err := lane.DecodeRecord(raw)
+	if err != nil {
+		return nil, err
+	}
+	if r.Batch.Header.Position != p {
+		return nil, fmt.Errorf("record of %s at %s: %w", r.Batch.Header.Position, p, order.ErrInvalid)
+	}
+	return r, nil
+}

@@ -1,0 +1,413 @@
+package dispersal
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/ordo-network/ordo/dispersal/lane"
+	"github.com/ordo-network/ordo/dispersal/store"
+	"github.com/ordo-network/ordo/dispersal/transport"
+	"github.com/ordo-network/ordo/order"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const chainID = "ordo-test"
+
+// memory is a source of bundles in memory.
+type memory struct {
+	mu     sync.Mutex
+	all    []*order.Bundle
+	handed int
+	ready  chan struct{}
+	limit  int
+}
+
+func newMemory() *memory { return &memory{ready: make(chan struct{}, 1), limit: 1 << 30} }
+
+func (m *memory) submit(bundles ...*order.Bundle) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.all)-m.handed+len(bundles) > m.limit {
+		return false
+	}
+	m.all = append(m.all, bundles...)
+	nudge(m.ready)
+	return true
+}
+
+func (m *memory) Take(maxBytes, maxHeader int) []*order.Bundle {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	from := m.handed
+	for m.handed < len(m.all) {
+		b := m.all[m.handed]
+		s := b.Summary()
+		maxBytes -= order.BundleSizeInBatch(b.Size())
+		maxHeader -= order.SummarySizeInHeader(s.EncodedSize())
+		if maxBytes < 0 || maxHeader < 0 {
+			break
+		}
+		m.handed++
+	}
+	return m.all[from:m.handed:m.handed]
+}
+
+func (m *memory) Ready() <-chan struct{} { return m.ready }
+
+func (m *memory) Rewind() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.handed = 0
+	nudge(m.ready)
+}
+
+// ordered drops what the chain has ordered.
+func (m *memory) ordered(ids map[order.BundleID]bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept := m.all[:0:0]
+	handed := m.handed
+	for i, b := range m.all {
+		if ids[b.ID(chainID)] {
+			if i < m.handed {
+				handed--
+			}
+			continue
+		}
+		kept = append(kept, b)
+	}
+	m.all, m.handed = kept, handed
+}
+
+// validator is a node of a test network with what outlives it.
+type validator struct {
+	*Node
+	owner    order.Owner
+	keys     []ed25519.PrivateKey
+	dir      string
+	source   *memory
+	address  string
+	listener net.Listener
+	shards   *store.Store
+	certs    *store.Store
+	stop     func()
+	abandon  func() // ends it without closing its stores
+	evidence chan lane.Equivocation
+	registry *prometheus.Registry
+}
+
+func (v *validator) public() [32]byte {
+	return [32]byte(v.keys[len(v.keys)-1].Public().(ed25519.PublicKey))
+}
+
+// network is validators and a chain that orders by the real rules, without consensus.
+type network struct {
+	t          testing.TB
+	validators []*validator
+	tune       func(*Options)
+
+	mu      sync.Mutex
+	view    *lane.View
+	ordered []*order.Certificate
+	bundles map[order.BundleID]int
+}
+
+var limits = order.BlockLimits{Certificates: 1024, CertificateBytes: 8 << 20, BatchBytes: 64 << 20}
+
+func testKey(i, n int) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(binary.BigEndian.AppendUint32(bytes.Repeat([]byte{byte(i)}, 28), uint32(n)))
+}
+
+// start makes a network of n validators of equal stake and runs them.
+func start(t testing.TB, n int, tune func(*Options)) *network {
+	t.Helper()
+	w := &network{t: t, tune: tune, bundles: make(map[order.BundleID]int)}
+	dir := t.TempDir()
+	for i := range n {
+		v := &validator{
+			owner: order.Owner{byte(i + 1)}, keys: []ed25519.PrivateKey{testKey(i, 0)}, dir: filepath.Join(dir, fmt.Sprint(i)),
+			source: newMemory(), evidence: make(chan lane.Equivocation, 100),
+		}
+		w.listen(v)
+		w.validators = append(w.validators, v)
+	}
+	w.view = w.genesis()
+	for _, v := range w.validators {
+		w.run(v)
+	}
+	t.Cleanup(func() {
+		for _, v := range w.validators {
+			v.stop()
+		}
+	})
+	return w
+}
+
+func (w *network) listen(v *validator) {
+	address := v.address
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	v.listener, v.address = l, l.Addr().String()
+}
+
+// committee is that of all validators with their newest keys.
+func (w *network) committee(epoch uint64) *order.Committee {
+	var members []order.Member
+	for _, v := range w.validators {
+		members = append(members, order.Member{Owner: v.owner, Key: v.public(), Stake: 10})
+	}
+	c, err := order.NewCommittee(epoch, members)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func (w *network) genesis() *lane.View {
+	v := &lane.View{
+		ChainID: chainID, Committees: [2]*order.Committee{w.committee(0)}, Lanes: map[order.Owner]order.LaneState{},
+		Contacts: map[order.Owner]lane.Contact{}, Params: lane.Params{MaxBatchBytes: 4 << 20, LaneQuotaBytes: 64 << 20},
+	}
+	for _, val := range w.validators {
+		v.Contacts[val.owner] = lane.Contact{Address: val.address}
+	}
+	return v
+}
+
+func (w *network) run(v *validator) {
+	w.t.Helper()
+	open := func(name string) *store.Store {
+		s, err := store.Open(filepath.Join(v.dir, name), store.Options{})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return s
+	}
+	v.shards, v.certs = open("shards"), open("certificates")
+	v.registry = prometheus.NewRegistry()
+	opts := Options{
+		ChainID: chainID, Self: v.owner, Dir: v.dir, Shards: v.shards, Certificates: v.certs, Source: v.source,
+		Keys: func(public [32]byte) ed25519.PrivateKey {
+			for _, k := range v.keys {
+				if bytes.Equal(public[:], k.Public().(ed25519.PublicKey)) {
+					return k
+				}
+			}
+			return nil
+		},
+		Verifier: lane.NewVerifier(chainID, 4096), Listener: v.listener, Logger: logger(w.t), Registerer: v.registry,
+		Evidence:  func(e lane.Equivocation) { v.evidence <- e },
+		Transport: transport.Limits{RetryMin: 5 * time.Millisecond, RetryMax: 100 * time.Millisecond},
+		RetryMin:  50 * time.Millisecond,
+	}
+	if w.tune != nil {
+		w.tune(&opts)
+	}
+	var err error
+	if v.Node, err = New(opts); err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- v.Run(ctx) }()
+	v.abandon = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("validator %v: %v", v.owner, err)
+		}
+	})
+	v.stop = sync.OnceFunc(func() {
+		v.abandon()
+		if err := errors.Join(v.shards.Close(), v.certs.Close()); err != nil {
+			w.t.Errorf("close stores: %v", err)
+		}
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v.Committed(w.view)
+}
+
+func logger(t testing.TB) *slog.Logger {
+	out := io.Discard
+	if os.Getenv("ORDO_TEST_LOG") != "" {
+		out = t.Output()
+	}
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// crash stops the validator as a kill does and starts it from a copy of its disk.
+func (w *network) crash(v *validator) {
+	w.t.Helper()
+	old := v.dir
+	copied := old + "+"
+	if err := os.CopyFS(copied, os.DirFS(old)); err != nil {
+		w.t.Fatal(err)
+	}
+	v.stop()
+	v.dir = copied
+	w.listen(v)
+	w.run(v)
+}
+
+// required is what a third of the validators report.
+func (w *network) required() []order.Tip {
+	var reports []order.Report
+	for _, v := range w.validators {
+		reports = append(reports, order.Report{Power: 10, Tips: v.Tips()})
+	}
+	return order.Required(uint64(10*len(w.validators)), reports)
+}
+
+// commit orders what the proposer has, by the rules of the chain, and tells everyone.
+func (w *network) commit(proposer int) []*order.Certificate {
+	w.t.Helper()
+	required := w.required()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	height := w.view.Height + 1
+	state := func(o order.Owner) order.LaneState { return w.view.Lanes[o] }
+	block := order.Fill(limits, height, w.validators[proposer].Candidates(), required)
+	for _, c := range block {
+		if err := w.view.Committee(c.Header.Epoch).Verify(chainID, c); err != nil {
+			w.t.Fatalf("height %d: %v", height, err)
+		}
+	}
+	_, ends, err := order.Arrange(block, state, w.view.Committee)
+	if err != nil {
+		w.t.Fatalf("height %d: %v", height, err)
+	}
+	next := *w.view
+	next.Height, next.Lanes = height, map[order.Owner]order.LaneState{}
+	for o, s := range w.view.Lanes {
+		next.Lanes[o] = s
+	}
+	for _, e := range ends {
+		next.Lanes[e.Owner] = e.LaneState
+	}
+	w.ordered = append(w.ordered, block...)
+	ids := map[order.BundleID]bool{}
+	for _, c := range block {
+		for i := range c.Header.Bundles {
+			id := c.Header.Bundles[i].ID(chainID)
+			w.bundles[id]++
+			ids[id] = true
+		}
+	}
+	w.publish(&next)
+	for _, v := range w.validators {
+		v.source.ordered(ids)
+	}
+	return block
+}
+
+func (w *network) publish(v *lane.View) {
+	w.view = v
+	for _, val := range w.validators {
+		val.Committed(v)
+	}
+}
+
+// epoch begins the next epoch, with the newest keys.
+func (w *network) epoch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next := *w.view
+	next.Epoch++
+	next.Committees = [2]*order.Committee{w.committee(next.Epoch), w.view.Committees[0]}
+	w.publish(&next)
+}
+
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func (w *network) connected() {
+	w.t.Helper()
+	eventually(w.t, "all are connected", func() bool {
+		for _, v := range w.validators {
+			if len(v.mesh.Peers()) != len(w.validators)-1 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+var bundleNumber struct {
+	sync.Mutex
+	n uint64
+}
+
+// bundle makes a bundle of one transaction of that size, unlike every other.
+func bundle(t testing.TB, size int) *order.Bundle {
+	t.Helper()
+	bundleNumber.Lock()
+	bundleNumber.n++
+	n := bundleNumber.n
+	bundleNumber.Unlock()
+	tx := make([]byte, max(8, size))
+	binary.BigEndian.PutUint64(tx, n)
+	b := &order.Bundle{Expiry: 1000, FeeLimit: 1, Legs: []order.Leg{{RollupID: order.RollupID{1}, Transactions: [][]byte{tx}}}}
+	b.Sign(chainID, testKey(100, 0))
+	return b
+}
+
+func bundles(t testing.TB, n, size int) []*order.Bundle {
+	out := make([]*order.Bundle, n)
+	for i := range out {
+		out[i] = bundle(t, size)
+	}
+	return out
+}
+
+// certified tells whether all of the validators know all of the bundles certified.
+func certified(vs []*validator, bs []*order.Bundle) bool {
+	for _, v := range vs {
+		for _, b := range bs {
+			if !v.Status(b.ID(chainID)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// settle orders until nothing waits anywhere and each bundle is ordered.
+func (w *network) settle(bs []*order.Bundle) {
+	w.t.Helper()
+	proposer := 0
+	eventually(w.t, "every bundle is ordered", func() bool {
+		w.commit(proposer % len(w.validators))
+		proposer++
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return !slices.ContainsFunc(bs, func(b *order.Bundle) bool { return w.bundles[b.ID(chainID)] == 0 })
+	})
+}
