@@ -20,33 +20,48 @@ type Checked struct {
 // call it from many goroutines, after Keeper.Screen. The layout is that of the batch's
 // epoch; that the offer came from the batch's owner is for the caller to see.
 func Check(v *View, l *shard.Layout, self order.Owner, o *Offer) (*Checked, *Refusal) {
+	if r := checkShare(v, l, self, o); r != nil {
+		return nil, r
+	}
+	id, r := checkBatch(v, o.Batch)
+	if r != nil {
+		return nil, r
+	}
+	return &Checked{offer: o, id: id}, nil
+}
+
+// checkShare comes first: it is cheaper than signatures.
+func checkShare(v *View, l *shard.Layout, self order.Owner, o *Offer) *Refusal {
 	h := &o.Batch.Header
 	c := v.Committee(h.Epoch)
 	if c == nil {
-		return nil, &Refusal{Reason: ReasonEpoch}
+		return &Refusal{Reason: ReasonEpoch}
 	}
 	if i, ok := c.Index(self); !ok || c.Members[i].Key == ([32]byte{}) {
-		return nil, &Refusal{Reason: ReasonCommittee}
+		return &Refusal{Reason: ReasonCommittee}
 	}
 	if h.Length > v.Params.MaxBatchBytes || h.Size() > order.MaxHeaderBytes {
-		return nil, &Refusal{Reason: ReasonHeader}
+		return &Refusal{Reason: ReasonHeader}
 	}
 	run := l.Range(self[:])
-	if o.Share.First != run.First || len(o.Share.Shards) != run.Count*l.ShardSize(int(h.Length)) {
-		return nil, &Refusal{Reason: ReasonShare}
+	if o.Share.First != run.First || len(o.Share.Shards) != run.Count*l.ShardSize(int(h.Length)) ||
+		l.Verify(shard.Root(h.Root), int(h.Length), o.Share) != nil {
+		return &Refusal{Reason: ReasonShare}
 	}
-	id, err := c.VerifyBatch(v.ChainID, o.Batch)
+	return nil
+}
+
+// checkBatch checks the signatures, which are the same for all members.
+func checkBatch(v *View, b *order.SignedBatch) (order.BatchID, *Refusal) {
+	id, err := v.Committee(b.Header.Epoch).VerifyBatch(v.ChainID, b)
 	if errors.Is(err, order.ErrMember) {
-		return nil, &Refusal{Reason: ReasonCommittee}
+		return id, &Refusal{Reason: ReasonCommittee}
 	}
 	if err != nil {
-		return nil, &Refusal{Reason: ReasonSignature}
+		return id, &Refusal{Reason: ReasonSignature}
 	}
-	if l.Verify(shard.Root(h.Root), int(h.Length), o.Share) != nil {
-		return nil, &Refusal{Reason: ReasonShare}
+	if _, valid := order.VerifySummaries(v.ChainID, b.Header.Bundles); slices.Contains(valid, false) {
+		return id, &Refusal{Reason: ReasonPayer}
 	}
-	if _, valid := order.VerifySummaries(v.ChainID, h.Bundles); slices.Contains(valid, false) {
-		return nil, &Refusal{Reason: ReasonPayer}
-	}
-	return &Checked{offer: o, id: id}, nil
+	return id, nil
 }

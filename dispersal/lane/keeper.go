@@ -220,7 +220,9 @@ func (k *Keeper) Screen(b *order.SignedBatch) *Answer {
 
 // again answers a batch that was taken already; nil where it must be stored anew.
 func (k *Keeper) again(l *kept, t *taken) *Answer {
-	k.advance(l, before(t.core.Mark, t.core.After))
+	if t.state == stateStored && k.follows(l, t) {
+		t.state = stateAttested
+	}
 	switch t.state {
 	case stateAttested:
 		a := k.attest(t)
@@ -306,6 +308,16 @@ func (k *Keeper) Failed(p order.Position, lost bool) []Answer {
 	return []Answer{{Position: p, Batch: t.id, Refusal: &Refusal{Reason: r}}}
 }
 
+// follows tells whether the batch before is attested, certified or ordered.
+func (k *Keeper) follows(l *kept, t *taken) bool {
+	last := before(t.core.Mark, t.core.After)
+	if l.settled(last, k.view.Mark(t.core.Owner)) {
+		return true
+	}
+	prev := l.batches[last]
+	return prev != nil && prev.state == stateAttested
+}
+
 // advance attests what is stored from the position after m on.
 func (k *Keeper) advance(l *kept, m order.Mark) []Answer {
 	if k.view == nil {
@@ -313,7 +325,6 @@ func (k *Keeper) advance(l *kept, m order.Mark) []Answer {
 	}
 	var out []Answer
 	for {
-		last := l.batches[m]
 		next := order.Mark{Session: m.Session, Sequence: m.Sequence + 1}
 		t := l.batches[next]
 		if t == nil { // the first batch of the session after
@@ -322,15 +333,12 @@ func (k *Keeper) advance(l *kept, m order.Mark) []Answer {
 				return out
 			}
 		}
-		if t.state != stateStored && t.state != stateAttested {
-			return out
-		}
-		if t.state == stateStored {
-			if !l.settled(m, k.view.Mark(t.core.Owner)) && (last == nil || last.state != stateAttested) {
-				return out
-			}
+		if t.state == stateStored && k.follows(l, t) {
 			t.state = stateAttested
 			out = append(out, k.attest(t))
+		}
+		if t.state != stateAttested {
+			return out
 		}
 		m = next
 	}
