@@ -78,7 +78,7 @@ func TestRegistrationRefused(t *testing.T) {
 		}, ErrAttester},
 		"another's proof": {func(m *orderingv1.MsgSetAttester) { *m = *registration(1, fresh); m.Operator = account(0).String() }, ErrAttester},
 		"consensus key": {func(m *orderingv1.MsgSetAttester) {
-			*m = *registration(0, ed25519.PrivateKey(consensusKey(1).Key))
+			*m = *registration(0, consensusKey(1).Key)
 		}, ErrAttester},
 		"stranger":           {func(m *orderingv1.MsgSetAttester) { *m = *registration(5, fresh) }, ErrNoValidator},
 		"key of another":     {func(m *orderingv1.MsgSetAttester) { *m = *registration(0, attestationKey(1, 0)) }, ErrKeyTaken},
