@@ -53,7 +53,10 @@ func (r *Remote) Subscribe(ctx context.Context, rollup order.RollupID, opened fu
 	if err != nil {
 		return causeOf(ctx, err)
 	}
-	defer func() { _ = stream.Close() }() // nothing is left to be read from it
+	defer func() {
+		cancel(nil)        // else Close waits for the rest of the stream
+		_ = stream.Close() // nothing of it is wanted any more
+	}()
 	for first := true; stream.Receive(); first = false {
 		if first {
 			late.Stop()

@@ -53,7 +53,7 @@ func (s *service) GetInfo(context.Context, *connect.Request[sequencerv1.GetInfoR
 	return connect.NewResponse(s.info), nil
 }
 
-func serve(t *testing.T, s *service) string {
+func serve(t *testing.T, s sequencerv1connect.SequencerServiceHandler) string {
 	t.Helper()
 	_, handler := sequencerv1connect.NewSequencerServiceHandler(s)
 	server := httptest.NewUnstartedServer(handler)

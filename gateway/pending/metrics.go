@@ -72,7 +72,7 @@ func (m *metrics) unregister(reg prometheus.Registerer) {
 	}
 }
 
-func (m *metrics) tried(anew bool, took time.Duration) {
+func (m *metrics) trial(anew bool, took time.Duration) {
 	kind := "extend"
 	if anew {
 		kind = "anew"

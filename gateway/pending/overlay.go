@@ -199,8 +199,13 @@ func (o *Overlay) Ordered(b Ordered) {
 	}
 }
 
-// settle counts what became of what was shown.
+// settle counts what became of what was shown. What is being tried out right now
+// may be shown already: it is counted when the trial ends.
 func (o *Overlay) settle(e *entry, outcomes []execution.Outcome) {
+	if e.trying {
+		e.gone, e.final = true, outcomes
+		return
+	}
 	for i, f := range e.fates {
 		if f.shown == (execution.Outcome{}) {
 			continue
@@ -247,6 +252,7 @@ func (o *Overlay) next() (p plan, ok bool) {
 			break
 		}
 		p.entries = append(p.entries, e)
+		e.trying = true
 	}
 	return p, p.anew || len(p.entries) > 0
 }
@@ -269,33 +275,43 @@ func (o *Overlay) step(ctx context.Context) error {
 	} else {
 		outcomes, err = o.cfg.Speculator.Extend(ctx, p.parent, txs)
 	}
-	o.metrics.tried(p.anew, time.Since(start))
+	o.metrics.trial(p.anew, time.Since(start))
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err != nil {
-		o.built, o.parent = nil, execution.Hash{}
-		if errors.Is(err, execution.ErrParent) {
-			return nil // the block that moved the head is about to be told
-		}
-		return err
-	}
-	if p.anew {
-		o.built, o.parent = nil, p.parent
-	}
-	now := o.cfg.Now()
-	for _, e := range p.entries {
-		o.built = append(o.built, e)
-		for i := range e.txs {
-			e.fates[i].show(outcomes[i])
-		}
-		outcomes = outcomes[len(e.txs):]
-		if !e.heard.IsZero() {
-			o.metrics.shown.Observe(now.Sub(e.heard).Seconds())
-			e.heard = time.Time{}
-		}
+	o.tried(p, outcomes, err == nil)
+	if errors.Is(err, execution.ErrParent) {
+		return nil // the block that moved the head is about to be told
 	}
 	if p.more {
 		o.signal()
 	}
-	return nil
+	return err
+}
+
+// tried notes what a trial showed, if it came to its end.
+func (o *Overlay) tried(p plan, outcomes []execution.Outcome, ended bool) {
+	switch {
+	case !ended:
+		o.built, o.parent = nil, execution.Hash{}
+	case p.anew:
+		o.built, o.parent = nil, p.parent
+	}
+	now := o.cfg.Now()
+	for _, e := range p.entries {
+		e.trying = false
+		if ended {
+			o.built = append(o.built, e)
+			for i := range e.txs {
+				e.fates[i].show(outcomes[i])
+			}
+			outcomes = outcomes[len(e.txs):]
+			if !e.heard.IsZero() {
+				o.metrics.shown.Observe(now.Sub(e.heard).Seconds())
+				e.heard = time.Time{}
+			}
+		}
+		if e.gone {
+			o.settle(e, e.final)
+		}
+	}
 }

@@ -48,6 +48,10 @@ type entry struct {
 	seen   uint64    // sequencer height at which it came
 	heard  time.Time // and when; zero once it was tried out
 	fates  []fate    // of the transactions
+
+	trying bool                // right now
+	gone   bool                // settled meanwhile,
+	final  []execution.Outcome // with this
 }
 
 // fate is what was shown of a transaction.
