@@ -3,7 +3,6 @@ package api_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -11,13 +10,13 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ordo-network/ordo/dispersal"
 	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
-	orderv1 "github.com/ordo-network/ordo/order/v1"
-	"github.com/ordo-network/ordo/sequencer/api"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
@@ -32,7 +31,7 @@ func committee(epoch uint64) (*order.Committee, error) {
 	return order.NewCommittee(epoch, members)
 }
 
-// testBatches stands for the committee: it keeps shards and rebuilds from them.
+// testBatches stands for the committee: it keeps shards and gives shares.
 type testBatches struct {
 	layout *shard.Layout
 	delay  atomic.Int64 // of each batch
@@ -40,7 +39,12 @@ type testBatches struct {
 	mu     sync.Mutex
 	shares map[order.BatchID][]*shard.Share
 	down   bool
-	asked  map[order.BatchID]int
+	asked  map[asked]int
+}
+
+type asked struct {
+	batch  order.BatchID
+	holder order.Owner
 }
 
 func newTestBatches() *testBatches {
@@ -52,7 +56,7 @@ func newTestBatches() *testBatches {
 	if err != nil {
 		panic(err)
 	}
-	return &testBatches{layout: layout, shares: make(map[order.BatchID][]*shard.Share), asked: make(map[order.BatchID]int)}
+	return &testBatches{layout: layout, shares: make(map[order.BatchID][]*shard.Share), asked: make(map[asked]int)}
 }
 
 func (b *testBatches) add(t testing.TB, mark order.Mark, bundles []*order.Bundle, content []byte) *order.Certificate {
@@ -89,45 +93,21 @@ func (b *testBatches) add(t testing.TB, mark order.Mark, bundles []*order.Bundle
 	return cert
 }
 
-// Batch implements api.Batches.
-func (b *testBatches) Batch(ctx context.Context, core order.BatchCore, c *order.Committee) (*order.Batch, *orderv1.VoidBatch, error) {
+// Share implements dispersal.ShareSource.
+func (b *testBatches) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error) {
 	select {
 	case <-time.After(time.Duration(b.delay.Load())):
 	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+		return nil, ctx.Err()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.asked[core.ID()]++
-	if b.down {
-		return nil, nil, errors.New("1 of 2 shards arrived")
+	b.asked[asked{core.ID(), holder}]++
+	shares := b.shares[core.ID()]
+	if b.down || len(shares) == 0 {
+		return nil, dispersal.ErrNoShare
 	}
-	if c.Epoch != core.Epoch {
-		return nil, nil, fmt.Errorf("committee of epoch %d for a batch of epoch %d", c.Epoch, core.Epoch)
-	}
-	var r shard.Rebuilder
-	if err := r.Reset(b.layout, shard.Root(core.Root), int(core.Length)); err != nil {
-		return nil, nil, err
-	}
-	void := &orderv1.VoidBatch{Core: core.Encode()}
-	for h := range b.layout.All {
-		void.Holders = append(void.Holders, &orderv1.Holder{Owner: h.Key, Stake: h.Stake})
-	}
-	for _, s := range b.shares[core.ID()][1:3] {
-		if err := r.Add(s); err != nil {
-			return nil, nil, err
-		}
-		void.Shares = append(void.Shares, s.Append(nil))
-	}
-	raw, err := r.Batch()
-	if err != nil {
-		return nil, void, nil
-	}
-	batch, err := order.DecodeBatch(raw)
-	if err != nil {
-		return nil, void, nil
-	}
-	return batch, nil, nil
+	return shares[holder[0]-1].Append(nil), nil
 }
 
 func (b *testBatches) setDown(down bool) {
@@ -136,7 +116,7 @@ func (b *testBatches) setDown(down bool) {
 	b.down = down
 }
 
-// requests returns how often batches were asked for, and the most that one was.
+// requests returns how many shares were asked for, and how often the same one was.
 func (b *testBatches) requests() (all, most int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -236,7 +216,7 @@ func TestBatchesOfOtherRollupsAreNotFetched(t *testing.T) {
 		return true
 	})
 	if all, _ := c.batches.requests(); all != 0 {
-		t.Fatalf("%d batches fetched to index a block", all)
+		t.Fatalf("%d shares fetched to index a block", all)
 	}
 	// Many readers at once cost no more than one.
 	var wg sync.WaitGroup
@@ -244,8 +224,8 @@ func TestBatchesOfOtherRollupsAreNotFetched(t *testing.T) {
 		wg.Go(func() { c.follow(t, url, alpha, 1) })
 	}
 	wg.Wait()
-	if all, most := c.batches.requests(); all != 2 || most != 1 {
-		t.Fatalf("%d batches fetched, one of them %d times; want 2, once each", all, most)
+	if all, most := c.batches.requests(); all != 4 || most != 1 {
+		t.Fatalf("%d shares fetched, one of them %d times; want those that rebuild 2 batches, once each", all, most)
 	}
 }
 
@@ -276,7 +256,7 @@ func TestDataThatCannotBeHad(t *testing.T) {
 	// Single calls say what is the matter.
 	_, err := cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: alpha[:], Height: 1}))
 	wantCode(t, err, connect.CodeUnavailable)
-	if !bytes.Contains([]byte(err.Error()), []byte("1 of 2 shards arrived")) {
+	if !bytes.Contains([]byte(err.Error()), []byte("0 of 2 shards from 4 holders")) {
 		t.Errorf("%v does not say why", err)
 	}
 	_, err = cl.GetBlock(ctx, connect.NewRequest(&v1.GetBlockRequest{Height: 1}))
@@ -313,4 +293,14 @@ func TestDataThatCannotBeHad(t *testing.T) {
 	wantCode(t, stream.Err(), connect.CodeUnavailable)
 }
 
-var _ api.Batches = (*testBatches)(nil)
+// retriever rebuilds batches from the committee's shares.
+func (b *testBatches) retriever(t testing.TB) *dispersal.Retriever {
+	t.Helper()
+	r, err := dispersal.NewRetriever(dispersal.RetrieverOptions{
+		ChainID: chainID, Sources: []dispersal.ShareSource{b}, Hedge: time.Minute, Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

@@ -263,7 +263,7 @@ func serve(t testing.TB, c *testChain, change func(*api.Options)) (url string, s
 	t.Helper()
 	opts := api.Options{
 		ChainID: chainID, Version: "test", Blocks: c.Blocks, States: c.States, Outcome: ordering.Outcome, Pool: new(testPool),
-		Batches: c.batches, Lanes: newTestLanes(),
+		Batches: c.batches.retriever(t), Lanes: newTestLanes(),
 		Committee: func(_ context.Context, epoch uint64) (*order.Committee, error) { return committee(epoch) },
 		Params: func(context.Context) (api.Params, error) {
 			return api.Params{FeePerKilobyte: 3, MaxExpiryBlocks: 100, MaxBundleBytes: order.MaxBundleBytes, Epoch: testEpoch}, nil

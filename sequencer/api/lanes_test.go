@@ -13,6 +13,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/ordo-network/ordo/dispersal"
 	"github.com/ordo-network/ordo/dispersal/store"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/api"
@@ -62,10 +63,10 @@ type nextFunc func() (*order.Certificate, error)
 
 func (f nextFunc) Next() (*order.Certificate, error) { return f() }
 
-func (l *testLanes) Share(_ context.Context, _ order.Position, epoch uint64, id order.BatchID) ([]byte, error) {
+func (l *testLanes) Share(_ context.Context, _ order.Position, id order.BatchID) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if raw, ok := l.shares[id]; ok && epoch == testEpoch {
+	if raw, ok := l.shares[id]; ok {
 		return raw, nil
 	}
 	return nil, store.ErrNotFound
@@ -171,48 +172,79 @@ func TestCertifiedStatus(t *testing.T) {
 	}
 }
 
-func TestShares(t *testing.T) {
+// TestFullNodeReadsFromValidators has a node that takes no part in dispersal rebuild
+// batches from what validators' APIs give.
+func TestFullNodeReadsFromValidators(t *testing.T) {
 	t.Parallel()
-	c, lanes := newTestChain(t, 1), newTestLanes()
+	c := newTestChain(t, 1)
 	b := []*order.Bundle{newBundle(9, alpha)}
 	cert := c.disperse(b, &order.Batch{Bundles: b})
-	id, position := cert.Header.ID(chainID), cert.Header.Position
-	want := c.batches.shares[id][2]
-	lanes.shares[id] = want.Append(nil)
-	url, _ := serve(t, c, func(o *api.Options) { o.Lanes = lanes })
-	cl, ctx := shares.New(), testContext(t)
-	t.Cleanup(cl.Close)
-	got, err := cl.Share(ctx, url, position, testEpoch, id)
-	if err != nil || got.First != want.First || !bytes.Equal(got.Shards, want.Shards) || !bytes.Equal(got.Proof, want.Proof) {
-		t.Fatalf("share %v: %v", got, err)
+	c.commitCertified([]*order.Certificate{cert})
+	core := cert.Header.Core(chainID)
+	id := core.ID()
+	urls := make(map[order.Owner]string)
+	var second *testLanes
+	for i := byte(1); i <= 3; i++ { // the fourth has registered no API
+		lanes := newTestLanes()
+		lanes.shares[id] = c.batches.shares[id][i-1].Append(nil)
+		urls[order.Owner{i}], _ = serve(t, c, func(o *api.Options) { o.Lanes = lanes })
+		if i == 2 {
+			second = lanes
+		}
 	}
-	for name, ask := range map[string]func() error{
-		"another batch": func() error { _, err := cl.Share(ctx, url, position, testEpoch, order.BatchID{1}); return err },
-		"another epoch": func() error { _, err := cl.Share(ctx, url, position, testEpoch+1, id); return err },
+	source := shares.New(func(o order.Owner) string { return urls[o] })
+	t.Cleanup(source.Close)
+	ctx := testContext(t)
+	full := func() *dispersal.Retriever {
+		r, err := dispersal.NewRetriever(dispersal.RetrieverOptions{ChainID: chainID, Sources: []dispersal.ShareSource{source}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	// The second validator gives garbage, and then nothing.
+	for _, gives := range []map[order.BatchID][]byte{second.shares, {id: []byte("garbage")}, {}} {
+		second.mu.Lock()
+		second.shares = gives
+		second.mu.Unlock()
+		url, _ := serve(t, c, func(o *api.Options) { o.Lanes, o.Batches = nil, full() })
+		if got := c.follow(t, url, alpha, 1)[0].Transactions(); len(got) != 2 {
+			t.Fatalf("%d transactions", len(got))
+		}
+		// It has no share itself, and says so.
+		_, err := client(url).GetShare(ctx, connect.NewRequest(&v1.GetShareRequest{Owner: core.Owner[:], Session: 1, Sequence: 1, BatchId: id[:]}))
+		wantCode(t, err, connect.CodeNotFound)
+	}
+	cl := client(urls[order.Owner{1}])
+	for name, req := range map[string]*v1.GetShareRequest{
+		"nothing": {}, "no owner": {Session: 1, Sequence: 1, BatchId: id[:]}, "short ID": {Owner: core.Owner[:], Session: 1, Sequence: 1, BatchId: id[1:]},
+		"no session": {Owner: core.Owner[:], Sequence: 1, BatchId: id[:]}, "no sequence": {Owner: core.Owner[:], Session: 1, BatchId: id[:]},
 	} {
-		if err := ask(); !errors.Is(err, shares.ErrNone) {
+		if _, err := cl.GetShare(ctx, connect.NewRequest(req)); connect.CodeOf(err) != connect.CodeInvalidArgument {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := cl.Share(ctx, url, order.Position{}, testEpoch, id); connect.CodeOf(err) != connect.CodeInvalidArgument {
-		t.Errorf("no position: %v", err)
-	}
-	for _, bad := range []string{"", "127.0.0.1:1", "file:///etc/passwd", "http://"} {
-		if _, err := cl.Share(ctx, bad, position, testEpoch, id); err == nil {
-			t.Errorf("asked %q", bad)
+	other := core
+	other.Sequence++
+	for name, ask := range map[string]func() error{
+		"another batch":  func() error { _, err := source.Share(ctx, order.Owner{1}, other); return err },
+		"nobody's API":   func() error { _, err := source.Share(ctx, order.Owner{4}, core); return err },
+		"gives no share": func() error { _, err := source.Share(ctx, order.Owner{2}, core); return err },
+	} {
+		if err := ask(); !errors.Is(err, dispersal.ErrNoShare) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	lanes.shares[id] = []byte("garbage")
-	if _, err := cl.Share(ctx, url, position, testEpoch, id); err == nil || errors.Is(err, shares.ErrNone) {
-		t.Errorf("garbage: %v", err)
-	}
 	// Whoever registers a URL does not get to choose another one later.
-	elsewhere := httptest.NewUnstartedServer(http.RedirectHandler(url, http.StatusTemporaryRedirect))
+	elsewhere := httptest.NewUnstartedServer(http.RedirectHandler(urls[order.Owner{1}], http.StatusTemporaryRedirect))
 	elsewhere.Config.Protocols = new(http.Protocols)
 	elsewhere.Config.Protocols.SetUnencryptedHTTP2(true)
 	elsewhere.Start()
 	t.Cleanup(elsewhere.Close)
-	if _, err := cl.Share(ctx, elsewhere.URL, position, testEpoch, id); err == nil {
-		t.Error("followed a redirection")
+	for _, bad := range []string{"127.0.0.1:1", "file:///etc/passwd", "http://", elsewhere.URL} {
+		urls[order.Owner{3}] = bad
+		if _, err := source.Share(ctx, order.Owner{3}, core); err == nil {
+			t.Errorf("%q gave a share", bad)
+		}
 	}
 }

@@ -17,14 +17,10 @@ func (c *chain) contents(ctx context.Context, s *served, ids []order.BatchID) (m
 	old := s.height+latestHeights < c.latest()
 	found := make([]*content, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(fetching)
 	for i, id := range ids {
 		core, ok := s.batches[id]
 		if !ok {
 			return nil, fmt.Errorf("block %d orders bundles of batch %s, and has no certificate for it", s.height, id)
-		}
-		if found[i], ok = c.batches.recent.get(id); ok {
-			continue
 		}
 		group.Go(func() (err error) {
 			found[i], err = c.batches.get(ctx, core, old)
@@ -62,7 +58,7 @@ func (c *chain) rollupBlock(ctx context.Context, s *served, id order.RollupID) (
 		from := contents[r.Batch]
 		if block.Legs[i].Transactions = from.transactions(id, r); block.Legs[i].Transactions == nil && !shown[r.Batch] {
 			shown[r.Batch] = true
-			block.VoidBatches = append(block.VoidBatches, from.void)
+			block.VoidBatches = append(block.VoidBatches, from.proof())
 		}
 	}
 	return block, nil

@@ -10,17 +10,16 @@ import (
 
 // metrics counts what the API does.
 type metrics struct {
-	requests     *prometheus.CounterVec
-	seconds      *prometheus.HistogramVec
-	refused      *prometheus.CounterVec
-	streams      prometheus.Gauge
-	certified    prometheus.Gauge
-	batches      *prometheus.CounterVec
-	fetchSeconds prometheus.Histogram
-	sent         prometheus.Counter
-	made         prometheus.Counter
-	head         prometheus.Gauge
-	indexed      prometheus.Gauge
+	requests    *prometheus.CounterVec
+	seconds     *prometheus.HistogramVec
+	refused     *prometheus.CounterVec
+	streams     prometheus.Gauge
+	certified   prometheus.Gauge
+	unavailable prometheus.Counter
+	sent        prometheus.Counter
+	made        prometheus.Counter
+	head        prometheus.Gauge
+	indexed     prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -41,12 +40,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		certified: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ordo_api_certified_streams", Help: "SubscribeCertified streams that are open.",
 		}),
-		batches: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ordo_api_batches_total", Help: "Batches asked back from shards, by what came: rebuilt, altered (it is not what its header tells), void, unavailable.",
-		}, []string{"outcome"}),
-		fetchSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "ordo_api_batch_fetch_seconds", Help: "Time to get a batch back from shards.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		unavailable: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ordo_api_batches_unavailable_total", Help: "Tries to get a batch back from shards that failed.",
 		}),
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ordo_api_rollup_blocks_sent_total", Help: "Rollup blocks sent on streams.",
@@ -61,7 +56,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "ordo_api_indexed_height", Help: "Latest height in the index of bundles.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.refused, m.streams, m.certified, m.batches, m.fetchSeconds, m.sent, m.made, m.head, m.indexed} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.refused, m.streams, m.certified, m.unavailable, m.sent, m.made, m.head, m.indexed} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -3,8 +3,8 @@ package api
 import (
 	"context"
 
+	"github.com/ordo-network/ordo/dispersal"
 	"github.com/ordo-network/ordo/order"
-	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
 // Pool takes bundles in. Submit returns once the bundle is on disk; its errors are
@@ -24,13 +24,13 @@ type Params struct {
 	LaneOwner       order.Owner // zero where the node has no lane, and so takes no bundles
 }
 
-// Batches gives back what lanes have dispersed. Methods are called from many
-// goroutines.
+// Batches gives back what lanes have dispersed: a dispersal.Retriever does. Methods are
+// called from many goroutines.
 type Batches interface {
 	// Batch returns the batch with that core, rebuilt from shards that the committee of
-	// its epoch holds. Where they give no batch it returns what shows that. An error
-	// says that neither can be had now.
-	Batch(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *orderv1.VoidBatch, error)
+	// its epoch holds. Where it is void it also returns what shows that, and the batch
+	// only if the shards give one. An error says that neither can be had now.
+	Batch(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *dispersal.Void, error)
 }
 
 // Lanes is the node's own part in dispersal. Methods are called from many goroutines.
@@ -38,11 +38,11 @@ type Lanes interface {
 	// Status reports whether the bundle is in a batch with a certificate that the chain
 	// has not ordered.
 	Status(id order.BundleID) (certified bool)
+	// Share returns the encoding of this node's share of a batch.
+	// Errors: store.ErrNotFound.
+	Share(ctx context.Context, p order.Position, id order.BatchID) ([]byte, error)
 	// Certificates subscribes to certificates, until the context ends.
 	Certificates(ctx context.Context) Certificates
-	// Share returns the canonical encoding of this node's share of a batch.
-	// Errors: store.ErrNotFound.
-	Share(ctx context.Context, position order.Position, epoch uint64, id order.BatchID) ([]byte, error)
 }
 
 // Certificates yields certificates in the order in which the node learned them.
@@ -50,3 +50,10 @@ type Certificates interface {
 	// Next waits for the next one. An error ends the subscription.
 	Next() (*order.Certificate, error)
 }
+
+// LanesOf returns a dispersal node's part.
+func LanesOf(n *dispersal.Node) Lanes { return lanes{n} }
+
+type lanes struct{ *dispersal.Node }
+
+func (l lanes) Certificates(ctx context.Context) Certificates { return l.Certified(ctx) }

@@ -1,16 +1,15 @@
 // Package shares fetches shares of batches from the APIs of the validators that hold
 // them. A node that takes no part in dispersal reads batches this way.
 //
-// In come the URL that a validator registered and which batch is wanted; out comes a
-// share, well-formed and otherwise unverified: whoever rebuilds checks it against the
-// erasure root. URLs and answers are anybody's: calls are bounded in bytes, follow no
-// redirection, and last as long as their context.
+// In come the URLs that validators registered and which batch is wanted; out come
+// shares, unverified: whoever rebuilds the batch checks them against its erasure root.
+// URLs and answers are anybody's: calls are bounded in bytes, follow no redirection, and
+// last as long as their context.
 package shares
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,27 +18,33 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/ordo-network/ordo/dispersal"
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/order"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
 
-// ErrNone is returned where the validator answers that it has no share of the batch.
-var ErrNone = errors.New("validator holds no share of the batch")
-
 // maxResponseBytes is a share with its envelope.
 const maxResponseBytes = shard.MaxShareBytes + 64
 
-// Client fetches shares. It may be used by many goroutines.
-type Client struct{ http *http.Client }
+// Client is a dispersal.ShareSource over validators' APIs. It may be used by many
+// goroutines.
+type Client struct {
+	api  func(order.Owner) string
+	http *http.Client
+}
 
-// New returns a client, which opens no connection before it is used.
-func New() *Client {
+var _ dispersal.ShareSource = (*Client)(nil)
+
+// New returns a client, which opens no connection before it is used. The function
+// returns the URL that a validator has registered, for example http://10.0.0.7:26680,
+// and nothing for one that has not; it must not block.
+func New(api func(order.Owner) string) *Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &Client{&http.Client{
+	return &Client{api, &http.Client{
 		Transport: &http.Transport{
 			Protocols:              protocols,
 			DialContext:            (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
@@ -54,28 +59,28 @@ func New() *Client {
 	}}
 }
 
-// Close closes connections that are not in use.
+// Close closes the connections that are not in use.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Share asks the validator whose API is at the URL, for example http://10.0.0.7:26680,
-// for its share of a batch. Errors: ErrNone; any other: no answer, or none of use.
-func (c *Client) Share(ctx context.Context, api string, position order.Position, epoch uint64, id order.BatchID) (*shard.Share, error) {
-	if u, err := url.Parse(api); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("%q is not a URL like http://10.0.0.7:26680", api)
+// Share implements dispersal.ShareSource.
+func (c *Client) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error) {
+	api := c.api(holder)
+	if api == "" {
+		return nil, fmt.Errorf("validator %s has registered no API: %w", holder, dispersal.ErrNoShare)
 	}
+	if u, err := url.Parse(api); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("validator %s has registered %q, which is no URL like http://10.0.0.7:26680", holder, api)
+	}
+	id := core.ID()
 	client := sequencerv1connect.NewSequencerServiceClient(c.http, api, connect.WithReadMaxBytes(maxResponseBytes))
 	resp, err := client.GetShare(ctx, connect.NewRequest(&v1.GetShareRequest{
-		Owner: position.Owner[:], Session: position.Session, Sequence: position.Sequence, Epoch: epoch, BatchId: id[:],
+		Owner: core.Owner[:], Session: core.Session, Sequence: core.Sequence, BatchId: id[:],
 	}))
 	switch {
 	case connect.CodeOf(err) == connect.CodeNotFound:
-		return nil, fmt.Errorf("%s: %w", api, ErrNone)
+		return nil, fmt.Errorf("validator %s at %s: %w", holder, api, dispersal.ErrNoShare)
 	case err != nil:
-		return nil, fmt.Errorf("ask %s for its share of batch %s: %w", api, position, err)
+		return nil, fmt.Errorf("ask validator %s at %s: %w", holder, api, err)
 	}
-	share, err := shard.DecodeShare(resp.Msg.GetShare())
-	if err != nil {
-		return nil, fmt.Errorf("share of batch %s from %s: %w", position, api, err)
-	}
-	return share, nil
+	return resp.Msg.GetShare(), nil
 }
