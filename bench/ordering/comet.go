@@ -78,8 +78,8 @@ func (s *comet) processes() []*process { return s.all }
 
 func (s *comet) close() error { return s.end() }
 
-func (s *comet) receivedSeries() []string {
-	return []string{"cometbft_p2p_message_receive_bytes_total"}
+func (s *comet) received(ctx context.Context) ([]float64, error) {
+	return scrapeAll(ctx, s.all, cometReceived)
 }
 
 func (s *comet) wrap(_ channel, payload []byte) (parcel, error) {

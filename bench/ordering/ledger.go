@@ -1,9 +1,13 @@
 package ordering
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
+
+// errCut marks a payload whose load was cut short while it was handed in.
+var errCut = errors.New("the load was cut short")
 
 // entry is one payload and what became of it. Size, validator, channel and due are
 // fixed before the load begins; the ledger guards the rest.
@@ -43,6 +47,8 @@ func (l *ledger) enter(k key, e *entry) {
 	l.open++
 }
 
+// ack notes the validator's answer. With errCut there is none: nothing more is
+// expected of the payload, and nothing is said of the validator.
 func (l *ledger) ack(e *entry, err error) {
 	now := l.now()
 	l.mu.Lock()

@@ -96,7 +96,7 @@ func send(ctx context.Context, s system, l *ledger, entries []*entry, wrap wrapp
 					l.enter(p.key, entries[i])
 					err = s.submit(ctx, v, p)
 					if err != nil && ctx.Err() != nil {
-						err = context.Canceled // cut off from here: nothing is said of the validator
+						err = errCut
 					}
 					l.ack(entries[i], err)
 				}

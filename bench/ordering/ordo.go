@@ -204,8 +204,8 @@ func (s *ordo) processes() []*process { return s.all }
 
 func (s *ordo) close() error { return s.end() }
 
-func (s *ordo) receivedSeries() []string {
-	return []string{"ordo_transport_received_bytes_total", "cometbft_p2p_message_receive_bytes_total"}
+func (s *ordo) received(ctx context.Context) ([]float64, error) {
+	return scrapeAll(ctx, s.all[:s.n], "ordo_transport_received_bytes_total", cometReceived)
 }
 
 // rollupOf names the rollup that a channel's payloads are for.

@@ -8,34 +8,36 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"time"
 )
 
-// startProfiles collects a CPU profile of each process, and of this one, for as
-// long as most of a load lasts; finish waits for them. Who has no pprof endpoint
-// is left out with a word.
-func startProfiles(ctx context.Context, o Options, st *stage, dir string) (finish func()) {
-	if dir == "" {
+// startProfiles collects a CPU profile of each process, and of this one, for most
+// of the time that a load lasts; finish waits for them. Who has no pprof endpoint is
+// left out with a word.
+func startProfiles(ctx context.Context, o Options, st *stage, part string, lasts time.Duration) (finish func()) {
+	if o.ProfileDir == "" {
 		return func() {}
 	}
+	dir := filepath.Join(o.ProfileDir, strings.ToLower(st.name())+"-"+part)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		o.say("no profiles: %v", err)
 		return func() {}
 	}
 	var running sync.WaitGroup
-	length := 2*o.Duration - o.Duration/2
+	length := lasts * 3 / 4
 	ctx, cancel := context.WithTimeout(ctx, length+30*time.Second)
 	for _, p := range st.processes() {
 		running.Go(func() {
-			file := filepath.Join(dir, st.name()+"-"+p.label+".pprof")
+			file := filepath.Join(dir, p.label+".pprof")
 			if err := fetchProfile(ctx, p.profile, length, file); err != nil {
 				o.say("no profile of %s: %v", p.label, err)
 			}
 		})
 	}
 	own := func() {}
-	if f, err := os.Create(filepath.Join(dir, st.name()+"-"+driver+".pprof")); err != nil {
+	if f, err := os.Create(filepath.Join(dir, driver+".pprof")); err != nil {
 		o.say("no profile of the %s: %v", driver, err)
 	} else if err := pprof.StartCPUProfile(f); err != nil {
 		_ = f.Close() // it is empty

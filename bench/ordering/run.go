@@ -66,7 +66,7 @@ func (o Options) measure(ctx context.Context, r *Report) error {
 		for _, name := range o.Systems {
 			// With a node of its own the reader takes nothing from what validators receive.
 			err := o.with(ctx, name, n, name == SystemOrdo, func(st *stage) error {
-				t, err := o.highest(ctx, st, "")
+				t, err := o.highest(ctx, st, fmt.Sprint(PartScale, "-", n))
 				r.Scale = append(r.Scale, t)
 				return err
 			})
@@ -113,14 +113,14 @@ func (o Options) parts(ctx context.Context, st *stage, r *Report) error {
 		r.Idle = append(r.Idle, t)
 	}
 	if o.runs(PartSmall) {
-		t, err := st.told(ctx, load{size: o.SmallSize, rate: float64(o.SmallSize * o.SmallRate), duration: o.Duration, ahead: true}, PartSmall)
+		ts, err := o.small(ctx, st)
+		r.Small = append(r.Small, ts...)
 		if err != nil {
 			return err
 		}
-		r.Small = append(r.Small, t)
 	}
 	if o.runs(PartThroughput) || o.runs(PartHalf) {
-		t, err := o.highest(ctx, st, o.ProfileDir)
+		t, err := o.highest(ctx, st, PartThroughput)
 		if err != nil {
 			return err
 		}
@@ -161,6 +161,8 @@ func (st *stage) told(ctx context.Context, ld load, what string) (*Trial, error)
 }
 
 const (
+	// firstMBps is where the search begins, whatever the network.
+	firstMBps = 4
 	// mostMBps is more than any machine orders.
 	mostMBps = 2000
 	// refinements of the search bring it within 5% of where trials begin to fail.
@@ -170,15 +172,12 @@ const (
 	confirmations = 6
 )
 
-// firstMBps is where the search begins: far below what a network orders.
-var firstMBps = map[string]float64{"Ordo": 8, "CometBFT": 2}
-
 // highest finds the highest rate that the network bears, and measures it for twice
 // as long as each trial of the search.
-func (o Options) highest(ctx context.Context, st *stage, profiles string) (*Trial, error) {
+func (o Options) highest(ctx context.Context, st *stage, part string) (*Trial, error) {
 	rate := o.RateMBps * 1e6
 	if rate == 0 {
-		found, err := search(firstMBps[st.name()]*1e6, mostMBps*1e6, refinements, func(rate float64) (bool, error) {
+		found, err := search(firstMBps*1e6, mostMBps*1e6, refinements, func(rate float64) (bool, error) {
 			t, err := st.told(ctx, load{size: o.Size, rate: rate, duration: o.Duration}, "search")
 			return err == nil && !t.Overloaded, err
 		})
@@ -191,7 +190,7 @@ func (o Options) highest(ctx context.Context, st *stage, profiles string) (*Tria
 		rate = found
 	}
 	for i := 0; ; i++ {
-		finish := startProfiles(ctx, o, st, profiles)
+		finish := startProfiles(ctx, o, st, part, 2*o.Duration)
 		t, err := st.told(ctx, load{size: o.Size, rate: rate, duration: 2 * o.Duration}, "highest rate")
 		finish()
 		if err != nil || !t.Overloaded || i == confirmations || o.RateMBps != 0 {
@@ -201,6 +200,33 @@ func (o Options) highest(ctx context.Context, st *stage, profiles string) (*Tria
 	}
 }
 
+// small puts the load of small payloads on the network, and, where it does not bear
+// it, the highest of their rates that it bears.
+func (o Options) small(ctx context.Context, st *stage) (ts []*Trial, err error) {
+	at := func(rate float64) (*Trial, error) {
+		return st.told(ctx, load{size: o.SmallSize, rate: rate, duration: o.Duration, ahead: true}, PartSmall)
+	}
+	asked := float64(o.SmallSize * o.SmallRate)
+	finish := startProfiles(ctx, o, st, PartSmall, o.Duration)
+	t, err := at(asked)
+	finish()
+	if err != nil || !t.Overloaded {
+		return append(ts, t), err
+	}
+	var best *Trial
+	_, err = search(asked/2, asked*0.95, refinements-1, func(rate float64) (bool, error) {
+		t, err := at(rate)
+		if err == nil && !t.Overloaded {
+			best = t
+		}
+		return err == nil && !t.Overloaded, err
+	})
+	if ts = append(ts, t); best != nil {
+		ts = append(ts, best)
+	}
+	return ts, err
+}
+
 const (
 	idlePayload = 512
 	idleSamples = 30
@@ -208,34 +234,38 @@ const (
 
 // idle hands in one payload at a time, at moments that have nothing to do with the blocks.
 func (o Options) idle(ctx context.Context, st *stage) (*Trial, error) {
-	entries := make([]*entry, idleSamples)
-	began := time.Now()
-	for i := range entries {
-		pause := 150*time.Millisecond + rand.N(time.Second)
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause):
-		}
-		p, err := st.wrap(sample, st.payloads.make(idlePayload))
-		if err != nil {
-			return nil, err
-		}
-		e := &entry{size: idlePayload, validator: i % st.validators(), channel: sample, due: time.Now()}
-		entries[i] = e
-		st.ledger.enter(p.key, e)
-		st.ledger.ack(e, st.submit(ctx, e.validator, p))
-		if e.refused != nil {
-			return nil, fmt.Errorf("an idle validator refused: %w", e.refused)
-		}
-		for limit := e.due.Add(settleLimit); st.ledger.outstanding() > 0 && time.Now().Before(limit); time.Sleep(time.Millisecond) {
-			if err := st.failed(); err != nil {
+	t, err := st.measured(ctx, func() (*Trial, error) {
+		entries := make([]*entry, idleSamples)
+		began := time.Now()
+		for i := range entries {
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(150*time.Millisecond + rand.N(time.Second)):
+			}
+			p, err := st.wrap(sample, st.payloads.make(idlePayload))
+			if err != nil {
 				return nil, err
 			}
+			e := &entry{size: idlePayload, validator: i % st.validators(), channel: sample, due: time.Now()}
+			entries[i] = e
+			st.ledger.enter(p.key, e)
+			st.ledger.ack(e, st.submit(ctx, e.validator, p))
+			if e.refused != nil {
+				return nil, fmt.Errorf("an idle validator refused: %w", e.refused)
+			}
+			for limit := e.due.Add(settleLimit); st.ledger.outstanding() > 0 && time.Now().Before(limit); time.Sleep(time.Millisecond) {
+				if err := st.failed(); err != nil {
+					return nil, err
+				}
+			}
 		}
+		span := time.Since(began)
+		return st.summarize(load{size: idlePayload, rate: idlePayload * idleSamples / span.Seconds(), duration: span}, entries, began), nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	span := time.Since(began)
-	t := st.summarize(load{size: idlePayload, rate: idlePayload * idleSamples / span.Seconds(), duration: span}, entries, began)
 	o.say("%s: idle: p50 to accepted %.1f ms, to certified %.1f ms, to ordered %.1f ms", st.name(), t.Ack.P50, t.Certified.P50, t.Read.P50)
-	return t, st.drain(ctx)
+	return t, nil
 }

@@ -50,12 +50,14 @@ func sumSeries(r io.Reader, names []string) (sum float64, err error) {
 	return sum, lines.Err()
 }
 
-// received returns the bytes that each validator has received from others so far.
-func received(ctx context.Context, s system) ([]float64, error) {
-	out := make([]float64, s.validators())
-	for i := range out {
-		p := s.processes()[i]
-		v, err := scrape(ctx, p.metrics, s.receivedSeries())
+// cometReceived counts the bytes of CometBFT's messages from its peers.
+const cometReceived = "cometbft_p2p_message_receive_bytes_total"
+
+// scrapeAll is scrape for several processes.
+func scrapeAll(ctx context.Context, processes []*process, names ...string) ([]float64, error) {
+	out := make([]float64, len(processes))
+	for i, p := range processes {
+		v, err := scrape(ctx, p.metrics, names)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.label, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/ordo-network/ordo/bench/figures"
@@ -80,31 +81,44 @@ func (st *stage) trial(ctx context.Context, ld load) (*Trial, error) {
 	if err != nil {
 		return nil, err
 	}
+	return st.measured(ctx, func() (*Trial, error) {
+		began := time.Now().Add(20 * time.Millisecond)
+		entries := ld.plan(began, st.validators())
+		sending, stopSending := context.WithCancel(ctx)
+		var sender sync.WaitGroup
+		defer sender.Wait()
+		defer stopSending()
+		sent := make(chan error, 1)
+		sender.Go(func() { sent <- send(sending, st.system, st.ledger, entries, wrap) })
+		overloaded, err := st.watch(ctx, entries, sent, stopSending)
+		if err != nil {
+			return nil, err
+		}
+		t := st.summarize(ld, entries, began)
+		t.Overloaded = overloaded
+		return t, nil
+	})
+}
+
+// measured runs fn and adds what the processes did meanwhile to what it returns.
+// Then it waits for what is left on its way.
+func (st *stage) measured(ctx context.Context, fn func() (*Trial, error)) (*Trial, error) {
 	pids := map[string]int{driver: os.Getpid()}
 	for _, p := range st.processes() {
 		pids[p.label] = p.pid
 	}
-	before, err := received(ctx, st.system)
+	before, err := st.received(ctx)
 	if err != nil {
 		return nil, err
 	}
-	meter := figures.NewMeter(pids)
-	began := time.Now().Add(20 * time.Millisecond)
-	firstHeight := st.ledger.height()
-	entries := ld.plan(began, st.validators())
-	sending, stopSending := context.WithCancel(ctx)
-	defer stopSending()
-	sent := make(chan error, 1)
-	go func() { sent <- send(sending, st.system, st.ledger, entries, wrap) }()
-	overloaded, err := st.watch(ctx, entries, sent, stopSending)
+	meter, height := figures.NewMeter(pids), st.ledger.height()
+	t, err := fn()
 	if err != nil {
 		return nil, err
 	}
-	t := st.summarize(ld, entries, began)
-	t.Overloaded = overloaded
-	t.Blocks = int(st.ledger.height() - firstHeight)
+	t.Blocks = int(st.ledger.height() - height)
 	t.Processes = meter.Read()
-	after, err := received(ctx, st.system)
+	after, err := st.received(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -38,8 +38,8 @@ type system interface {
 	// validators are those processes, in order; extra ones, such as a node to read from, follow them.
 	validators() int
 	processes() []*process
-	// receivedSeries are the names of the counters of bytes that a validator received from others.
-	receivedSeries() []string
+	// received returns the bytes that each validator has received from others so far.
+	received(ctx context.Context) ([]float64, error)
 	// close stops the processes and removes their data.
 	close() error
 }

@@ -48,7 +48,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		for _, c := range []struct {
 			name string
 			ReadCost
-		}{{"alone", r.Reading.Alone}, {fmt.Sprintf("among %d others", r.Reading.Others), r.Reading.Among}} {
+		}{{"alone", r.Reading.Alone}, {fmt.Sprintf("among %d", r.Reading.Others), r.Reading.Among}} {
 			fmt.Fprintf(t, "%s\t%d\t%d\t%.2f\t%.2f\t%.0f\t%.0f\n", c.name, c.Blocks, c.Bundles, c.OwnMB, c.WireMB, c.PerBlock.WireBytes, c.PerBlock.CPUus)
 		}
 		_ = t.Flush()

@@ -1,6 +1,7 @@
 package ordering
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -54,8 +55,8 @@ func (st *stage) summarize(ld load, entries []*entry, began time.Time) *Trial {
 	var ack, certified, committed, read []time.Duration
 	var last time.Time
 	for _, e := range entries {
-		if e.acked.IsZero() && e.refused == nil && e.ordered.IsZero() && e.due.After(l.now()) {
-			continue // cut short before its time came
+		if e.ordered.IsZero() && (errors.Is(e.refused, errCut) || e.acked.IsZero() && e.refused == nil) {
+			continue // the load was cut short before it was handed in
 		}
 		t.Sent++
 		if !e.acked.IsZero() {
@@ -90,9 +91,6 @@ func (st *stage) summarize(ld load, entries []*entry, began time.Time) *Trial {
 	t.Ack, t.Certified, t.Committed, t.Read = figures.Of(ack), figures.Of(certified), figures.Of(committed), figures.Of(read)
 	return t
 }
-
-// passed says whether the network bore the load.
-func (t *Trial) passed() bool { return !t.Overloaded }
 
 // receivedShare is what the median and the busiest validator received, as a share
 // of all that was ordered.
