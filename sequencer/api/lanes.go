@@ -175,7 +175,7 @@ func (s *Server) GetShare(ctx context.Context, req *connect.Request[v1.GetShareR
 	position := order.Position{Owner: owner, Mark: order.Mark{Session: m.GetSession(), Sequence: m.GetSequence()}}
 	share, err := []byte(nil), store.ErrNotFound
 	if s.opts.Lanes != nil {
-		share, err = s.opts.Lanes.Share(ctx, position, order.BatchID(m.GetBatchId()))
+		share, err = s.opts.Lanes.Share(ctx, position, m.GetEpoch(), order.BatchID(m.GetBatchId()))
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -63,10 +63,10 @@ type nextFunc func() (*order.Certificate, error)
 
 func (f nextFunc) Next() (*order.Certificate, error) { return f() }
 
-func (l *testLanes) Share(_ context.Context, _ order.Position, id order.BatchID) ([]byte, error) {
+func (l *testLanes) Share(_ context.Context, _ order.Position, epoch uint64, id order.BatchID) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if raw, ok := l.shares[id]; ok {
+	if raw, ok := l.shares[id]; ok && epoch == testEpoch {
 		return raw, nil
 	}
 	return nil, store.ErrNotFound

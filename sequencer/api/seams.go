@@ -40,7 +40,7 @@ type Lanes interface {
 	Status(id order.BundleID) (certified bool)
 	// Share returns the encoding of this node's share of a batch.
 	// Errors: store.ErrNotFound.
-	Share(ctx context.Context, p order.Position, id order.BatchID) ([]byte, error)
+	Share(ctx context.Context, p order.Position, epoch uint64, id order.BatchID) ([]byte, error)
 	// Certificates subscribes to certificates, until the context ends.
 	Certificates(ctx context.Context) Certificates
 }

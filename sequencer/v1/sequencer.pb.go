@@ -935,10 +935,12 @@ func (x *CertifiedBundle) GetTransactions() [][]byte {
 type GetShareRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the batch stands: the owner of the lane (20 bytes), session, sequence.
-	Owner         []byte `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
-	Session       uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
-	Sequence      uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	BatchId       []byte `protobuf:"bytes,4,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	Owner    []byte `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Session  uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Of the committee that shares the batch.
+	Epoch         uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	BatchId       []byte `protobuf:"bytes,5,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -990,6 +992,13 @@ func (x *GetShareRequest) GetSession() uint64 {
 func (x *GetShareRequest) GetSequence() uint64 {
 	if x != nil {
 		return x.Sequence
+	}
+	return 0
+}
+
+func (x *GetShareRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -1261,12 +1270,13 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\x0fCertifiedBundle\x12\x1b\n" +
 	"\tbundle_id\x18\x01 \x01(\fR\bbundleId\x12%\n" +
 	"\x0ebatch_position\x18\x02 \x01(\x04R\rbatchPosition\x12\"\n" +
-	"\ftransactions\x18\x03 \x03(\fR\ftransactions\"x\n" +
+	"\ftransactions\x18\x03 \x03(\fR\ftransactions\"\x8e\x01\n" +
 	"\x0fGetShareRequest\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x19\n" +
-	"\bbatch_id\x18\x04 \x01(\fR\abatchId\"(\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x19\n" +
+	"\bbatch_id\x18\x05 \x01(\fR\abatchId\"(\n" +
 	"\x10GetShareResponse\x12\x14\n" +
 	"\x05share\x18\x01 \x01(\fR\x05share\"\x10\n" +
 	"\x0eGetInfoRequest\"\xea\x02\n" +

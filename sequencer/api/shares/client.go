@@ -74,7 +74,7 @@ func (c *Client) Share(ctx context.Context, holder order.Owner, core order.Batch
 	id := core.ID()
 	client := sequencerv1connect.NewSequencerServiceClient(c.http, api, connect.WithReadMaxBytes(maxResponseBytes))
 	resp, err := client.GetShare(ctx, connect.NewRequest(&v1.GetShareRequest{
-		Owner: core.Owner[:], Session: core.Session, Sequence: core.Sequence, BatchId: id[:],
+		Owner: core.Owner[:], Session: core.Session, Sequence: core.Sequence, Epoch: core.Epoch, BatchId: id[:],
 	}))
 	switch {
 	case connect.CodeOf(err) == connect.CodeNotFound:
