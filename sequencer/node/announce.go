@@ -45,5 +45,12 @@ func (n *Node) params(ctx context.Context) (api.Params, error) {
 		return api.Params{}, err
 	}
 	p := out.GetParams()
-	return api.Params{FeePerKilobyte: p.GetFeePerKilobyte(), MaxExpiryBlocks: p.GetMaxExpiryBlocks(), MaxBundleBytes: p.GetMaxBundleBytes()}, nil
+	params := api.Params{FeePerKilobyte: p.GetFeePerKilobyte(), MaxExpiryBlocks: p.GetMaxExpiryBlocks(), MaxBundleBytes: p.GetMaxBundleBytes()}
+	if v := n.watch.view.Load(); v != nil {
+		params.Epoch = v.Epoch
+	}
+	if n.watch.attests() {
+		params.LaneOwner = n.watch.self
+	}
+	return params, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ordo-network/ordo/dispersal"
 	"github.com/ordo-network/ordo/sequencer/api"
 	"github.com/ordo-network/ordo/sequencer/app"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -52,12 +53,17 @@ type Node struct {
 	config  Config
 	chainID string
 
-	app      *app.App
-	comet    *cmtnode.Node
-	api      *api.Server
-	apiLn    net.Listener
-	metricLn net.Listener // nil: no metrics
-	gatherer prometheus.Gatherer
+	app         *app.App
+	watch       *watch
+	dispersal   *dispersal.Node // nil on a full node
+	retriever   *dispersal.Retriever
+	evidence    *evidence // nil on a full node
+	comet       *cmtnode.Node
+	api         *api.Server
+	apiLn       net.Listener
+	dispersalLn net.Listener
+	metricLn    net.Listener // nil: no metrics
+	gatherer    prometheus.Gatherer
 
 	voice   *voice     // CometBFT's
 	failed  chan error // consensus gave up
@@ -97,8 +103,16 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 	if err := n.openApp(h, registerer); err != nil {
 		return nil, err
 	}
+	signer, err := loadSigner(comet)
+	if err != nil {
+		return nil, err
+	}
+	// CometBFT replays blocks that the application lacks: dispersal hears of them.
+	if err := n.openLanes(ctx, h, doc, signer.Key.Address, registerer); err != nil {
+		return nil, err
+	}
 	application := newAnnouncing(n.app.ABCI())
-	if err := n.openComet(ctx, comet, doc, cometMetrics, application); err != nil {
+	if err := n.openComet(ctx, comet, doc, signer, cometMetrics, application); err != nil {
 		return nil, err
 	}
 	if err := n.openAPI(h, o.Version, registerer); err != nil {
@@ -129,6 +143,10 @@ func (n *Node) takePorts(ctx context.Context, h home, comet *cmtcfg.Config) (err
 		return err
 	}
 	n.closers = append(n.closers, n.apiLn.Close)
+	if n.dispersalLn, err = (listener{"dispersal between validators", "dispersal.listen in " + h.ordo(), n.config.Dispersal.Listen}).take(ctx); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.dispersalLn.Close)
 	if n.config.Metrics.Listen == "" {
 		return nil
 	}
@@ -157,20 +175,25 @@ func (n *Node) openApp(h home, registerer prometheus.Registerer) error {
 	return nil
 }
 
-func (n *Node) openComet(ctx context.Context, c *cmtcfg.Config, doc *cmttypes.GenesisDoc, metrics cmtnode.MetricsProvider, application announcing) error {
+// loadSigner reads the consensus key and what it last signed.
+func loadSigner(c *cmtcfg.Config) (*privval.FilePV, error) {
+	for _, file := range []string{c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()} {
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("read validator key: %w", err)
+		}
+	}
+	return privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()), nil
+}
+
+func (n *Node) openComet(ctx context.Context, c *cmtcfg.Config, doc *cmttypes.GenesisDoc, signer *privval.FilePV, metrics cmtnode.MetricsProvider, application announcing) error {
 	key, err := p2p.LoadNodeKey(c.NodeKeyFile())
 	if err != nil {
 		return fmt.Errorf("read node key: %w", err)
 	}
-	for _, file := range []string{c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()} {
-		if _, err := os.Stat(file); err != nil {
-			return fmt.Errorf("read validator key: %w", err)
-		}
-	}
 	log := newCometLogger(n.log, n.fail)
 	n.voice = log.voice
 	n.comet, err = cmtnode.NewNodeWithContext(ctx, c,
-		privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()), key,
+		signer, key,
 		proxy.NewConnSyncLocalClientCreator(application),
 		func() (*cmttypes.GenesisDoc, error) { return doc, nil },
 		openDB, metrics, log)
@@ -188,7 +211,8 @@ func (n *Node) openAPI(h home, version string, registerer prometheus.Registerer)
 	n.api, err = api.New(api.Options{
 		ChainID: n.chainID, Version: version,
 		Blocks: env.BlockStore, States: env.StateStore, Outcome: ordering.Outcome,
-		Pool: n.app.Pool(), Params: n.params, CatchingUp: env.ConsensusReactor.WaitSync,
+		Pool: n.app.Pool(), Batches: n.retriever, Lanes: n.lanes(), Committee: n.committee,
+		Params: n.params, CatchingUp: env.ConsensusReactor.WaitSync,
 		IndexDir: h.index(), Retain: n.config.Retention.BundleHeights, Limits: n.config.apiLimits(),
 		Registerer: registerer, Logger: n.log,
 	})
@@ -222,6 +246,10 @@ func (n *Node) Run(ctx context.Context) (err error) {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.api.Run(ctx, n.apiLn) })
+	if n.dispersal != nil {
+		group.Go(func() error { return n.dispersal.Run(ctx) })
+		group.Go(func() error { return n.evidence.run(ctx) })
+	}
 	if n.metricLn != nil {
 		group.Go(func() error { return serveMetrics(ctx, n.metricLn, n.gatherer) })
 	}

@@ -1,0 +1,92 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/cosmos/cosmos-sdk/codec"
+
+	"github.com/ordo-network/ordo/dispersal/lane"
+	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
+)
+
+// maxEvidence is how many proofs may wait to be written. One is enough to convict.
+const maxEvidence = 64
+
+// evidence writes what convicts a validator to files that anybody can send to the chain.
+type evidence struct {
+	dir   string
+	codec codec.Codec
+	log   *slog.Logger
+	found chan lane.Equivocation
+}
+
+func newEvidence(dir string, c codec.Codec, log *slog.Logger) *evidence {
+	return &evidence{dir: dir, codec: c, log: log, found: make(chan lane.Equivocation, maxEvidence)}
+}
+
+// take does not block: what is too much is left out.
+func (e *evidence) take(found lane.Equivocation) {
+	select {
+	case e.found <- found:
+	default:
+	}
+}
+
+// run writes until the context ends.
+func (e *evidence) run(ctx context.Context) error {
+	for {
+		select {
+		case found := <-e.found:
+			if err := e.write(&found); err != nil {
+				e.log.Error("evidence against a validator is lost", "validator", found.Offender.String(), "err", err)
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// write keeps the first proof about a position: a second one would convict nobody else.
+func (e *evidence) write(found *lane.Equivocation) error {
+	kind := "batch"
+	if found.First.Attester != nil {
+		kind = "attestation"
+	}
+	at := found.First.Core.Position
+	path := filepath.Join(e.dir, fmt.Sprintf("%s-%s-%s-%d-%d.json", found.Offender, kind, at.Owner, at.Session, at.Sequence))
+	raw, err := e.codec.MarshalJSON(&orderingv1.MsgSubmitEquivocation{First: signed(&found.First), Second: signed(&found.Second)})
+	if err != nil {
+		return fmt.Errorf("encode evidence: %w", err)
+	}
+	if err := os.MkdirAll(e.dir, 0o755); err != nil {
+		return fmt.Errorf("write evidence: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write evidence: %w", err)
+	}
+	_, err = f.Write(append(raw, '\n'))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write evidence: %w", err)
+	}
+	e.log.Warn("a validator signed two batches for one position: send the evidence to the chain with `ordo sequencer evidence submit`",
+		"validator", found.Offender.String(), "position", at.String(), "file", path)
+	return nil
+}
+
+func signed(s *lane.Signed) *orderingv1.Signed {
+	out := &orderingv1.Signed{Core: s.Core.Encode(), Signature: s.Signature[:]}
+	if s.Attester != nil {
+		out.Attested = &orderingv1.Attested{Member: s.Attester[:], Clock: s.Clock}
+	}
+	return out
+}
