@@ -249,13 +249,15 @@ func (b *Book) Candidates() [][]*order.Certificate {
 	return out
 }
 
-// Tips returns how far the candidates go that are on disk, by owner.
+// Tips returns how far the candidates go that are on disk, by owner. A vote extension
+// for the next block says them, and they bind the block after it. So they end before
+// what that block may not order any more, its epoch being over: nobody could propose it.
 func (b *Book) Tips() []order.Tip {
 	var tips []order.Tip
 	for _, o := range b.owners() {
 		way := b.lanes[o].way
 		n := 0
-		for n < len(way) && way[n].stored {
+		for n < len(way) && way[n].stored && b.view.stays(way[n].certificate.Header.Epoch) {
 			n++
 		}
 		if n > 0 {

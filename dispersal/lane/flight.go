@@ -101,7 +101,7 @@ func (f *flight) certify(v *Verifier) error {
 	if liars == 0 {
 		return fmt.Errorf("make certificate %s: %w", f.batch.Header.Position, err)
 	}
-	return nil // enough others may be left, or are still to come
+	return f.certify(v) // of the others, if they are enough
 }
 
 // share returns what the member is offered.

@@ -335,7 +335,9 @@ func (k *Keeper) advance(l *kept, m order.Mark) []Answer {
 		}
 		if t.state == stateStored && k.follows(l, t) {
 			t.state = stateAttested
-			out = append(out, k.attest(t))
+			if next.Compare(l.certified) > 0 { // else it is of no use any more
+				out = append(out, k.attest(t))
+			}
 		}
 		if t.state != stateAttested {
 			return out

@@ -43,7 +43,7 @@ func (w *world) committee(epoch uint64) *order.Committee {
 }
 
 func (w *world) newView(height uint64, lanes map[order.Owner]order.LaneState) *View {
-	v := &View{ChainID: simChain, Height: height, Epoch: height / w.weather.epochBlocks, Lanes: lanes, Params: w.weather.params}
+	v := &View{ChainID: simChain, Height: height, Epoch: height / w.weather.epochBlocks, EpochAfter: (height + 1) / w.weather.epochBlocks, Lanes: lanes, Params: w.weather.params}
 	if n := len(w.chain.views); n > 0 && w.chain.views[n-1].Epoch == v.Epoch {
 		v.Committees = w.chain.views[n-1].Committees
 		return v

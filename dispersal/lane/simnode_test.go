@@ -431,6 +431,7 @@ func (n *simNode) answer(answers []Answer) {
 			}
 			n.w.tracef("%d refuses %s: %v", n.index, a.Position, r)
 		} else if n.rogue == nil {
+			n.w.tracef("%d attests %s", n.index, a.Position)
 			n.w.truth.attests(n, &a)
 		}
 		to := n.w.byOwner[a.Position.Owner]

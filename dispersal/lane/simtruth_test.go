@@ -47,7 +47,7 @@ type acked struct {
 
 func newTruth(w *world) truth {
 	return truth{
-		w: w,
+		w:      w,
 		signed: make(map[order.Position]order.BatchID), attested: make(map[attester]attestedBatch),
 		last: make(map[nodeLane]attestedBatch), certified: make(map[order.Position]order.BatchID),
 		seen: make(map[order.Position]bool), clocks: make(map[order.Owner]uint64),

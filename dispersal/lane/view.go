@@ -17,6 +17,9 @@ type View struct {
 	Height uint64
 	// Epoch is that of the next block, at Height+1. New batches name it.
 	Epoch uint64
+	// EpochAfter is that of the block after the next, at Height+2: Epoch or the one
+	// that follows.
+	EpochAfter uint64
 	// Committees are those of Epoch and of the epoch before it; that one is nil in
 	// epoch 0.
 	Committees [2]*order.Committee
@@ -56,6 +59,11 @@ func (v *View) Mark(owner order.Owner) order.Mark { return v.Lanes[owner].Mark }
 
 // open tells whether the next block may order batches of that epoch.
 func (v *View) open(epoch uint64) bool { return epoch == v.Epoch || epoch+1 == v.Epoch }
+
+// stays tells whether the block after the next may still order batches of that epoch.
+func (v *View) stays(epoch uint64) bool {
+	return v.open(epoch) && epoch+1 >= v.EpochAfter
+}
 
 // Layout says how the committee's batches are cut and who holds what. It costs much
 // and is the same for all batches of the epoch: keep it.
