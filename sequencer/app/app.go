@@ -20,12 +20,17 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/module"
 	authtx "github.com/cosmos/cosmos-sdk/x/auth/tx"
 
+	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 	"github.com/ordo-network/ordo/sequencer/pool"
 )
 
 // Name is the application's name in CometBFT's handshake.
 const Name = "ordo"
+
+// verifiedCertificates is how many certificates are known to be right at least: those
+// of several blocks of the greatest number.
+const verifiedCertificates = 8192
 
 // treeCache is how many nodes of its tree each module's store keeps in memory. The
 // Cosmos SDK's half a million would fill up with nodes of past states.
@@ -40,8 +45,10 @@ type App struct {
 	enc      *Encoding
 	keepers  *keepers
 	modules  *module.Manager
+	chainID  string
 	window   *ordering.Window
-	verifier *ordering.Verifier
+	verifier *lane.Verifier
+	lanes    Lanes
 	pool     *pool.Pool
 	state    *committed
 	pacing   *pacing
@@ -78,8 +85,9 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 
 	a := &App{
 		BaseApp: base, enc: enc, keepers: newKeepers(base, enc, keys, opts.Home),
-		window: ordering.NewWindow(), verifier: ordering.NewVerifier(opts.ChainID),
-		pacing: &pacing{blockTime: opts.BlockTime, idleInterval: opts.IdleInterval},
+		chainID: opts.ChainID, window: ordering.NewWindow(), lanes: noLanes{},
+		verifier: lane.NewVerifier(opts.ChainID, verifiedCertificates),
+		pacing:   &pacing{blockTime: opts.BlockTime, idleInterval: opts.IdleInterval, certificates: noLanes{}},
 	}
 	a.state = &committed{app: a}
 	if a.metrics, err = newMetrics(opts.Registerer); err != nil {
@@ -101,17 +109,24 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 	base.SetEndBlocker(a.modules.EndBlock)
 	base.SetPrepareProposal(a.prepareProposal)
 	base.SetProcessProposal(a.processProposal)
+	base.SetExtendVoteHandler(a.extendVote)
+	base.SetVerifyVoteExtensionHandler(a.verifyVoteExtension)
 	if err := base.LoadLatestVersion(); err != nil {
 		return nil, fmt.Errorf("load state: %w", err)
 	}
 	if err := a.state.refresh(); err != nil {
 		return nil, err
 	}
-	a.pool, err = pool.New(a.state, pool.Options{Dir: opts.PoolDir, Limits: opts.PoolLimits, Logger: opts.Logger, Registerer: opts.Registerer})
+	a.pool, err = pool.New(a.state, pool.Options{
+		ChainID: opts.ChainID, Dir: opts.PoolDir, Limits: opts.PoolLimits, Logger: opts.Logger, Registerer: opts.Registerer,
+	})
 	if err != nil {
 		return nil, err
 	}
-	a.pacing.waiting = a.pool
+	a.pacing.transactions = a.pool
+	if opts.Lanes != nil {
+		a.SetLanes(opts.Lanes)
+	}
 	return a, nil
 }
 
@@ -119,7 +134,11 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 // connections against each other, such as proxy.NewConnSyncLocalClientCreator.
 func (a *App) ABCI() abci.Application { return server.NewCometABCIWrapper(a) }
 
-// Pool returns what waits for a block.
+// Certificates returns the verifier of certificates, which dispersal shares: the
+// signatures of each are then verified once in this process.
+func (a *App) Certificates() *lane.Verifier { return a.verifier }
+
+// Pool returns what waits for a batch or a block.
 func (a *App) Pool() *pool.Pool { return a.pool }
 
 // Encoding returns what clients of this application need.

@@ -23,10 +23,11 @@ func BenchmarkBlock(b *testing.B) {
 				b.StopTimer()
 				for range bundles {
 					n++
-					require.NoError(b, c.app.Pool().Insert(append([]byte{1}, c.bundle(n%funded, func(x *order.Bundle) {
+					c.submit(c.bundle(n%funded, func(x *order.Bundle) {
 						x.Legs[0].Transactions = [][]byte{fmt.Appendf(make([]byte, 110), "%d", n)}
-					}).Encode()...)))
+					}))
 				}
+				c.disperse()
 				b.StartTimer()
 				require.Len(b, c.block().block.Bundles, bundles)
 			}

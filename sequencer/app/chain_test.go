@@ -7,10 +7,12 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/stretchr/testify/require"
@@ -48,7 +50,8 @@ func consensusKey(i int) *ed25519.PrivKey {
 	return ed25519.GenPrivKeyFromSecret(fmt.Appendf(nil, "consensus %d", i))
 }
 
-// chain drives one application as CometBFT does.
+// chain drives one application as CometBFT and dispersal do. The application is that
+// of validator 0, whose lane takes what is submitted; the others attest at once.
 type chain struct {
 	t       testingT
 	db      dbm.DB
@@ -60,6 +63,13 @@ type chain struct {
 	height  int64
 	time    time.Time
 	log     *bytes.Buffer
+	lanes   *lanes
+	session uint64
+
+	// Of the last block's votes.
+	round int32
+	flags map[int]cmtproto.BlockIDFlag // of validators that did not vote for it
+	said  [][]byte                     // vote extensions, by validator
 }
 
 func (c *chain) logger() log.Logger { return log.NewLogger(c.log, log.OutputJSONOption()) }
@@ -87,6 +97,7 @@ func newGenesis(t testingT, validators int) *cmttypes.GenesisDoc {
 		tx, err := app.NewValidatorTx(enc, chainID, fmt.Sprintf("v%d", i), operator(i), consensusKey(i).PubKey(), genesisStake)
 		require.NoError(t, err)
 		g.AddValidators(tx)
+		g.AddAttester(operatorAddress(i), newAttestationKey(i).Public().(stded25519.PublicKey), fmt.Sprintf("v%d.example:7000", i), fmt.Sprintf("http://v%d.example:8080", i))
 	}
 	for i := range funded {
 		require.NoError(t, g.AddAccount(payerAddress(i), funds))
@@ -96,15 +107,22 @@ func newGenesis(t testingT, validators int) *cmttypes.GenesisDoc {
 	return doc
 }
 
-func open(t testingT, logger log.Logger, db dbm.DB, dir string) *app.App {
-	a, err := app.New(logger, db, app.Options{ChainID: chainID, PoolDir: dir, Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
-	return a
+// open opens the application with lanes that hold nothing yet.
+func (c *chain) open() {
+	a, err := app.New(c.logger(), c.db, app.Options{ChainID: chainID, PoolDir: c.dir, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(c.t, err)
+	a.Pool().SetMember(func() bool { return true })
+	c.lanes = newLanes()
+	a.SetLanes(c.lanes)
+	c.app, c.abci = a, a.ABCI()
+	c.session++
 }
 
 // newChain starts a chain and makes its first block.
-func newChain(t *testing.T) *chain {
-	c := start(t, newGenesis(t, 2), t.TempDir())
+func newChain(t *testing.T) *chain { return newChainOf(t, 2) }
+
+func newChainOf(t *testing.T, validators int) *chain {
+	c := start(t, newGenesis(t, validators), t.TempDir())
 	t.Cleanup(func() { _ = c.app.Pool().Close() })
 	return c
 }
@@ -115,8 +133,7 @@ func start(t testingT, genesis *cmttypes.GenesisDoc, dir string) *chain {
 
 func startOn(t testingT, genesis *cmttypes.GenesisDoc, db dbm.DB, dir string) *chain {
 	c := &chain{t: t, db: db, dir: dir, genesis: genesis, time: genesis.GenesisTime, log: new(bytes.Buffer)}
-	c.app = open(t, c.logger(), c.db, c.dir)
-	c.abci = c.app.ABCI()
+	c.open()
 	params := genesis.ConsensusParams.ToProto()
 	res, err := c.abci.InitChain(context.Background(), &abci.RequestInitChain{
 		Time: genesis.GenesisTime, ChainId: chainID, InitialHeight: 1, ConsensusParams: &params, AppStateBytes: genesis.AppState,
@@ -131,33 +148,77 @@ func startOn(t testingT, genesis *cmttypes.GenesisDoc, db dbm.DB, dir string) *c
 
 func (c *chain) commit() abci.CommitInfo {
 	info := abci.CommitInfo{}
-	if c.height == 0 {
-		return info
+	for _, v := range c.votes().Votes {
+		info.Votes = append(info.Votes, abci.VoteInfo{Validator: v.Validator, BlockIdFlag: v.BlockIdFlag})
 	}
-	for _, v := range c.vals {
-		info.Votes = append(info.Votes, abci.VoteInfo{Validator: v, BlockIdFlag: 2})
+	info.Round = c.votes().Round
+	return info
+}
+
+// votes returns the commit of the last block as its next proposer has it.
+func (c *chain) votes() abci.ExtendedCommitInfo {
+	if c.height == 0 {
+		return abci.ExtendedCommitInfo{}
+	}
+	info := abci.ExtendedCommitInfo{Round: c.round}
+	for i, v := range c.vals {
+		vote := abci.ExtendedVoteInfo{Validator: v, BlockIdFlag: cmtproto.BlockIDFlagCommit}
+		if flag, ok := c.flags[i]; ok {
+			vote.BlockIdFlag = flag
+		}
+		if vote.BlockIdFlag == cmtproto.BlockIDFlagCommit {
+			vote.VoteExtension = c.said[i]
+			vote.ExtensionSignature = c.signExtension(i, c.said[i])
+		}
+		info.Votes = append(info.Votes, vote)
 	}
 	return info
 }
 
+func (c *chain) signExtension(i int, said []byte) []byte {
+	sig, err := consensusKey(i).Sign(cmttypes.VoteExtensionSignBytes(chainID, &cmtproto.Vote{Height: c.height, Round: c.round, Extension: said}))
+	require.NoError(c.t, err)
+	return sig
+}
+
 func (c *chain) nextTime() time.Time { return c.time.Add(blockTime) }
 
-func (c *chain) prepare() [][]byte {
-	ext := abci.ExtendedCommitInfo{}
-	for _, v := range c.commit().Votes {
-		ext.Votes = append(ext.Votes, abci.ExtendedVoteInfo{Validator: v.Validator, BlockIdFlag: v.BlockIdFlag})
-	}
+func (c *chain) prepareSized(maxTxBytes int64) [][]byte {
 	res, err := c.abci.PrepareProposal(context.Background(), &abci.RequestPrepareProposal{
-		MaxTxBytes: 4 << 20, LocalLastCommit: ext, Height: c.height + 1, Time: c.nextTime(), ProposerAddress: c.vals[0].Address,
+		MaxTxBytes: maxTxBytes, LocalLastCommit: c.votes(), Height: c.height + 1, Time: c.nextTime(), ProposerAddress: c.vals[0].Address,
 	})
 	require.NoError(c.t, err)
-	require.GreaterOrEqual(c.t, len(res.Txs), ordering.OwnTxs)
 	return res.Txs
 }
 
-func (c *chain) process(txs [][]byte) bool {
+func (c *chain) prepare() [][]byte {
+	txs := c.prepareSized(4 << 20)
+	require.GreaterOrEqual(c.t, len(txs), ordering.OwnTxs, c.log.String())
+	return txs
+}
+
+func (c *chain) process(txs [][]byte) bool { return c.processWith(txs, c.commit()) }
+
+func (c *chain) processWith(txs [][]byte, last abci.CommitInfo) bool {
 	res, err := c.abci.ProcessProposal(context.Background(), &abci.RequestProcessProposal{
-		Txs: txs, ProposedLastCommit: c.commit(), Height: c.height + 1, Time: c.nextTime(), ProposerAddress: c.vals[0].Address, Hash: []byte("hash"),
+		Txs: txs, ProposedLastCommit: last, Height: c.height + 1, Time: c.nextTime(), ProposerAddress: c.vals[0].Address, Hash: []byte("hash"),
+	})
+	require.NoError(c.t, err)
+	return res.IsAccepted()
+}
+
+// vote asks the application for its vote extension, which all validators repeat until
+// a test says otherwise.
+func (c *chain) vote() [][]byte {
+	res, err := c.abci.ExtendVote(context.Background(), &abci.RequestExtendVote{Height: c.height + 1, Hash: []byte("hash")})
+	require.NoError(c.t, err)
+	return slices.Repeat([][]byte{res.VoteExtension}, len(c.vals))
+}
+
+// hear asks the application whether it takes the vote of validator i for the next block.
+func (c *chain) hear(i int, said []byte) bool {
+	res, err := c.abci.VerifyVoteExtension(context.Background(), &abci.RequestVerifyVoteExtension{
+		Height: c.height + 1, Hash: []byte("hash"), ValidatorAddress: c.vals[i].Address, VoteExtension: said,
 	})
 	require.NoError(c.t, err)
 	return res.IsAccepted()
@@ -169,11 +230,12 @@ func (c *chain) finalize(txs [][]byte) (*abci.ResponseFinalizeBlock, error) {
 	})
 }
 
-func (c *chain) save() {
+func (c *chain) save(said [][]byte) {
 	_, err := c.abci.Commit(context.Background(), &abci.RequestCommit{})
 	require.NoError(c.t, err)
 	c.height++
 	c.time = c.nextTime()
+	c.said, c.flags, c.round = said, nil, 0
 }
 
 type outcome struct {
@@ -185,18 +247,22 @@ type outcome struct {
 
 // apply executes and commits a block that the application must accept.
 func (c *chain) apply(txs [][]byte) outcome {
-	require.True(c.t, c.process(txs), "block refused")
+	require.True(c.t, c.process(txs), "block refused: %s", c.log)
+	said := c.vote()
 	res, err := c.finalize(txs)
 	require.NoError(c.t, err)
 	require.Len(c.t, res.TxResults, len(txs))
 	block, drops, err := ordering.Outcome(chainID, uint64(c.height+1), txs, res.TxResults)
 	require.NoError(c.t, err)
-	c.save()
+	c.save(said)
 	return outcome{txs, res, block, drops}
 }
 
-// block lets the application propose, and applies that.
-func (c *chain) block() outcome { return c.apply(c.prepare()) }
+// block certifies what was submitted, lets the application propose, and applies that.
+func (c *chain) block() outcome {
+	c.disperse()
+	return c.apply(c.prepare())
+}
 
 func (c *chain) bundle(i int, edit func(*order.Bundle)) *order.Bundle {
 	b := &order.Bundle{

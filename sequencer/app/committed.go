@@ -13,13 +13,14 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 
+	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 	"github.com/ordo-network/ordo/sequencer/pool"
 )
 
 // committed is the last committed state for those who read it while the next block
-// is made: pool and simulation. BaseApp's own check state would not do, since it
+// is made: pool, lanes and simulation. BaseApp's own check state would not do, since it
 // reads through to trees that the next block writes to; a view reads one version,
 // which stays as it is.
 type committed struct {
@@ -34,6 +35,7 @@ type view struct {
 	height uint64
 	ctx    sdk.Context
 	params ordering.Params
+	lanes  *lane.View
 }
 
 // refresh moves the view to the last committed state.
@@ -55,10 +57,14 @@ func (c *committed) refresh() error {
 			return err
 		}
 	}
+	lanes, err := c.app.keepers.ordering.View(ctx, uint64(height))
+	if err != nil {
+		return err
+	}
 	// RunTx reads the consensus parameters through BaseApp's check state. Read once
 	// here, they are answered from its cache, and no tree is touched later.
 	c.app.GetConsensusParams(c.app.NewContext(true))
-	c.current.Store(&view{height: uint64(height), ctx: ctx, params: params})
+	c.current.Store(&view{height: uint64(height), ctx: ctx, params: params, lanes: lanes})
 	return nil
 }
 
@@ -69,17 +75,12 @@ func (c *committed) Rules() (*ordering.Rules, error) {
 		return nil, pool.ErrNotReady
 	}
 	return &ordering.Rules{
-		Height: v.height + 1, Params: v.params, Fate: c.app.window.Fate, Verify: c.app.verifier.Verify,
+		ChainID: c.app.chainID, Height: v.height + 1, Params: v.params, Fate: c.app.window.Fate,
 		Balance: func(p order.Payer) uint64 {
 			// A gas meter is not safe for concurrent use, so each read has its own.
 			return c.app.keepers.ordering.Balance(v.ctx.WithGasMeter(storetypes.NewInfiniteGasMeter()), p)
 		},
 	}, nil
-}
-
-// Verify implements pool.Chain.
-func (c *committed) Verify(bundles ...*order.Bundle) ([]order.Ordered, error) {
-	return c.app.verifier.Verify(bundles...)
 }
 
 // Recheck implements pool.Chain.

@@ -50,7 +50,11 @@ func TestConnectionsDoNotDisturbEachOther(t *testing.T) {
 	}
 	loop(func(i int) { _, _ = c.app.Pool().Submit(ctx, bundles[i%len(bundles)]) })
 	loop(func(i int) {
-		_, _ = c.abci.InsertTx(ctx, &abci.RequestInsertTx{Tx: append([]byte{1}, bundles[len(bundles)-1-i%len(bundles)]...)})
+		// Bundles do not come from peers.
+		res, err := c.abci.InsertTx(ctx, &abci.RequestInsertTx{Tx: append([]byte{1}, bundles[i%len(bundles)]...)})
+		if err != nil || res.Code == abci.CodeTypeOK || res.Code == abci.CodeTypeRetry {
+			t.Error(err, res)
+		}
 	})
 	loop(func(int) { _, _ = c.abci.CheckTx(ctx, &abci.RequestCheckTx{Tx: send}) })
 	loop(func(int) { _, _ = c.abci.ReapTxs(ctx, &abci.RequestReapTxs{MaxBytes: 10_000}) })

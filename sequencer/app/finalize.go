@@ -32,14 +32,14 @@ func (a *App) FinalizeBlock(req *abci.RequestFinalizeBlock) (*abci.ResponseFinal
 	}
 	result := a.executing.result
 	res.TxResults = append([]*abci.ExecTxResult{{}, {Data: ordering.EncodeDrops(result.Drops)}}, res.TxResults...)
-	a.pacing.executed(len(result.IDs) == 0 && len(ordinary.Txs) == 0 && len(req.Misbehavior) == 0)
+	a.pacing.executed(len(result.Certificates) == 0 && len(ordinary.Txs) == 0 && len(req.Misbehavior) == 0)
 	return res, nil
 }
 
 // preBlocker orders the block's bundles, before anything else of the block: an
-// upgrade may change the state that the batch was checked against.
+// upgrade may change the state that the manifest was checked against.
 func (a *App) preBlocker(ctx sdk.Context, req *abci.RequestFinalizeBlock) (*sdk.ResponsePreBlock, error) {
-	result, err := a.evaluate(ctx, req.Height, a.executing.txs)
+	result, err := a.evaluate(ctx, req.Height, a.executing.txs, req.DecidedLastCommit)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +53,8 @@ func (a *App) preBlocker(ctx sdk.Context, req *abci.RequestFinalizeBlock) (*sdk.
 // errNoBlock is returned for a Commit without a FinalizeBlock before it.
 var errNoBlock = errors.New("commit without an executed block")
 
-// Commit makes the executed block's state the committed one, and lets window, view
-// and pool follow. A crash before BaseApp has committed leaves nothing of the
+// Commit makes the executed block's state the committed one, and lets window, view,
+// lanes and pool follow. A crash before BaseApp has committed leaves nothing of the
 // block; one after it leaves the state, from which the rest is built at the start.
 func (a *App) Commit() (*abci.ResponseCommit, error) {
 	done := a.executing
@@ -66,13 +66,14 @@ func (a *App) Commit() (*abci.ResponseCommit, error) {
 	if err != nil {
 		return nil, err
 	}
-	carried := done.result.Carried()
-	a.window.Apply(carried)
-	a.metrics.committed(done.result)
+	result := done.result
+	a.window.Apply(result.Carried)
+	a.metrics.committed(result)
 	if err := a.state.refresh(); err != nil {
 		return nil, err
 	}
-	if err := a.pool.Update(carried.Height, carried.IDs, done.txs[ordering.OwnTxs:]); err != nil {
+	a.lanes.Committed(a.state.current.Load().lanes)
+	if err := a.pool.Update(result.Block.Height, result.IDs, done.txs[ordering.OwnTxs:]); err != nil {
 		return nil, err
 	}
 	return res, nil

@@ -118,7 +118,7 @@ func TestPayerThatCannotPayIsDropped(t *testing.T) {
 	c.broadcast(c.transfer(0, payerAddress(1), funds-1000-fee))
 	c.block()
 	require.Equal(t, fee, c.balance(payerAddress(0)))
-	out := c.apply(layout(t, uint64(c.height+1), []*order.Bundle{first, second}, 1))
+	out := c.apply(c.batchOf([]*order.Bundle{first, second}, []int{1}))
 	require.Len(t, out.block.Bundles, 1)
 	require.Equal(t, []ordering.Drop{{Index: 1, ID: second.ID(chainID), Reason: ordering.DropFunds}}, out.drops)
 	require.Zero(t, c.balance(payerAddress(0)))
@@ -127,26 +127,45 @@ func TestPayerThatCannotPayIsDropped(t *testing.T) {
 	c.broadcast(c.transfer(1, payerAddress(0), 10*fee))
 	c.block()
 	require.Equal(t, 10*fee, c.balance(payerAddress(0)))
-	require.False(t, c.process(layout(t, uint64(c.height+1), []*order.Bundle{second}, 0)))
+	out = c.apply(c.batchOf([]*order.Bundle{second}, []int{0}))
+	require.Equal(t, []ordering.Drop{{Index: 0, ID: second.ID(chainID), Reason: ordering.DropDuplicate}}, out.drops)
+	require.Equal(t, 10*fee, c.balance(payerAddress(0)))
 	_, err := c.app.Pool().Submit(context.Background(), second.Encode())
 	require.ErrorIs(t, err, ordering.ErrDropped)
 	_, err = c.app.Pool().Submit(context.Background(), first.Encode())
 	require.ErrorIs(t, err, ordering.ErrAlreadyOrdered)
 }
 
-// A proposer carries what cannot be paid any more, so that it is dropped in public.
+// What was certified before the payer's money went away is dropped in public, and the
+// bundles beside it are ordered.
 func TestUnpaidBundleIsDroppedInPublic(t *testing.T) {
 	c := newChain(t)
 	id := c.submit(c.bundle(0, data("mine")))
 	other := c.submit(c.bundle(1, data("other")))
-	spend := layout(t, uint64(c.height+1), nil, 0, c.transfer(0, payerAddress(1), funds-1000))
-	c.apply(spend)
+	c.disperse()
+	c.apply(c.layout(nil, nil, c.transfer(0, payerAddress(1), funds-1000)))
 	require.True(t, c.app.Pool().Has(id))
 	out := c.block()
 	require.Len(t, out.block.Bundles, 1)
 	require.Equal(t, other, out.block.Bundles[0].ID)
-	require.Equal(t, []ordering.Drop{{Index: 1, ID: id, Reason: ordering.DropFunds}}, out.drops)
+	require.Equal(t, []ordering.Drop{{Index: 0, ID: id, Reason: ordering.DropFunds}}, out.drops)
 	require.False(t, c.app.Pool().Has(id))
+}
+
+// What was not yet certified then does not go into a batch.
+func TestUnpaidBundleStaysOut(t *testing.T) {
+	c := newChain(t)
+	id := c.submit(c.bundle(0, data("mine")))
+	other := c.submit(c.bundle(1, data("other")))
+	c.apply(c.layout(nil, nil, c.transfer(0, payerAddress(1), funds-1000)))
+	out := c.block()
+	require.Len(t, out.block.Bundles, 1)
+	require.Equal(t, other, out.block.Bundles[0].ID)
+	require.Empty(t, out.drops)
+	require.True(t, c.app.Pool().Has(id))
+	c.broadcast(c.transfer(1, payerAddress(0), 10_000))
+	require.Empty(t, c.block().block.Bundles, "the money comes with this block")
+	require.Equal(t, id, c.block().block.Bundles[0].ID)
 }
 
 func TestTransactionsOfOneBlock(t *testing.T) {
@@ -171,7 +190,7 @@ func TestTransactionsOfOneBlock(t *testing.T) {
 func TestTransactionsAreCheckedAgain(t *testing.T) {
 	c := newChain(t)
 	c.broadcast(c.transfer(0, payerAddress(1), 1))
-	c.apply(layout(t, uint64(c.height+1), nil, 0, c.transfer(0, payerAddress(1), 2))) // same sequence number
+	c.apply(c.layout(nil, nil, c.transfer(0, payerAddress(1), 2))) // same sequence number
 	require.True(t, c.app.Pool().Empty())
 }
 
@@ -183,7 +202,7 @@ func TestGovernanceChangesParams(t *testing.T) {
 
 	// Nobody else may.
 	direct := &orderingv1.MsgUpdateParams{Authority: payerAddress(0).String(), Params: &params}
-	out := c.apply(layout(t, uint64(c.height+1), nil, 0, c.tx(sdkKey(0), 200_000, 0, direct)))
+	out := c.apply(c.layout(nil, nil, c.tx(sdkKey(0), 200_000, 0, direct)))
 	require.NotZero(t, out.res.TxResults[2].Code)
 
 	update := &orderingv1.MsgUpdateParams{Authority: gov.String(), Params: &params}

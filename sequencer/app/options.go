@@ -21,6 +21,8 @@ type Options struct {
 	PoolDir string
 	// PoolLimits bound the pool; the zero value stands for pool.DefaultLimits.
 	PoolLimits pool.Limits
+	// Lanes are those of this node; nil where it has none, or SetLanes gives them later.
+	Lanes Lanes
 	// MinGasPrices is the least that an ordinary transaction pays, as "0.001uordo",
 	// for this node to take it in; empty takes in those that pay nothing.
 	MinGasPrices string

@@ -13,10 +13,10 @@ import (
 )
 
 // Pace makes the node's consensus follow the pacing of Options: a height starts one
-// block time after the one before it, and where the last block and the pool are
-// empty, when something arrives or the idle interval is over. Call it between
-// node.NewNode and Start, with CometBFT's create_empty_blocks true and its
-// skip_timeout_commit false, as they are by default.
+// block time after the one before it, and where the last block was empty and neither
+// certificates nor ordinary transactions wait, when one arrives or the idle interval
+// is over. Call it between node.NewNode and Start, with CometBFT's create_empty_blocks
+// true and its skip_timeout_commit false, as they are by default.
 //
 // CometBFT's own create_empty_blocks does not do it: state changes with every block
 // (votes are counted), so it sees a need for the next block at once, and a mempool
@@ -24,8 +24,8 @@ import (
 // is the timer that starts a height, and Pace puts itself before that timer. So
 // nothing blocks while a node waits: votes and queries are served, a proposal from
 // a validator that woke earlier is followed at once, and a replay has no timers and
-// does not wait at all. Only the proposer need hear of a bundle for a block to
-// come, and gossip sees to that within milliseconds.
+// does not wait at all. Only the proposer need hear of a certificate for a block to
+// come, and its owner sends it to all at once.
 func (a *App) Pace(n *node.Node) error {
 	env, err := n.ConfigureRPC()
 	if err != nil {
@@ -44,21 +44,23 @@ func (a *App) Pace(n *node.Node) error {
 type pacing struct {
 	blockTime, idleInterval time.Duration
 
-	waiting waiting
-	empty   atomic.Bool // the last block had nothing in it
+	certificates, transactions waiting
+	empty                      atomic.Bool // the last block had nothing in it
 }
 
-// waiting is what pacing needs of the pool.
+// waiting is what pacing needs of what waits for a block: of lanes, and of the pool.
 type waiting interface {
-	Empty() bool
+	Waiting() bool
 	Arrived() <-chan struct{}
 }
 
 // executed notes whether the block that was just executed had anything in it.
 func (p *pacing) executed(empty bool) { p.empty.Store(empty) }
 
+func (p *pacing) wanted() bool { return p.certificates.Waiting() || p.transactions.Waiting() }
+
 func (p *pacing) quiet() bool {
-	return p.idleInterval > p.blockTime && p.empty.Load() && p.waiting.Empty()
+	return p.idleInterval > p.blockTime && p.empty.Load() && !p.wanted()
 }
 
 // cometTimeout is CometBFT's timeoutInfo, whose name is private and whose fields
@@ -140,6 +142,11 @@ func (t *ticker[T]) run() {
 		alarm    = time.NewTimer(time.Hour)
 	)
 	defer alarm.Stop()
+	arrived := func() {
+		if holding && t.pacing.wanted() {
+			alarm.Reset(time.Until(earliest))
+		}
+	}
 	for {
 		select {
 		case ti := <-t.in:
@@ -161,10 +168,10 @@ func (t *ticker[T]) run() {
 				holding, started = false, now
 			}
 			t.schedule(ti)
-		case <-t.pacing.waiting.Arrived():
-			if holding && !t.pacing.waiting.Empty() {
-				alarm.Reset(time.Until(earliest))
-			}
+		case <-t.pacing.certificates.Arrived():
+			arrived()
+		case <-t.pacing.transactions.Arrived():
+			arrived()
 		case <-alarm.C:
 			if holding {
 				holding, started = false, time.Now()

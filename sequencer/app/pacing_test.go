@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
 	cmtcfg "github.com/cometbft/cometbft/config"
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
@@ -22,12 +23,14 @@ import (
 	cmtdb "github.com/cometbft/cometbft-db"
 
 	"github.com/ordo-network/ordo/sequencer/app"
+	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
 // startNode runs one validator under the application's pacing and returns its blocks.
-func startNode(t *testing.T, opts app.Options) (*app.App, <-chan cmttypes.EventDataNewBlock) {
+func startNode(t *testing.T, opts app.Options) (*chain, <-chan cmttypes.EventDataNewBlock) {
 	t.Helper()
-	opts.ChainID, opts.PoolDir = chainID, t.TempDir()
+	l := newLanes()
+	opts.ChainID, opts.PoolDir, opts.Lanes = chainID, t.TempDir(), l
 	a, err := app.New(log.NewNopLogger(), dbm.NewMemDB(), opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, a.Close()) })
@@ -68,7 +71,8 @@ func startNode(t *testing.T, opts app.Options) (*app.App, <-chan cmttypes.EventD
 		require.NoError(t, n.Stop())
 		n.Wait()
 	})
-	return a, blocks
+	a.Pool().SetMember(func() bool { return true })
+	return &chain{t: t, app: a, lanes: l, session: 1, vals: make([]abci.Validator, 1), time: doc.GenesisTime}, blocks
 }
 
 func next(t *testing.T, blocks <-chan cmttypes.EventDataNewBlock) (cmttypes.EventDataNewBlock, time.Time) {
@@ -85,7 +89,7 @@ func next(t *testing.T, blocks <-chan cmttypes.EventDataNewBlock) (cmttypes.Even
 func TestIdleChainWaitsAndWakes(t *testing.T) {
 	t.Parallel()
 	const idle = 3 * time.Second
-	a, blocks := startNode(t, app.Options{BlockTime: 20 * time.Millisecond, IdleInterval: idle})
+	c, blocks := startNode(t, app.Options{BlockTime: 20 * time.Millisecond, IdleInterval: idle})
 	first, at := next(t, blocks)
 	require.EqualValues(t, 1, first.Block.Height)
 
@@ -93,26 +97,31 @@ func TestIdleChainWaitsAndWakes(t *testing.T) {
 	_, second := next(t, blocks)
 	require.Greater(t, second.Sub(at), idle-500*time.Millisecond)
 
-	// A bundle: the next block comes at once and has it.
-	c := &chain{t: t, app: a, height: 2}
+	// A certificate: the next block comes at once and has it.
+	c.height = 2
 	before := time.Now()
 	id := c.submit(c.bundle(0, nil))
+	c.disperse()
 	b, now := next(t, blocks)
-	require.Less(t, now.Sub(before), idle/2, "the bundle waited for the idle interval")
-	require.False(t, a.Pool().Has(id))
-	require.Greater(t, len(b.Block.Txs[1]), 1)
+	require.Less(t, now.Sub(before), idle/2, "the certificate waited for the idle interval")
+	require.False(t, c.app.Pool().Has(id))
+	m, err := ordering.DecodeManifest(b.Block.Txs[1])
+	require.NoError(t, err)
+	require.Len(t, m.Certificates, 1)
+	require.Len(t, m.Votes.Votes, 1)
+	require.NotEmpty(t, m.Votes.Votes[0].ExtensionSignature)
 }
 
 func TestBlocksUnderLoadComeAtTheBlockTime(t *testing.T) {
 	t.Parallel()
 	const pace = 200 * time.Millisecond
-	a, blocks := startNode(t, app.Options{BlockTime: pace, IdleInterval: pace})
+	c, blocks := startNode(t, app.Options{BlockTime: pace, IdleInterval: pace})
 	_, start := next(t, blocks)
 	const n = 5
 	var last time.Time
 	for range n {
 		_, last = next(t, blocks)
 	}
-	require.NotNil(t, a)
+	require.NotNil(t, c)
 	require.InDelta(t, float64(pace), float64(last.Sub(start))/n, float64(pace)/2)
 }

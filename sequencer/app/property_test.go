@@ -20,7 +20,8 @@ func TestProposalsAreAcceptedAndExecutedAlike(t *testing.T) {
 	c := newChain(t)
 	w := startTwin(t, c.genesis)
 	seen := map[order.BundleID]bool{}
-	var known []*order.Bundle
+	var known, elsewhere []*order.Bundle
+	other := uint64(0) // batches in the other lane
 	rapid.Check(t, func(rt *rapid.T) {
 		for range rapid.IntRange(1, 6).Draw(rt, "blocks") {
 			for i := range rapid.IntRange(0, 6).Draw(rt, "bundles") {
@@ -29,9 +30,10 @@ func TestProposalsAreAcceptedAndExecutedAlike(t *testing.T) {
 					b = rapid.SampledFrom(known[max(0, len(known)-20):]).Draw(rt, "which")
 				}
 				known = append(known, b)
-				if rapid.Bool().Draw(rt, "by gossip") {
-					_ = c.app.Pool().Insert(append([]byte{1}, b.Encode()...))
-				} else {
+				switch rapid.IntRange(0, 3).Draw(rt, "how") {
+				case 0: // in another lane, whose owner is not so careful
+					elsewhere = append(elsewhere, b)
+				default:
 					_, _ = c.app.Pool().Submit(context.Background(), b.Encode())
 				}
 			}
@@ -41,6 +43,17 @@ func TestProposalsAreAcceptedAndExecutedAlike(t *testing.T) {
 					amount := rapid.Uint64Range(1, have-1000).Draw(rt, "amount")
 					_ = c.app.Pool().Insert(c.transfer(from, payerAddress((from+1)%funded), amount))
 				}
+			}
+			if len(elsewhere) > 0 && rapid.Bool().Draw(rt, "other lane") {
+				other++
+				c.lanes.hold(rt, c.certify(batch{
+					owner: 1, at: mark(1, other), epoch: c.lanes.view.Epoch, bundles: elsewhere,
+					clock: uint64(c.time.UnixMilli()) - rapid.Uint64Range(0, 300).Draw(rt, "lateness"),
+				}))
+				elsewhere = nil
+			}
+			if rapid.IntRange(0, 9).Draw(rt, "short block") == 0 {
+				w.follow(c, c.apply(c.layout(nil, nil))) // nothing is required yet
 			}
 			out := c.block()
 			for _, o := range out.block.Bundles {
@@ -80,8 +93,7 @@ func startTwin(t *testing.T, genesis *cmttypes.GenesisDoc) *twin {
 
 func (w *twin) reopen() {
 	require.NoError(w.t, w.app.Pool().Close())
-	w.app = open(w.t, w.logger(), w.db, "")
-	w.abci = w.app.ABCI()
+	w.open()
 }
 
 func (w *twin) follow(c *chain, out outcome) {
@@ -89,6 +101,6 @@ func (w *twin) follow(c *chain, out outcome) {
 	require.NoError(w.t, err)
 	require.Equal(w.t, out.res.AppHash, res.AppHash)
 	require.Equal(w.t, out.res.TxResults, res.TxResults)
-	w.save()
+	w.save(c.said)
 	require.Equal(w.t, c.time, w.time)
 }

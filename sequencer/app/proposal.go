@@ -2,10 +2,8 @@ package app
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -19,29 +17,46 @@ import (
 // errBlock is returned for a block that no honest proposer makes.
 var errBlock = errors.New("invalid block")
 
-// headerRoom is more than an ordering header and the batch's framing take.
-const headerRoom = 512
-
-// prepareProposal builds a block from the pool.
+// prepareProposal builds a block: the certificates that it has to carry and those that
+// fit beside them, then ordinary transactions.
 func (a *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	rules, err := a.rules(ctx, req.Height)
 	if err != nil {
 		return nil, err
 	}
-	// An eighth of the block is left to ordinary transactions, so that governance is
-	// heard under load.
-	batch := a.pool.Select(rules, int(req.MaxTxBytes-req.MaxTxBytes/8)-headerRoom)
-	inline := ordering.EncodeInline(batch)
-	result, err := a.last.evaluate(rules, ctx.BlockTime(), inline, batch)
+	votes := a.presentable(ctx, req.Height, req.LocalLastCommit)
+	last := lastCommit(req.LocalLastCommit)
+	power, reports, err := a.reports(ctx, req.Height, votes, last)
 	if err != nil {
-		return nil, fmt.Errorf("evaluate what the pool selected: %w", err)
+		return nil, err
 	}
+	required := rules.Required(power, reports)
+	certs, err := a.choose(rules, required, req.MaxTxBytes, votes)
+	if err != nil {
+		return nil, fmt.Errorf("arrange what the lanes offer: %w", err)
+	}
+	raw, err := (&ordering.Manifest{Certificates: certs, Votes: votes}).Encode()
+	if err != nil {
+		return nil, err
+	}
+	result, err := rules.Evaluate(certs, required)
+	if errors.Is(err, order.ErrCensored) {
+		a.metrics.short.Inc()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("evaluate what the lanes offer: %w", err)
+	}
+	key, err := keyOf(req.Height, ctx.BlockTime(), last, raw)
+	if err != nil {
+		return nil, err
+	}
+	a.last = evaluated{key, result}
 	// On the proposal's own branch of the state, so that a payer's transactions are
 	// checked against what its bundles leave it.
 	if err := a.keepers.ordering.Apply(ctx, result); err != nil {
 		return nil, err
 	}
-	txs := [][]byte{result.Block.Header().Encode(), inline}
+	txs := [][]byte{result.Block.Header().Encode(), raw}
 	room := req.MaxTxBytes - cmttypes.ComputeProtoSizeForTxs(cmttypes.ToTxs(txs))
 	gas := newGasBudget(ctx)
 	for _, raw := range a.pool.Txs() {
@@ -65,7 +80,7 @@ func (a *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal)
 
 // processProposal accepts what an honest proposer could have built.
 func (a *App) processProposal(ctx sdk.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
-	if _, err := a.evaluate(ctx, req.Height, req.Txs); err != nil {
+	if _, err := a.evaluate(ctx, req.Height, req.Txs, req.ProposedLastCommit); err != nil {
 		a.metrics.refused.Inc()
 		a.Logger().Error("proposal refused", "height", req.Height, "proposer", fmt.Sprintf("%X", req.ProposerAddress), "reason", err)
 		return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
@@ -75,26 +90,32 @@ func (a *App) processProposal(ctx sdk.Context, req *abci.RequestProcessProposal)
 
 // rules returns what the state in ctx says about the block of that height.
 func (a *App) rules(ctx sdk.Context, height int64) (*ordering.Rules, error) {
-	return a.keepers.ordering.Rules(ctx, uint64(height), a.window, a.verifier)
+	r, err := a.keepers.ordering.Rules(ctx, uint64(height), a.window)
+	if err != nil {
+		return nil, err
+	}
+	r.Verify = a.verifier.Verify
+	r.Limits = blockLimits(r.Params, ctx.ConsensusParams())
+	return r, nil
 }
 
-// evaluate checks all of a block's transactions against the state before it, and
-// returns what it orders. Errors wrap errBlock or what is wrong with the batch.
-func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte) (*ordering.Evaluation, error) {
+// evaluate checks all of a block's transactions against the state before it and the
+// block's own last commit, and returns what it orders. Errors wrap errBlock, errVotes,
+// or what is wrong with the manifest.
+func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte, last abci.CommitInfo) (*ordering.Evaluation, error) {
 	if len(txs) < ordering.OwnTxs {
 		return nil, fmt.Errorf("%d transactions: %w", len(txs), ordering.ErrLayout)
 	}
-	batch, err := ordering.DecodeInline(txs[1])
+	key, err := keyOf(height, ctx.BlockTime(), last, txs[1])
 	if err != nil {
 		return nil, err
 	}
-	rules, err := a.rules(ctx, height)
-	if err != nil {
-		return nil, err
-	}
-	result, err := a.last.evaluate(rules, ctx.BlockTime(), txs[1], batch)
-	if err != nil {
-		return nil, err
+	result := a.last.get(key)
+	if result == nil {
+		if result, err = a.evaluateManifest(ctx, height, txs[1], last); err != nil {
+			return nil, err
+		}
+		a.last = evaluated{key, result}
 	}
 	if want := result.Block.Header(); !bytes.Equal(txs[0], want.Encode()) {
 		have, err := order.DecodeHeader(txs[0])
@@ -120,7 +141,24 @@ func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte) (*ordering.E
 	return result, nil
 }
 
-// difference names the first field of the header that is not as the batch makes it.
+// evaluateManifest returns what transaction 1 orders.
+func (a *App) evaluateManifest(ctx sdk.Context, height int64, raw []byte, last abci.CommitInfo) (*ordering.Evaluation, error) {
+	manifest, err := ordering.DecodeManifest(raw)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := a.rules(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	power, reports, err := a.reports(ctx, height, manifest.Votes, last)
+	if err != nil {
+		return nil, err
+	}
+	return rules.Evaluate(manifest.Certificates, rules.Required(power, reports))
+}
+
+// difference names the first field of the header that is not as the manifest makes it.
 func difference(have, want order.Header) string {
 	for _, f := range []struct {
 		name       string
@@ -128,35 +166,13 @@ func difference(have, want order.Header) string {
 	}{
 		{"height", have.Height, want.Height}, {"bundles", have.Bundles, want.Bundles}, {"legs", have.Legs, want.Legs},
 		{"dropped", have.Dropped, want.Dropped}, {"bytes", have.Bytes, want.Bytes},
+		{"first order time", have.Times.First, want.Times.First}, {"last order time", have.Times.Last, want.Times.Last},
 	} {
 		if f.have != f.want {
-			return fmt.Sprintf("%s is %d, the batch makes it %d", f.name, f.have, f.want)
+			return fmt.Sprintf("%s is %d, the certificates make it %d", f.name, f.have, f.want)
 		}
 	}
-	return fmt.Sprintf("commitment is %x, the batch makes it %x", have.Commitment, want.Commitment)
-}
-
-// evaluated remembers the last evaluation: a block is evaluated where it is built,
-// checked and executed, each time on the same state. That state is the committed
-// one, so height, time (which decides what is vested) and batch say all.
-type evaluated struct {
-	height uint64
-	time   time.Time
-	batch  [sha256.Size]byte
-	result *ordering.Evaluation
-}
-
-func (e *evaluated) evaluate(rules *ordering.Rules, at time.Time, raw []byte, batch *order.Batch) (*ordering.Evaluation, error) {
-	digest := sha256.Sum256(raw)
-	if e.result != nil && e.height == rules.Height && e.time.Equal(at) && e.batch == digest {
-		return e.result, nil
-	}
-	result, err := rules.Evaluate(batch)
-	if err != nil {
-		return nil, err
-	}
-	*e = evaluated{rules.Height, at, digest, result}
-	return result, nil
+	return fmt.Sprintf("commitment is %x, the certificates make it %x", have.Commitment, want.Commitment)
 }
 
 // gasBudget is what a block's ordinary transactions may want in gas.

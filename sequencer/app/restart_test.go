@@ -18,42 +18,47 @@ func (c *chain) crash(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(c.t, os.CopyFS(dir, os.DirFS(c.dir)))
 	c.dir = dir
-	c.app = open(c.t, c.logger(), c.db, dir)
-	c.abci = c.app.ABCI()
+	c.open()
 	t.Cleanup(func() { _ = c.app.Pool().Close() })
 	require.EqualValues(c.t, c.height, c.app.LastBlockHeight())
 }
 
 func TestDuplicatesAcrossBlocksAndRestart(t *testing.T) {
 	c := newChain(t)
-	x := c.bundle(0, func(b *order.Bundle) { b.Expiry = uint64(c.height) + 5 })
+	x := c.bundle(0, func(b *order.Bundle) { b.Expiry = uint64(c.height) + 7 })
 	c.submit(x)
 	require.Len(t, c.block().block.Bundles, 1)
 	for restart := range 2 {
 		if restart == 1 {
 			c.crash(t)
 		}
-		require.False(t, c.process(layout(t, uint64(c.height+1), []*order.Bundle{x}, 0)))
+		require.False(t, c.process(c.batchOf([]*order.Bundle{x}, nil)))
+		out := c.apply(c.batchOf([]*order.Bundle{x}, []int{0}))
+		require.Equal(t, ordering.DropDuplicate, out.drops[0].Reason)
 		_, err := c.app.Pool().Submit(context.Background(), x.Encode())
 		require.ErrorIs(t, err, ordering.ErrAlreadyOrdered)
 		require.Empty(t, c.block().block.Bundles)
 	}
 	for c.height < int64(x.Expiry) {
-		require.False(t, c.process(layout(t, uint64(c.height+1), []*order.Bundle{x}, 0)))
+		require.False(t, c.process(c.batchOf([]*order.Bundle{x}, nil)))
 		c.block()
 	}
 	_, err := c.app.Pool().Submit(context.Background(), x.Encode())
 	require.ErrorIs(t, err, ordering.ErrExpired, "the window has let go of it when it can no longer be ordered")
-	require.False(t, c.process(layout(t, uint64(c.height+1), []*order.Bundle{x}, 0)))
+	require.False(t, c.process(c.batchOf([]*order.Bundle{x}, nil)))
+	out := c.apply(c.batchOf([]*order.Bundle{x}, []int{0}))
+	require.Equal(t, ordering.DropExpired, out.drops[0].Reason)
 }
 
 // A crash between FinalizeBlock and Commit: CometBFT plays the block again to an
 // application that never saw a proposal for it.
 func TestCrashBetweenFinalizeAndCommit(t *testing.T) {
 	c := newChain(t)
-	c.submit(c.bundle(0, data("x")))
-	first := c.block().block.Bundles[0].Bundle
+	first := c.bundle(0, data("x"))
+	c.submit(first)
+	c.block()
 	id := c.submit(c.bundle(0, data("y")))
+	c.disperse()
 	txs := c.prepare()
 	require.True(t, c.process(txs))
 	want, err := c.finalize(txs)
@@ -65,9 +70,10 @@ func TestCrashBetweenFinalizeAndCommit(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want.AppHash, got.AppHash)
 	require.Equal(t, want.TxResults, got.TxResults)
-	c.save()
+	c.save(c.said)
 	require.False(t, c.app.Pool().Has(id))
-	require.False(t, c.process(layout(t, uint64(c.height+1), []*order.Bundle{first}, 0)))
+	require.False(t, c.process(c.batchOf([]*order.Bundle{first}, nil)))
+	require.True(t, c.process(c.batchOf([]*order.Bundle{first}, []int{0})))
 	c.block()
 }
 
@@ -76,20 +82,19 @@ func TestCrashBetweenFinalizeAndCommit(t *testing.T) {
 func TestRounds(t *testing.T) {
 	c := newChain(t)
 	x, y := c.bundle(0, data("x")), c.bundle(1, data("y"))
-	height := uint64(c.height + 1)
-	one, two := layout(t, height, []*order.Bundle{x}, 0), layout(t, height, []*order.Bundle{y, x}, 0)
+	one, two := c.batchOf([]*order.Bundle{x}, nil), c.batchOf([]*order.Bundle{y, x}, nil)
 	c.submit(x)
 	require.True(t, c.process(one))
 	c.prepare()
 	require.True(t, c.process(two))
-	require.False(t, c.process(layout(t, height, []*order.Bundle{y, y}, 0)))
+	require.False(t, c.process(c.batchOf([]*order.Bundle{y, y}, nil)))
 	res, err := c.finalize(one)
 	require.NoError(t, err)
-	c.save()
+	c.save(c.said)
 	require.Len(t, res.TxResults, 2)
 	require.False(t, c.app.Pool().Has(x.ID(chainID)))
-	require.True(t, c.process(layout(t, uint64(c.height+1), []*order.Bundle{y}, 0)), "only what was executed counts as ordered")
-	require.False(t, c.process(layout(t, uint64(c.height+1), []*order.Bundle{x}, 0)))
+	require.True(t, c.process(c.batchOf([]*order.Bundle{y}, nil)), "only what was executed counts as ordered")
+	require.False(t, c.process(c.batchOf([]*order.Bundle{x}, nil)))
 }
 
 func TestAcceptedBundlesSurviveCrash(t *testing.T) {
@@ -98,10 +103,8 @@ func TestAcceptedBundlesSurviveCrash(t *testing.T) {
 	for i := range 20 {
 		ids = append(ids, c.submit(c.bundle(i%funded, data(string(rune('a'+i))))))
 	}
-	gossiped := c.bundle(0, data("from a peer"))
-	require.NoError(t, c.app.Pool().Insert(append([]byte{1}, gossiped.Encode()...)))
+	c.disperse() // into a batch whose certificate is lost
 	c.crash(t)
-	require.False(t, c.app.Pool().Has(gossiped.ID(chainID)), "its own node has it on disk")
 	out := c.block()
 	require.Len(t, out.block.Bundles, len(ids))
 	for i, o := range out.block.Bundles {
@@ -122,7 +125,7 @@ func TestPoolAfterBlocksOfOthers(t *testing.T) {
 		c.submit(b)
 	}
 	require.NoError(t, os.CopyFS(stale, os.DirFS(c.dir)))
-	c.apply(layout(t, uint64(c.height+1), []*order.Bundle{x}, 0))
+	c.apply(c.batchOf([]*order.Bundle{x}, nil))
 	c.dir = stale
 	c.crash(t)
 	require.False(t, c.app.Pool().Has(x.ID(chainID)))

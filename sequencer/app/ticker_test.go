@@ -30,7 +30,7 @@ type fakePool struct {
 	arrived chan struct{}
 }
 
-func (f *fakePool) Empty() bool              { return !f.full.Load() }
+func (f *fakePool) Waiting() bool            { return f.full.Load() }
 func (f *fakePool) Arrived() <-chan struct{} { return f.arrived }
 func (f *fakePool) put() {
 	f.full.Store(true)
@@ -94,7 +94,7 @@ func TestTicker(t *testing.T) {
 				begin := time.Now()
 				got := map[cometsTimeout]time.Duration{}
 				pool := &fakePool{arrived: make(chan struct{}, 1)}
-				p := &pacing{blockTime: testBlockTime, idleInterval: testIdle, waiting: pool}
+				p := &pacing{blockTime: testBlockTime, idleInterval: testIdle, certificates: pool, transactions: noLanes{}}
 				p.executed(tc.empty)
 				tick := newTicker(noTimers{}, func(ti cometsTimeout) { got[ti] = time.Since(begin) }, make(chan cometsTimeout), p)
 				require.NoError(t, tick.Start())

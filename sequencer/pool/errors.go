@@ -10,6 +10,9 @@ import (
 // Why the pool refuses a bundle. Beside these, order.ErrEncoding, order.ErrInvalid
 // and order.ErrSignature tell of the bundle's own form.
 var (
+	// ErrNoLane: this node is not in the epoch's committee, so no batch of its own can
+	// be certified. Use the API of a validator.
+	ErrNoLane = errors.New("this node has no lane in this epoch, use the API of a validator that has")
 	// ErrFull: no room, or the payer's share of it is used up. Try again later, or at another validator.
 	ErrFull = errors.New("pool is full, try again")
 	// ErrNotReady: the chain has no block yet. Try again later.
@@ -36,7 +39,7 @@ var (
 
 // Temporary reports whether the same bundle may be accepted later.
 func Temporary(err error) bool {
-	for _, e := range []error{ErrFull, ErrNotReady, ErrClosed, ErrInsufficientFunds, ErrExpiryTooFar} {
+	for _, e := range []error{ErrNoLane, ErrFull, ErrNotReady, ErrClosed, ErrInsufficientFunds, ErrExpiryTooFar} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -55,7 +58,7 @@ func reason(err error) string {
 		err  error
 		name string
 	}{
-		{ErrFull, "full"}, {ErrNotReady, "not_ready"}, {ErrClosed, "closed"}, {ErrInsufficientFunds, "funds"},
+		{ErrNoLane, "no_lane"}, {ErrFull, "full"}, {ErrNotReady, "not_ready"}, {ErrClosed, "closed"}, {ErrInsufficientFunds, "funds"},
 		{ErrExpired, "expired"}, {ErrExpiryTooFar, "expiry_too_far"}, {ErrTooLarge, "too_large"}, {ErrFee, "fee"},
 		{ErrAlreadyOrdered, "already_ordered"}, {ErrDropped, "dropped"},
 		{order.ErrSignature, "signature"}, {order.ErrEncoding, "encoding"}, {order.ErrInvalid, "invalid"},

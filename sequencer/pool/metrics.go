@@ -17,8 +17,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "ordo_pool_" + name, Help: help})
 	}
 	m := &metrics{
-		bundles: gauge("bundles", "Bundles that wait for a block."),
-		bytes:   gauge("bytes", "Canonical bytes of the bundles that wait."),
+		bundles: gauge("bundles", "Bundles that wait to be ordered."),
+		bytes:   gauge("bytes", "Canonical bytes of the bundles that wait to be ordered."),
 		txs:     gauge("transactions", "Ordinary transactions that wait for a block."),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordo_pool_refused_total", Help: "Bundles and transactions refused, by reason.",

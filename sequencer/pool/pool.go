@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,9 +21,6 @@ import (
 type Chain interface {
 	// Rules returns what the committed state says about bundles. Errors: ErrNotReady.
 	Rules() (*ordering.Rules, error)
-	// Verify checks payers' signatures and returns the bundles with their IDs.
-	// Errors: order.ErrSignature.
-	Verify(...*order.Bundle) ([]order.Ordered, error)
 	// CheckTx runs what stands at the door for an ordinary transaction, on top of the
 	// transactions that passed since Recheck.
 	CheckTx(raw []byte) error
@@ -60,6 +58,8 @@ func (l Limits) orDefault() Limits {
 
 // Options configure a pool.
 type Options struct {
+	// ChainID is what payers sign for.
+	ChainID string
 	// Dir holds the journal of accepted bundles; empty keeps it in memory.
 	Dir    string
 	Limits Limits
@@ -70,48 +70,49 @@ type Options struct {
 	fs vfs.FS // of tests that lose what was not synced
 }
 
-// Pool holds what waits for a block. It is safe for concurrent use.
+// Pool holds what waits. It is safe for concurrent use.
 type Pool struct {
 	chain   Chain
+	chainID string
 	limits  Limits
 	log     *slog.Logger
 	journal *journal
 	metrics *metrics
-	arrived chan struct{}
+	txs     *txQueue
+	ready   chan struct{}               // bundles to take
+	member  atomic.Pointer[func() bool] // whether this node has a lane
+	writers sync.WaitGroup              // Submits at the journal
 
-	writers sync.WaitGroup // Submits at the journal
-
-	mu        sync.Mutex
-	closed    bool
-	nextSeq   uint64
-	bundles   *list.List // of *entry, in order of arrival
-	byID      map[order.BundleID]*list.Element
-	expiry    map[uint64][]order.BundleID
-	payers    map[order.Payer]*account
-	bytes     int
-	fresh     [][]byte // not yet offered to peers, as they travel
-	freshSize int      // their bytes
-	txs       *txQueue
+	mu      sync.Mutex
+	closed  bool
+	nextSeq uint64
+	bundles *list.List // of *entry, in order of arrival
+	byID    map[order.BundleID]*list.Element
+	expiry  map[uint64][]order.BundleID
+	payers  map[order.Payer]*account
+	bytes   int
+	taking  taking
 }
 
 type entry struct {
-	seq    uint64 // of arrival
-	id     order.BundleID
-	bundle *order.Bundle
-	wire   []byte // kind prefix and canonical encoding
-	fee    uint64 // as of its arrival
-	height uint64 // of the block that it could first be in
-	kept   bool   // this node answers for it: on disk, or being written
+	seq     uint64 // of arrival
+	id      order.BundleID
+	raw     []byte // canonical encoding
+	bundle  *order.Bundle
+	summary order.BundleSummary
+	fee     uint64 // as of its arrival
+	taken   bool   // it went into a batch
 }
 
 // account is what one payer has in the pool.
 type account struct {
 	bytes, bundles int
 	fees           uint64
+	taken          uint64 // fees of its bundles that went into batches
 }
 
 // New opens the pool and loads the bundles that were accepted and not done with
-// when the node stopped.
+// when the node stopped. All of them wait to be taken.
 func New(chain Chain, opts Options) (*Pool, error) {
 	opts.Limits = opts.Limits.orDefault()
 	if opts.Logger == nil {
@@ -126,16 +127,20 @@ func New(chain Chain, opts Options) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{
-		chain: chain, limits: opts.Limits, log: opts.Logger, journal: j, metrics: m,
-		arrived: make(chan struct{}, 1), bundles: list.New(),
+		chain: chain, chainID: opts.ChainID, limits: opts.Limits, log: opts.Logger, journal: j, metrics: m,
+		txs: newTxQueue(), ready: make(chan struct{}, 1), bundles: list.New(),
 		byID: make(map[order.BundleID]*list.Element), expiry: make(map[uint64][]order.BundleID),
-		payers: make(map[order.Payer]*account), txs: newTxQueue(),
+		payers: make(map[order.Payer]*account),
 	}
 	if err := p.load(); err != nil {
 		return nil, errors.Join(err, j.close())
 	}
 	return p, nil
 }
+
+// SetMember says how to find out whether this node has a lane in the current epoch.
+// Until it is called, the pool takes no bundles in. member must not block.
+func (p *Pool) SetMember(member func() bool) { p.member.Store(&member) }
 
 // load takes in the journal. What is done with is deleted. What has been
 // acknowledged is kept beyond limits, and though the rules have changed against it:
@@ -145,25 +150,31 @@ func (p *Pool) load() error {
 	if err != nil && !errors.Is(err, ErrNotReady) {
 		return err
 	}
+	var entries []*entry
+	var summaries []order.BundleSummary
 	var gone []uint64
 	err = p.journal.load(func(seq uint64, raw []byte) {
 		p.nextSeq = max(p.nextSeq, seq+1)
-		e, err := p.decode(append([]byte{KindBundle}, raw...), rules)
-		if e == nil || done(err) {
-			p.log.Debug("accepted bundle is done with", "seq", seq, "reason", err)
+		b, err := order.DecodeBundle(raw)
+		if err != nil {
 			gone = append(gone, seq)
 			return
 		}
-		if _, twice := p.byID[e.id]; twice {
-			gone = append(gone, seq)
-			return
-		}
-		e.seq, e.kept = seq, true
-		p.insert(e)
-		p.announce(e.wire)
+		e := &entry{seq: seq, raw: raw, bundle: b, summary: b.Summary()}
+		entries, summaries = append(entries, e), append(summaries, e.summary)
 	})
 	if err != nil {
 		return err
+	}
+	ids, valid := order.VerifySummaries(p.chainID, summaries)
+	for i, e := range entries {
+		e.id = ids[i]
+		_, twice := p.byID[e.id]
+		if twice || !valid[i] || rules != nil && done(p.judge(e, rules)) {
+			gone = append(gone, e.seq)
+			continue
+		}
+		p.insert(e)
 	}
 	if n := p.bundles.Len(); n+len(gone) > 0 {
 		p.log.Info("loaded accepted bundles", "waiting", n, "bytes", p.bytes, "done_with", len(gone))
@@ -179,7 +190,7 @@ func (p *Pool) Submit(ctx context.Context, raw []byte) (order.BundleID, error) {
 	if err := ctx.Err(); err != nil {
 		return order.BundleID{}, err
 	}
-	e, err := p.admit(append([]byte{KindBundle}, raw...), true)
+	e, err := p.admit(raw)
 	if err != nil {
 		p.metrics.refused.WithLabelValues(reason(err)).Inc()
 		return order.BundleID{}, err
@@ -189,9 +200,9 @@ func (p *Pool) Submit(ctx context.Context, raw []byte) (order.BundleID, error) {
 }
 
 // settle puts an admitted bundle on disk. A crash before that loses a bundle which
-// nobody was promised; it may have reached peers, and is then ordered all the same.
+// nobody was promised; it may be in a batch, and is then ordered all the same.
 func (p *Pool) settle(e *entry) error {
-	if err := p.journal.put(e.seq, e.wire[1:]); err != nil {
+	if err := p.journal.put(e.seq, e.raw); err != nil {
 		return err
 	}
 	if p.Has(e.id) {
@@ -200,15 +211,18 @@ func (p *Pool) settle(e *entry) error {
 	return p.journal.delete([]uint64{e.seq}) // a block carried it meanwhile
 }
 
-// admit checks a bundle and adds it to the pool. Where keep is set, the caller
-// writes it to the journal and then calls writers.Done; a bundle that waits
-// already is returned to be written again, under its own number.
-func (p *Pool) admit(wire []byte, keep bool) (*entry, error) {
+// admit checks a bundle and adds it to the pool. The caller writes it to the journal
+// and then calls writers.Done; a bundle that waits already is returned to be written
+// again, under its own number: whoever brought it first may not be through yet.
+func (p *Pool) admit(raw []byte) (*entry, error) {
 	rules, err := p.chain.Rules()
 	if err != nil {
 		return nil, err
 	}
-	e, err := p.decode(wire, rules)
+	if member := p.member.Load(); member == nil || !(*member)() {
+		return nil, ErrNoLane
+	}
+	e, err := p.decode(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -220,15 +234,11 @@ func (p *Pool) admit(wire []byte, keep bool) (*entry, error) {
 		return nil, ErrClosed
 	}
 	if elem, ok := p.byID[e.id]; ok {
-		e = elem.Value.(*entry)
-		if keep {
-			e.kept = true
-			p.writers.Add(1)
-		}
-		return e, nil
+		p.writers.Add(1)
+		return elem.Value.(*entry), nil
 	}
-	// The commit that carried it may have come in between.
-	if err := rules.Check(e.bundle, e.id); err != nil {
+	// Under the lock, since the commit that carried it may just have come in.
+	if err := p.judge(e, rules); err != nil {
 		return nil, err
 	}
 	if err := p.room(e, balance); err != nil {
@@ -237,45 +247,41 @@ func (p *Pool) admit(wire []byte, keep bool) (*entry, error) {
 	e.seq = p.nextSeq
 	p.nextSeq++
 	p.insert(e)
-	p.announce(e.wire)
-	if keep {
-		e.kept = true
-		p.writers.Add(1)
-	}
-	p.signal()
+	p.writers.Add(1)
 	return e, nil
 }
 
-// decode checks form, signature and, where there are rules, what the state says.
-// Where only the state is against it, it returns the entry beside the error.
-func (p *Pool) decode(wire []byte, rules *ordering.Rules) (*entry, error) {
-	b, err := order.DecodeBundle(wire[1:])
+// decode checks form and signature.
+func (p *Pool) decode(raw []byte) (*entry, error) {
+	b, err := order.DecodeBundle(raw)
 	if err != nil {
 		return nil, err
 	}
-	verified, err := p.chain.Verify(b)
-	if err != nil {
-		return nil, err
+	e := &entry{raw: raw, bundle: b, summary: b.Summary()}
+	ids, valid := order.VerifySummaries(p.chainID, []order.BundleSummary{e.summary})
+	if !valid[0] {
+		return nil, order.ErrSignature
 	}
-	e := &entry{id: verified[0].ID, bundle: b, wire: wire}
-	if rules == nil {
-		return e, ErrNotReady
-	}
-	e.fee, e.height = rules.Fee(b), rules.Height
-	return e, rules.Check(b, e.id)
+	e.id = ids[0]
+	return e, nil
+}
+
+// judge notes the bundle's fee and returns what the state has against it.
+func (p *Pool) judge(e *entry, rules *ordering.Rules) error {
+	e.fee = rules.Fee(&e.summary)
+	return rules.Check(&e.summary, e.id)
 }
 
 // room reports whether the pool's bounds let the entry in.
 func (p *Pool) room(e *entry, balance uint64) error {
-	size := len(e.wire) - 1
-	if p.bytes+size > p.limits.Bytes || p.bundles.Len() >= p.limits.Bundles {
+	if p.bytes+len(e.raw) > p.limits.Bytes || p.bundles.Len() >= p.limits.Bundles {
 		return fmt.Errorf("%d bundles of %d bytes wait: %w", p.bundles.Len(), p.bytes, ErrFull)
 	}
 	var a account
 	if have := p.payers[e.bundle.Payer]; have != nil {
 		a = *have
 	}
-	if a.bytes+size > p.limits.Bytes/p.limits.PayerShare || a.bundles >= p.limits.Bundles/p.limits.PayerShare {
+	if a.bytes+len(e.raw) > p.limits.Bytes/p.limits.PayerShare || a.bundles >= p.limits.Bundles/p.limits.PayerShare {
 		return fmt.Errorf("%d bundles of %d bytes of this payer wait, its share: %w", a.bundles, a.bytes, ErrFull)
 	}
 	if balance < a.fees || balance-a.fees < e.fee {
@@ -286,37 +292,78 @@ func (p *Pool) room(e *entry, balance uint64) error {
 }
 
 func (p *Pool) insert(e *entry) {
-	p.byID[e.id] = p.bundles.PushBack(e)
+	elem := p.bundles.PushBack(e)
+	p.byID[e.id] = elem
 	p.expiry[e.bundle.Expiry] = append(p.expiry[e.bundle.Expiry], e.id)
-	p.bytes += len(e.wire) - 1
+	p.bytes += len(e.raw)
 	a := p.payers[e.bundle.Payer]
 	if a == nil {
 		a = new(account)
 		p.payers[e.bundle.Payer] = a
 	}
-	a.bytes += len(e.wire) - 1
+	a.bytes += len(e.raw)
 	a.bundles++
 	a.fees += e.fee
-	p.gauge()
+	p.taking.inserted(elem)
+	p.signal()
 }
 
-// remove takes a bundle out and returns its number where it is on disk.
-func (p *Pool) remove(id order.BundleID) (seq uint64, kept bool) {
+// remove takes a bundle out and returns its number, or reports that it is not here.
+func (p *Pool) remove(id order.BundleID) (seq uint64, ok bool) {
 	elem, ok := p.byID[id]
 	if !ok {
 		return 0, false
 	}
+	p.taking.removed(elem)
 	e := p.bundles.Remove(elem).(*entry)
 	delete(p.byID, id)
-	p.bytes -= len(e.wire) - 1
+	p.bytes -= len(e.raw)
 	a := p.payers[e.bundle.Payer]
-	a.bytes -= len(e.wire) - 1
+	a.bytes -= len(e.raw)
 	a.bundles--
 	a.fees -= e.fee
+	if e.taken {
+		a.taken -= e.fee
+	}
 	if a.bundles == 0 {
 		delete(p.payers, e.bundle.Payer)
 	}
-	return e.seq, e.kept
+	return e.seq, true
+}
+
+// Update follows a commit: what the block carried, and what has expired, leaves
+// the pool, and ordinary transactions are checked again.
+func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) error {
+	p.txs.update(txs, p.chain.Recheck, p.chain.CheckTx)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	var gone []uint64
+	for _, id := range carried {
+		if seq, ok := p.remove(id); ok {
+			gone = append(gone, seq)
+		}
+	}
+	for expiry, ids := range p.expiry {
+		if expiry > height {
+			continue
+		}
+		for _, id := range ids {
+			if seq, ok := p.remove(id); ok {
+				gone = append(gone, seq)
+			}
+		}
+		delete(p.expiry, expiry)
+	}
+	if p.taking.aside { // the block may have changed what was against them
+		p.taking.restart(p.bundles)
+		p.signal()
+	}
+	p.gauge()
+	return p.journal.delete(gone)
 }
 
 // Has reports whether the bundle waits here.
@@ -327,22 +374,11 @@ func (p *Pool) Has(id order.BundleID) bool {
 	return ok
 }
 
-// Empty reports whether nothing waits here.
+// Empty reports whether nothing waits here, neither bundles nor transactions.
 func (p *Pool) Empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.bundles.Len() == 0 && p.txs.len() == 0
-}
-
-// Arrived yields after something new has come in. It is meant for one reader.
-func (p *Pool) Arrived() <-chan struct{} { return p.arrived }
-
-func (p *Pool) signal() {
-	p.gauge()
-	select {
-	case p.arrived <- struct{}{}:
-	default:
-	}
 }
 
 func (p *Pool) gauge() {

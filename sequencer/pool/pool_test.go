@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -29,8 +31,6 @@ func key(i int) ed25519.PrivateKey {
 
 // fakeChain is a chain whose state the test sets. The real one is in package app.
 type fakeChain struct {
-	*ordering.Verifier
-
 	mu      sync.Mutex
 	height  uint64 // of the next block; 0: none yet
 	params  ordering.Params
@@ -42,7 +42,7 @@ type fakeChain struct {
 
 func newFakeChain() *fakeChain {
 	return &fakeChain{
-		Verifier: ordering.NewVerifier(chainID), height: 10, params: ordering.DefaultParams(), balance: 1 << 40,
+		height: 10, params: ordering.DefaultParams(), balance: 1 << 40,
 		fates: map[order.BundleID]ordering.Fate{}, bad: map[string]bool{}, seen: map[string]bool{},
 	}
 }
@@ -55,7 +55,7 @@ func (f *fakeChain) Rules() (*ordering.Rules, error) {
 	}
 	balance := f.balance
 	return &ordering.Rules{
-		Height: f.height, Params: f.params, Verify: f.Verify,
+		ChainID: chainID, Height: f.height, Params: f.params,
 		Balance: func(order.Payer) uint64 { return balance },
 		Fate: func(id order.BundleID) (ordering.Fate, bool) {
 			f.mu.Lock()
@@ -92,9 +92,10 @@ func (f *fakeChain) set(edit func(*fakeChain)) {
 
 func newPool(t testing.TB, c Chain, opts Options) *Pool {
 	t.Helper()
-	opts.Logger = slog.New(slog.DiscardHandler)
+	opts.ChainID, opts.Logger = chainID, slog.New(slog.DiscardHandler)
 	p, err := New(c, opts)
 	require.NoError(t, err)
+	p.SetMember(func() bool { return true })
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
 }
@@ -121,16 +122,26 @@ func submit(t testing.TB, p *Pool, raw []byte) order.BundleID {
 	return id
 }
 
-// selected returns what the pool would put into the next block.
-func selected(t testing.TB, p *Pool, c *fakeChain, room int) []order.BundleID {
+// take returns what the pool hands out for one batch.
+func take(t testing.TB, p *Pool, maxBytes int) []order.BundleID {
 	t.Helper()
-	rules, err := c.Rules()
-	require.NoError(t, err)
-	batch := p.Select(rules, room)
-	require.LessOrEqual(t, batch.Size(), room)
-	result, err := rules.Evaluate(batch)
-	require.NoError(t, err)
-	return result.IDs
+	var ids []order.BundleID
+	size := 0
+	for _, b := range p.Take(maxBytes, order.MaxHeaderBytes) {
+		size += order.BundleSizeInBatch(b.Size())
+		ids = append(ids, b.ID(chainID))
+	}
+	require.LessOrEqual(t, size, maxBytes)
+	return ids
+}
+
+func isReady(p *Pool) bool {
+	select {
+	case <-p.Ready():
+		return true
+	default:
+		return false
+	}
 }
 
 func TestRefusals(t *testing.T) {
@@ -165,30 +176,40 @@ func TestRefusals(t *testing.T) {
 			_, err := p.Submit(context.Background(), tc.raw)
 			require.ErrorIs(t, err, tc.err)
 			require.Equal(t, tc.temporary, Temporary(err))
-			require.ErrorIs(t, p.Insert(append([]byte{KindBundle}, tc.raw...)), tc.err)
 		})
 	}
-	require.ErrorIs(t, p.Insert(nil), ErrGossip)
 	c.set(func(c *fakeChain) { c.balance = 1 })
 	_, err := p.Submit(context.Background(), raw)
 	require.ErrorIs(t, err, ErrInsufficientFunds)
+	p.SetMember(func() bool { return false })
+	_, err = p.Submit(context.Background(), raw)
+	require.ErrorIs(t, err, ErrNoLane)
+	require.True(t, Temporary(err), "nothing is wrong with the bundle")
 	c.set(func(c *fakeChain) { c.height = 0 })
 	_, err = p.Submit(context.Background(), raw)
 	require.ErrorIs(t, err, ErrNotReady)
 	require.True(t, p.Empty())
 }
 
+// Who has not said whether there is a lane has none.
+func TestNoLaneAtFirst(t *testing.T) {
+	p, err := New(newFakeChain(), Options{ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	_, err = p.Submit(context.Background(), bundle(0, 0, nil))
+	require.ErrorIs(t, err, ErrNoLane)
+	require.NoError(t, p.Close())
+}
+
 func TestSubmitIsIdempotent(t *testing.T) {
-	c := newFakeChain()
-	p := newPool(t, c, Options{})
+	p := newPool(t, newFakeChain(), Options{})
 	raw := bundle(0, 0, nil)
-	require.NoError(t, p.Insert(append([]byte{KindBundle}, raw...)), "first by gossip")
 	id := submit(t, p, raw)
 	require.Equal(t, id, submit(t, p, raw))
 	require.True(t, p.Has(id))
-	require.Equal(t, []order.BundleID{id}, selected(t, p, c, 1<<20))
-	require.Len(t, p.Reap(0), 1, "offered once")
-	require.Empty(t, p.Reap(0))
+	require.Equal(t, []order.BundleID{id}, take(t, p, 1<<20))
+	require.Equal(t, id, submit(t, p, raw))
+	require.Empty(t, take(t, p, 1<<20), "it is in a batch already")
+	require.Empty(t, p.Reap(0), "bundles do not go to peers")
 }
 
 func TestBounds(t *testing.T) {
@@ -215,6 +236,9 @@ func TestBounds(t *testing.T) {
 				accepted += mine
 			}
 			require.Equal(t, 16, accepted)
+			require.Len(t, take(t, p, 1<<20), 16)
+			_, err := p.Submit(context.Background(), bundle(9, 0, large(1000)))
+			require.ErrorIs(t, err, ErrFull, "what is in batches still waits to be ordered")
 		})
 	}
 	t.Run("fees", func(t *testing.T) {
@@ -237,48 +261,117 @@ func TestBounds(t *testing.T) {
 		require.Len(t, p.Txs(), 2)
 	})
 	t.Run("nobody reaps", func(t *testing.T) {
-		p := newPool(t, c, Options{Limits: Limits{Bytes: 10_000, PayerShare: 1}})
+		p := newPool(t, c, Options{Limits: Limits{TxBytes: 100}})
 		for n := range 100 {
-			id := submit(t, p, bundle(9, n, large(1000)))
-			require.NoError(t, p.Update(10, []order.BundleID{id}, nil))
+			tx := fmt.Appendf(nil, "transaction %d", n)
+			require.NoError(t, p.Insert(tx))
+			require.NoError(t, p.Update(10, nil, [][]byte{tx}))
 		}
 		size := 0
-		for _, wire := range p.Reap(0) {
-			size += len(wire)
+		for _, tx := range p.Reap(0) {
+			size += len(tx)
 		}
-		require.LessOrEqual(t, size, 10_000)
+		require.LessOrEqual(t, size, 100)
 		require.NotZero(t, size)
+		require.NoError(t, p.Insert([]byte("the next one")))
+		require.Len(t, p.Reap(0), 1)
 	})
 }
 
-func TestSelectKeepsArrivalOrder(t *testing.T) {
-	c := newFakeChain()
-	p := newPool(t, c, Options{})
+func TestTakeKeepsArrivalOrder(t *testing.T) {
+	p := newPool(t, newFakeChain(), Options{})
+	require.False(t, isReady(p))
 	var ids []order.BundleID
 	for n := range 6 {
 		ids = append(ids, submit(t, p, bundle(n%2, n, nil)))
 	}
-	require.Equal(t, ids, selected(t, p, c, 1<<20))
-	require.Empty(t, selected(t, p, c, 10))
+	require.True(t, isReady(p))
+	one := order.BundleSizeInBatch(len(bundle(0, 0, nil)))
+	require.Equal(t, ids[:2], take(t, p, 2*one))
+	require.True(t, isReady(p), "there is more")
+	require.Equal(t, ids[2:], take(t, p, 1<<20))
+	require.False(t, isReady(p))
+	require.Empty(t, take(t, p, 1<<20), "nothing is handed out twice")
 
-	// A bundle that does not fit holds back the later ones of its payer, and only those.
-	big := submit(t, p, bundle(0, 6, large(5000)))
-	after := submit(t, p, bundle(0, 7, nil))
-	other := submit(t, p, bundle(1, 8, nil))
-	require.Equal(t, append(ids[:6:6], other), selected(t, p, c, 4000))
-	require.Equal(t, append(ids[:6:6], big, after, other), selected(t, p, c, 1<<20))
+	// A bundle that does not fit begins the next batch.
+	small := submit(t, p, bundle(0, 6, nil))
+	big := submit(t, p, bundle(0, 7, large(5000)))
+	after := submit(t, p, bundle(1, 8, nil))
+	require.Equal(t, []order.BundleID{small}, take(t, p, 5100))
+	require.Equal(t, []order.BundleID{big}, take(t, p, 5300))
+	require.Equal(t, []order.BundleID{after}, take(t, p, 1<<20))
 }
 
-func TestUnpaidComeLastAndAreBounded(t *testing.T) {
+func TestTakeKeepsTheHeaderSmall(t *testing.T) {
+	p := newPool(t, newFakeChain(), Options{})
+	for n := range 10 {
+		submit(t, p, bundle(0, n, nil))
+	}
+	b, err := order.DecodeBundle(bundle(0, 0, nil))
+	require.NoError(t, err)
+	s := b.Summary()
+	one := order.SummarySizeInHeader(s.EncodedSize())
+	require.Len(t, p.Take(1<<20, 3*one), 3)
+	require.Len(t, p.Take(1<<20, 4*one-1), 3)
+	require.Len(t, p.Take(1<<20, 1<<20), 4)
+}
+
+// One bundle that no batch has room for does not stop the lane.
+func TestTakePassesOverWhatNeverFits(t *testing.T) {
+	p := newPool(t, newFakeChain(), Options{})
+	big := submit(t, p, bundle(0, 0, large(5000)))
+	small := submit(t, p, bundle(0, 1, nil))
+	require.Equal(t, []order.BundleID{small}, take(t, p, 1000))
+	require.Empty(t, take(t, p, 10_000))
+	require.NoError(t, p.Update(10, nil, nil))
+	require.True(t, isReady(p), "batches may have become larger")
+	require.Equal(t, []order.BundleID{big}, take(t, p, 10_000))
+}
+
+func TestRewind(t *testing.T) {
+	p := newPool(t, newFakeChain(), Options{})
+	p.Rewind()
+	require.False(t, isReady(p), "there is nothing")
+	var ids []order.BundleID
+	for n := range 4 {
+		ids = append(ids, submit(t, p, bundle(n, n, nil)))
+	}
+	require.Equal(t, ids, take(t, p, 1<<20))
+	require.NoError(t, p.Update(10, ids[1:2], nil))
+	ids = append(ids[:1:1], append(ids[2:4:4], submit(t, p, bundle(0, 9, nil)))...)
+	isReady(p)
+	p.Rewind()
+	require.True(t, isReady(p))
+	require.Equal(t, ids, take(t, p, 1<<20), "all that waits, in order of arrival")
+	require.Empty(t, take(t, p, 1<<20))
+}
+
+// A payer that takes its money away after it was accepted does not fill the lane: what
+// it cannot pay for waits, and what it sent later waits behind that.
+func TestUnpaidWait(t *testing.T) {
 	c := newFakeChain()
 	p := newPool(t, c, Options{})
 	var poor []order.BundleID
-	for n := range 4 {
-		poor = append(poor, submit(t, p, bundle(0, n, large(30_000))))
+	for n := range 3 {
+		poor = append(poor, submit(t, p, bundle(0, n, large(30_000*(2-n)+1))))
 	}
-	c.set(func(c *fakeChain) { c.balance = 1000 })
-	paid := submit(t, p, bundle(1, 0, nil))
-	require.Equal(t, append([]order.BundleID{paid}, poor[:2]...), selected(t, p, c, 1<<20))
+	small := ordering.Fee(uint64(len(bundle(1, 2, nil))), c.params.FeePerKilobyte)
+	c.set(func(c *fakeChain) { c.balance = small })
+	paid := submit(t, p, bundle(1, 2, nil))
+	require.Equal(t, []order.BundleID{paid}, take(t, p, 1<<20))
+	require.NoError(t, p.Update(10, nil, nil))
+	require.Empty(t, take(t, p, 1<<20))
+	c.set(func(c *fakeChain) { c.balance = 1 << 40 })
+	require.Empty(t, take(t, p, 1<<20), "looked at again after a block")
+	require.NoError(t, p.Update(11, nil, nil))
+	require.Equal(t, poor, take(t, p, 1<<20))
+	// What is in batches counts against the balance until it is ordered.
+	again := submit(t, p, bundle(1, 3, nil))
+	c.set(func(c *fakeChain) { c.balance = 2*small - 1 })
+	require.Empty(t, take(t, p, 1<<20))
+	c.set(func(c *fakeChain) { c.balance = small })
+	require.NoError(t, p.Update(12, []order.BundleID{paid}, nil))
+	require.Equal(t, []order.BundleID{again}, take(t, p, 1<<20))
 }
 
 func TestUpdate(t *testing.T) {
@@ -291,82 +384,39 @@ func TestUpdate(t *testing.T) {
 	for _, tx := range []string{"in the block", "goes bad", "stays"} {
 		require.NoError(t, p.Insert([]byte(tx)))
 	}
+	require.True(t, p.Waiting())
+	<-p.Arrived()
 	c.set(func(c *fakeChain) { c.bad["goes bad"] = true })
 	require.NoError(t, p.Update(12, []order.BundleID{carried, {1}}, [][]byte{[]byte("in the block")}))
 	require.False(t, p.Has(carried))
 	require.False(t, p.Has(expired))
 	require.True(t, p.Has(stays))
 	require.Equal(t, [][]byte{[]byte("stays")}, p.Txs())
+	require.Equal(t, []order.BundleID{stays}, take(t, p, 1<<20))
 	var waiting dto.Metric
 	require.NoError(t, p.metrics.bundles.Write(&waiting))
 	require.EqualValues(t, 1, waiting.GetGauge().GetValue())
-
-	// What has waited for long is offered to peers once more.
-	require.Len(t, p.Reap(0), 6)
-	require.NoError(t, p.Update(offerAgain, nil, nil))
-	require.Empty(t, p.Reap(0), "has not waited for long")
-	require.NoError(t, p.Update(2*offerAgain-1, nil, nil))
-	require.Empty(t, p.Reap(0), "not at this height")
 	require.NoError(t, p.Update(99, []order.BundleID{stays}, [][]byte{[]byte("stays")}))
 	require.True(t, p.Empty())
-}
-
-// A payer that fills the pool and then moves its money away makes room again.
-func TestUnpaidAreEvicted(t *testing.T) {
-	c := newFakeChain()
-	p := newPool(t, c, Options{})
-	var ids []order.BundleID
-	for n := range 6 {
-		raw := bundle(0, n, nil)
-		b, err := order.DecodeBundle(raw)
-		require.NoError(t, err)
-		ids = append(ids, b.ID(chainID))
-		if n%3 == 2 {
-			submit(t, p, raw)
-		} else {
-			require.NoError(t, p.Insert(append([]byte{KindBundle}, raw...)))
-		}
-	}
-	fee := ordering.Fee(uint64(len(bundle(0, 0, nil))), c.params.FeePerKilobyte)
-	c.set(func(c *fakeChain) { c.balance = 3 * fee })
-	require.NoError(t, p.Update(10, nil, nil))
-	require.Len(t, p.byID, 6, "no transaction, no change")
-	require.NoError(t, p.Update(11, nil, [][]byte{[]byte("moves money")}))
-	var left []order.BundleID
-	for _, id := range ids {
-		if p.Has(id) {
-			left = append(left, id)
-		}
-	}
-	require.Equal(t, []order.BundleID{ids[0], ids[2], ids[5]}, left, "the latest go, but for those on disk")
-}
-
-func TestOfferAgain(t *testing.T) {
-	c := newFakeChain()
-	p := newPool(t, c, Options{})
-	mine := bundle(0, 0, func(b *order.Bundle) { b.Expiry = 200 })
-	submit(t, p, mine)
-	require.NoError(t, p.Insert(append([]byte{KindBundle}, bundle(1, 0, func(b *order.Bundle) { b.Expiry = 200 })...)))
-	require.Len(t, p.Reap(0), 2)
-	require.NoError(t, p.Update(2*offerAgain, nil, nil))
-	require.Equal(t, [][]byte{append([]byte{KindBundle}, mine...)}, p.Reap(0), "only what this node answers for")
+	require.False(t, p.Waiting())
 }
 
 func TestReapBounds(t *testing.T) {
 	p := newPool(t, newFakeChain(), Options{})
 	var want [][]byte
 	for n := range 5 {
-		raw := bundle(0, n, nil)
-		submit(t, p, raw)
-		want = append(want, append([]byte{KindBundle}, raw...))
+		want = append(want, fmt.Appendf(nil, "transaction %d", n))
+		require.NoError(t, p.Insert(want[n]))
 	}
 	require.Equal(t, want[:1], p.Reap(1), "at least one")
 	require.Equal(t, want[1:3], p.Reap(uint64(len(want[1])+len(want[2]))))
 	require.Equal(t, want[3:], p.Reap(0))
+	require.Empty(t, p.Reap(0))
 }
 
 // What Submit has acknowledged is there after the machine lost everything that was
-// not synced; what a block carried may come back, and goes once the chain says so.
+// not synced, and is handed out again; what a block carried may come back, and goes
+// once the chain says so.
 func TestAcknowledgedSurvivesPowerLoss(t *testing.T) {
 	c := newFakeChain()
 	fs := vfs.NewCrashableMem()
@@ -387,8 +437,8 @@ func TestAcknowledgedSurvivesPowerLoss(t *testing.T) {
 	}
 	wg.Wait()
 	require.Len(t, ids, 40)
-	require.NoError(t, p.Insert(append([]byte{KindBundle}, bundle(0, 999, nil)...)))
-	before := selected(t, p, c, 1<<20)[:40]
+	before := take(t, p, 1<<20)
+	require.Len(t, before, 40)
 	require.NoError(t, p.Update(10, ids[:5], nil))
 	for _, id := range ids[:5] {
 		c.fates[id] = ordering.Fate{Height: 10}
@@ -402,9 +452,11 @@ func TestAcknowledgedSurvivesPowerLoss(t *testing.T) {
 			after = append(after, id)
 		}
 	}
-	require.Equal(t, after, selected(t, q, c, 1<<20), "the same bundles in the same order")
+	require.True(t, isReady(q))
+	require.Equal(t, after, take(t, q, 1<<20), "the same bundles in the same order")
 	next := submit(t, q, bundle(77, 77, nil))
-	require.Equal(t, append(after, next), selected(t, q, c, 1<<20), "numbers of arrival go on")
+	q.Rewind()
+	require.Equal(t, append(after, next), take(t, q, 1<<20), "numbers of arrival go on")
 }
 
 func TestAcknowledgedSurvivesChangedRules(t *testing.T) {
@@ -415,32 +467,37 @@ func TestAcknowledgedSurvivesChangedRules(t *testing.T) {
 	require.NoError(t, p.Close())
 	c.set(func(c *fakeChain) { c.params.FeePerKilobyte = 1 << 30 })
 	q := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	require.Empty(t, selected(t, q, c, 1<<20))
+	require.Empty(t, take(t, q, 1<<20))
 	require.True(t, q.Has(id))
 	c.set(func(c *fakeChain) { c.params = ordering.DefaultParams() })
-	require.Equal(t, []order.BundleID{id}, selected(t, q, c, 1<<20))
+	require.NoError(t, q.Update(10, nil, nil))
+	require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
 }
 
-// Between admission and the write, a bundle is not one that may be evicted.
-func TestBundleBeingWrittenIsNotEvicted(t *testing.T) {
+// A journal that was tampered with brings in nothing that Submit would not have taken.
+func TestJournalIsChecked(t *testing.T) {
 	c := newFakeChain()
-	p := newPool(t, c, Options{})
-	raw := append([]byte{KindBundle}, bundle(0, 0, nil)...)
-	require.NoError(t, p.Insert(raw))
-	e, err := p.admit(raw, true)
-	require.NoError(t, err)
-	c.set(func(c *fakeChain) { c.balance = 0 })
-	require.NoError(t, p.Update(10, nil, [][]byte{[]byte("moves money")}))
-	require.NoError(t, p.settle(e))
-	p.writers.Done()
-	require.True(t, p.Has(e.id))
+	fs := vfs.NewMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	id := submit(t, p, bundle(0, 0, nil))
+	forged := bundle(0, 1, nil)
+	forged[len(forged)-1] ^= 1
+	for seq, raw := range map[uint64][]byte{100: forged, 101: []byte("junk"), 102: bundle(0, 0, nil)} {
+		require.NoError(t, p.journal.put(seq, raw))
+	}
+	require.NoError(t, p.Close())
+	for range 2 {
+		q := newPool(t, c, Options{Dir: "/pool", fs: fs})
+		require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
+		require.NoError(t, q.Close())
+	}
 }
 
 func TestBundleCarriedWhileItIsWritten(t *testing.T) {
 	c := newFakeChain()
 	fs := vfs.NewMem()
 	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	e, err := p.admit(append([]byte{KindBundle}, bundle(0, 0, nil)...), true)
+	e, err := p.admit(bundle(0, 0, nil))
 	require.NoError(t, err)
 	require.NoError(t, p.Update(10, []order.BundleID{e.id}, nil))
 	p.writers.Done()
@@ -491,54 +548,98 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(w), 0))
 			for n := range 100 {
-				raw := bundle(r.IntN(6), r.IntN(50), nil)
-				if r.IntN(2) == 0 {
-					_, _ = p.Submit(context.Background(), raw)
-				} else {
-					_ = p.Insert(append([]byte{KindBundle}, raw...))
-				}
+				_, _ = p.Submit(context.Background(), bundle(r.IntN(6), r.IntN(50), nil))
 				_ = p.Insert(fmt.Append(nil, "tx", w, n))
 				p.Reap(1000)
+				if r.IntN(20) == 0 {
+					p.Rewind()
+				}
 			}
 		})
 	}
+	ordered := map[order.BundleID]bool{}
+	order := func() {
+		ids := take(t, p, 2000)
+		c.set(func(c *fakeChain) {
+			for _, id := range ids {
+				ordered[id] = true
+				c.fates[id] = ordering.Fate{Height: 10}
+			}
+		})
+		if err := p.Update(10, ids, p.Txs()); err != nil {
+			t.Error(err)
+		}
+	}
 	wg.Go(func() {
 		for range 50 {
-			ids := selected(t, p, c, 2000)
-			c.set(func(c *fakeChain) {
-				for _, id := range ids {
-					c.fates[id] = ordering.Fate{Height: 10}
-				}
-			})
-			if err := p.Update(10, ids, p.Txs()); err != nil {
-				t.Error(err)
-			}
+			order()
 		}
 	})
 	wg.Wait()
+	p.Rewind()
 	for !p.Empty() {
-		ids := selected(t, p, c, 1<<20)
-		require.NoError(t, p.Update(10, ids, p.Txs()))
+		order()
 	}
+	require.NotEmpty(t, ordered)
 	require.Zero(t, p.bytes)
 	require.Empty(t, p.payers)
 	require.Zero(t, p.txs.bytes)
+	require.Nil(t, p.taking.next)
 }
 
-func FuzzInsert(f *testing.F) {
-	f.Add([]byte{})
-	f.Add([]byte{KindBundle})
-	f.Add([]byte{0x0a, 0})
-	f.Add(append([]byte{KindBundle}, bundle(0, 0, nil)...))
-	c := newFakeChain()
-	p := newPool(f, c, Options{})
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if err := p.Insert(raw); err != nil || len(raw) == 0 || raw[0] != KindBundle {
-			return
-		}
-		b, err := order.DecodeBundle(raw[1:])
-		require.NoError(t, err)
-		require.True(t, p.Has(b.ID(chainID)))
-		require.Equal(t, raw[1:], b.Encode())
+// Whatever order things happen in, the pool hands out each bundle once in a session,
+// and after a rewind all that it has.
+func TestTakeFollowsTheModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newFakeChain()
+		p, err := New(c, Options{ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(rt, err)
+		defer func() { require.NoError(rt, p.Close()) }()
+		p.SetMember(func() bool { return true })
+		var waits []order.BundleID
+		taken := map[order.BundleID]bool{}
+		n := 0
+		rt.Repeat(map[string]func(*rapid.T){
+			"submit": func(rt *rapid.T) {
+				n++
+				id, err := p.Submit(context.Background(), bundle(n%3, n, nil))
+				require.NoError(rt, err)
+				waits = append(waits, id)
+			},
+			"take": func(rt *rapid.T) {
+				got := take(t, p, rapid.IntRange(300, 2000).Draw(rt, "room"))
+				var want []order.BundleID
+				for _, id := range waits {
+					if !taken[id] && len(want) < max(1, len(got)) {
+						want = append(want, id)
+						taken[id] = true
+					}
+				}
+				require.Equal(rt, want, got)
+			},
+			"rewind": func(*rapid.T) { p.Rewind(); clear(taken) },
+			"order": func(rt *rapid.T) {
+				if len(waits) > 0 {
+					i := rapid.IntRange(0, len(waits)-1).Draw(rt, "which")
+					id := waits[i]
+					c.set(func(c *fakeChain) { c.fates[id] = ordering.Fate{Height: 10} })
+					require.NoError(rt, p.Update(10, []order.BundleID{id}, nil))
+					waits = slices.Delete(slices.Clone(waits), i, i+1)
+				}
+			},
+			"": func(rt *rapid.T) {
+				left := 0
+				for _, id := range waits {
+					require.True(rt, p.Has(id))
+					if !taken[id] {
+						left++
+					}
+				}
+				require.Equal(rt, len(waits) == 0, p.Empty())
+				if left > 0 {
+					require.NotNil(rt, p.taking.next)
+				}
+			},
+		})
 	})
 }

@@ -1,0 +1,43 @@
+package app
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/ordo-network/ordo/sequencer/ordering"
+)
+
+// evaluated remembers the last evaluation: a block is evaluated where it is built,
+// checked and executed, each time on the same state.
+type evaluated struct {
+	key    evaluatedKey
+	result *ordering.Evaluation
+}
+
+// evaluatedKey tells evaluations apart. The state is the committed one, so height, time
+// (which decides what is vested), last commit and manifest say all.
+type evaluatedKey struct {
+	height   int64
+	time     int64 // in nanoseconds
+	commit   [sha256.Size]byte
+	manifest [sha256.Size]byte
+}
+
+func keyOf(height int64, at time.Time, last abci.CommitInfo, manifest []byte) (evaluatedKey, error) {
+	commit, err := last.Marshal()
+	if err != nil {
+		return evaluatedKey{}, fmt.Errorf("encode last commit: %w", err)
+	}
+	return evaluatedKey{height, at.UnixNano(), sha256.Sum256(commit), sha256.Sum256(manifest)}, nil
+}
+
+// get returns the result of that evaluation, or nil where it is not the last one.
+func (e *evaluated) get(key evaluatedKey) *ordering.Evaluation {
+	if e.key != key {
+		return nil
+	}
+	return e.result
+}
