@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/core/vm"
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/trie"
 
@@ -21,15 +23,22 @@ import (
 
 // Pending is the block after a head as it may come: what was tried out by
 // Speculate and Extend, on a copy of the state that is never written. Its methods
-// are safe for concurrent use; between two calls transactions may be added.
+// are safe for concurrent use; between two calls transactions may be added. Those
+// that need no state do not wait for one to be executed.
 type Pending struct {
 	parent *types.Header
+	header *types.Header
 	idle   bool // made because somebody asked, not tried out
 
-	mu    sync.Mutex // a StateDB serves one at a time
-	body  *body
-	index map[common.Hash]int
-	block *types.Block // made of body when it was asked for
+	mu   sync.Mutex // a StateDB serves one at a time
+	body *body      // changed by extend alone
+
+	view     sync.RWMutex // never held while a transaction is executed
+	txs      types.Transactions
+	receipts types.Receipts
+	index    map[common.Hash]int
+	nonces   map[common.Address]uint64 // of accounts whose transactions are there
+	block    *types.Block              // made of txs when it was asked for
 }
 
 func newPending(chain *core.BlockChain, parent *types.Header, b execution.Block) (*Pending, error) {
@@ -37,7 +46,10 @@ func newPending(chain *core.BlockChain, parent *types.Header, b execution.Block)
 	if err != nil {
 		return nil, err
 	}
-	return &Pending{parent: parent, body: body, index: make(map[common.Hash]int)}, nil
+	return &Pending{
+		parent: parent, header: types.CopyHeader(body.header), body: body,
+		index: make(map[common.Hash]int), nonces: make(map[common.Address]uint64),
+	}, nil
 }
 
 // extend executes transactions one by one; readers get in between.
@@ -47,7 +59,7 @@ func (p *Pending) extend(ctx context.Context, raw [][]byte, known *decoded) ([]e
 	defer evm.Release()
 	// In small parts: once the block is full, the rest costs nothing.
 	const part = 64
-	for first := 0; first < len(raw) && !p.full(); first += part {
+	for first := 0; first < len(raw) && p.body.gas.Available(false) >= params.TxGas; first += part {
 		batch := raw[first:min(first+part, len(raw))]
 		txs, failed := decode(p.body.signer, batch, known)
 		for i, tx := range txs {
@@ -58,27 +70,44 @@ func (p *Pending) extend(ctx context.Context, raw [][]byte, known *decoded) ([]e
 				continue
 			}
 			known.put(batch[i], tx)
-			p.mu.Lock()
-			if p.body.add(ctx, evm, tx, len(batch[i])) == nil {
-				last := len(p.body.receipts) - 1
-				p.index[tx.Hash()] = last
-				out[first+i] = outcomeOf(p.body.receipts[last])
+			if err := p.add(ctx, evm, tx, len(batch[i])); err != nil {
+				continue
 			}
-			err := p.body.state.Error()
-			p.mu.Unlock()
-			if err != nil {
-				return nil, fmt.Errorf("read state: %w", err)
-			}
+			out[first+i] = outcomeOf(p.body.receipts[len(p.body.receipts)-1])
+		}
+		var err error
+		if p.Read(func(s *state.StateDB) { err = s.Error() }); err != nil {
+			return nil, fmt.Errorf("read state: %w", err)
 		}
 	}
 	return out, nil
 }
 
-// full reports whether no transaction fits any more, however small.
-func (p *Pending) full() bool {
+func (p *Pending) add(ctx context.Context, evm *vm.EVM, tx *types.Transaction, size int) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.body.gas.Available(false) < params.TxGas
+	err := p.body.add(ctx, evm, tx, size)
+	nonces := make(map[common.Address]uint64)
+	if err == nil {
+		if from, err := types.Sender(p.body.signer, tx); err == nil {
+			nonces[from] = p.body.state.GetNonce(from)
+		}
+		for _, auth := range tx.SetCodeAuthorizations() {
+			if from, err := auth.Authority(); err == nil {
+				nonces[from] = p.body.state.GetNonce(from)
+			}
+		}
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	p.view.Lock()
+	defer p.view.Unlock()
+	n := len(p.body.txs)
+	p.txs, p.receipts = p.body.txs[:n:n], p.body.receipts[:n:n]
+	p.index[tx.Hash()] = n - 1
+	maps.Copy(p.nonces, nonces)
+	return nil
 }
 
 // Parent returns the hash of the block below.
@@ -86,33 +115,42 @@ func (p *Pending) Parent() common.Hash { return p.parent.Hash() }
 
 // Header returns the block's header: number, time, gas limit and base fee are those
 // that a block would have now. What follows from execution is not filled in.
-func (p *Pending) Header() *types.Header { return types.CopyHeader(p.body.header) }
+func (p *Pending) Header() *types.Header { return types.CopyHeader(p.header) }
 
 // Block returns the block so far and its receipts, which nobody may change. The
 // state root is zero: it costs more than all the rest, and nobody could use it.
 func (p *Pending) Block() (*types.Block, types.Receipts) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(p.body.txs)
-	if p.block == nil || len(p.block.Transactions()) != n {
-		header := types.CopyHeader(p.body.header)
-		header.GasUsed = p.body.gas.Used()
-		content := &types.Body{Transactions: p.body.txs[:n:n], Withdrawals: []*types.Withdrawal{}}
-		p.block = types.NewBlock(header, content, p.body.receipts[:n:n], trie.NewStackTrie(nil))
+	p.view.Lock()
+	defer p.view.Unlock()
+	if p.block == nil || len(p.block.Transactions()) != len(p.txs) {
+		header := types.CopyHeader(p.header)
+		if n := len(p.receipts); n > 0 {
+			header.GasUsed = p.receipts[n-1].CumulativeGasUsed
+		}
+		content := &types.Body{Transactions: p.txs, Withdrawals: []*types.Withdrawal{}}
+		p.block = types.NewBlock(header, content, p.receipts, trie.NewStackTrie(nil))
 	}
-	return p.block, p.body.receipts[:n:n]
+	return p.block, p.receipts
 }
 
 // Transaction returns a transaction of the block, its receipt, which nobody may
 // change, and its index.
 func (p *Pending) Transaction(hash common.Hash) (*types.Transaction, *types.Receipt, int, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.view.RLock()
+	defer p.view.RUnlock()
 	i, ok := p.index[hash]
 	if !ok {
 		return nil, nil, 0, false
 	}
-	return p.body.txs[i], p.body.receipts[i], i, true
+	return p.txs[i], p.receipts[i], i, true
+}
+
+// Nonce returns the next nonce of an account that has transactions in the block;
+// for any other it returns 0, and the head's state has it.
+func (p *Pending) Nonce(addr common.Address) uint64 {
+	p.view.RLock()
+	defer p.view.RUnlock()
+	return p.nonces[addr]
 }
 
 // Read lets f read the state behind the block so far. f must be short, and must

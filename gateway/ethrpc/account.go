@@ -17,11 +17,11 @@ type account struct {
 }
 
 func (d *door) account(h *head, from common.Address) (account, error) {
-	tried, err := pendingNonce(d.evm, from)
+	pending, _, err := d.evm.Pending()
 	if err != nil {
 		return account{}, err
 	}
-	return newAccount(h.nonce(from), tried, d.gateway.Pending(senderName(from))), nil
+	return newAccount(h.nonce(from), pending.Nonce(from), d.gateway.Pending(senderName(from))), nil
 }
 
 // newAccount takes the account's nonces in the state and in the pending block: what

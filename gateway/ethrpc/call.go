@@ -1,7 +1,6 @@
 package ethrpc
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -173,9 +172,7 @@ func (a callArgs) message(config *params.ChainConfig, baseFee *big.Int, gasCap u
 	case a.GasPrice != nil && (a.MaxFeePerGas != nil || a.MaxPriorityFeePerGas != nil):
 		return nil, errors.New("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
 	case a.ChainID != nil && a.ChainID.ToInt().Cmp(config.ChainID) != 0:
-		return nil, fmt.Errorf("chainId does not match node's (have=%v, want=%v)", a.ChainID, config.ChainID)
-	case a.Data != nil && a.Input != nil && !bytes.Equal(*a.Data, *a.Input):
-		return nil, errors.New(`both "data" and "input" are set and not equal. Please use "input" to pass transaction call data`)
+		return nil, fmt.Errorf("chainId does not match node's (have=%v, want=%v)", a.ChainID.ToInt(), config.ChainID)
 	case a.BlobHashes != nil:
 		return nil, errors.New("blob transaction: this chain carries no blobs")
 	case a.To == nil && a.AuthorizationList != nil:

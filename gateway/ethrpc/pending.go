@@ -163,9 +163,10 @@ func (p pendingTag) GetBlockReceipts(ctx context.Context, at rpc.BlockNumberOrHa
 		return nil, err
 	}
 	block, receipts := pending.Block()
+	header := block.Header()
 	out := make([]map[string]any, len(receipts))
 	for i, tx := range block.Transactions() {
-		if out[i], err = pendingReceipt(tx, receipts[i], i); err != nil {
+		if out[i], err = pendingReceipt(header, tx, receipts[i], i); err != nil {
 			return nil, err
 		}
 	}
@@ -174,11 +175,13 @@ func (p pendingTag) GetBlockReceipts(ctx context.Context, at rpc.BlockNumberOrHa
 
 // pendingReceipt shows what a certified transaction did when it was tried out: a
 // receipt whose block has a number and no hash.
-func pendingReceipt(tx *types.Transaction, r *types.Receipt, index int) (map[string]any, error) {
+func pendingReceipt(h *types.Header, tx *types.Transaction, r *types.Receipt, index int) (map[string]any, error) {
 	from, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), tx)
 	if err != nil {
 		return nil, err
 	}
+	price := tx.EffectiveGasTipValue(h.BaseFee)
+	price.Add(price, h.BaseFee)
 	logs := make([]map[string]any, len(r.Logs))
 	for i, log := range r.Logs {
 		topics := log.Topics
@@ -195,7 +198,7 @@ func pendingReceipt(tx *types.Transaction, r *types.Receipt, index int) (map[str
 		"blockHash": nil, "blockNumber": (*hexutil.Big)(r.BlockNumber), "transactionHash": tx.Hash(), "transactionIndex": hexutil.Uint(index),
 		"from": from, "to": tx.To(), "gasUsed": hexutil.Uint64(r.GasUsed), "cumulativeGasUsed": hexutil.Uint64(r.CumulativeGasUsed),
 		"contractAddress": nil, "logs": logs, "logsBloom": r.Bloom, "type": hexutil.Uint(tx.Type()),
-		"effectiveGasPrice": (*hexutil.Big)(r.EffectiveGasPrice), "status": hexutil.Uint(r.Status),
+		"effectiveGasPrice": (*hexutil.Big)(price), "status": hexutil.Uint(r.Status),
 	}
 	if r.ContractAddress != (common.Address{}) {
 		fields["contractAddress"] = r.ContractAddress
@@ -267,11 +270,6 @@ func (p pendingTag) GetProof(ctx context.Context, addr common.Address, keys []st
 	var proof json.RawMessage
 	err := p.geth.CallContext(ctx, &proof, "eth_getProof", addr, keys, settledTag(at))
 	return proof, err
-}
-
-// nonce returns the nonce behind the pending block.
-func pendingNonce(e EVM, addr common.Address) (uint64, error) {
-	return read(e, func(s *state.StateDB) uint64 { return s.GetNonce(addr) })
 }
 
 var _ EVM = (*evm.Client)(nil)

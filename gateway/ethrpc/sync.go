@@ -108,7 +108,7 @@ func (a *ethAPI) SendRawTransactionSync(ctx context.Context, input hexutil.Bytes
 				return nil, err
 			}
 			if _, receipt, i, ok := pending.Transaction(hash); ok {
-				return pendingReceipt(tx, receipt, i)
+				return pendingReceipt(pending.Header(), tx, receipt, i)
 			}
 			changed = c
 		}
