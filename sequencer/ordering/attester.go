@@ -33,6 +33,11 @@ const (
 	maxHostLen     = 253 // of a name in the DNS
 )
 
+// nobody is a signature that takes no secret to make. By the rules that CometBFT
+// verifies with (ZIP-215) it holds under every key that is a point of small order, for
+// whatever is signed, and under no other.
+var nobody = append([]byte{1}, make([]byte, ed25519.SignatureSize-1)...)
+
 // AttesterSignBytes returns what an attestation key signs to show that it belongs to
 // the operator: nobody can register a key that is not his.
 func AttesterSignBytes(chainID string, operator order.Owner) []byte {
@@ -152,9 +157,9 @@ func checkAttester(a *orderingv1.Attester) (order.Owner, error) {
 		return owner, fmt.Errorf("operator: %w: %w", err, ErrAttester)
 	}
 	a.Operator = sdk.AccAddress(owner[:]).String()
-	// The zero key stands for none in a committee, and it is one that anybody can sign with.
-	if len(a.Key) != ed25519.PublicKeySize || bytes.Equal(a.Key, make([]byte, ed25519.PublicKeySize)) {
-		return owner, fmt.Errorf("attestation key %x, want %d bytes that are not all zero: %w", a.Key, ed25519.PublicKeySize, ErrAttester)
+	// The zero key, which stands for none in a committee, is one that anybody can sign with.
+	if len(a.Key) != ed25519.PublicKeySize || cmted25519.PubKey(a.Key).VerifySignature([]byte(attesterDomain), nobody) {
+		return owner, fmt.Errorf("attestation key %x, want %d bytes that are an ed25519 key with a secret: %w", a.Key, ed25519.PublicKeySize, ErrAttester)
 	}
 	if !isHostPort(a.Address) {
 		return owner, fmt.Errorf("address %q, want host:port: %w", a.Address, ErrAttester)

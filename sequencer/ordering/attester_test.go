@@ -2,11 +2,13 @@ package ordering
 
 import (
 	"crypto/ed25519"
+	"encoding/hex"
 	"net"
 	"net/url"
 	"strings"
 	"testing"
 
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/stretchr/testify/require"
 
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
@@ -100,12 +102,22 @@ func TestRegistrationRefused(t *testing.T) {
 	require.NoError(t, n.register(registration(0, fresh)))
 }
 
-// The zero key is a point of small order, for which anybody makes signatures.
-func TestZeroKeyRefused(t *testing.T) {
+// With a point of small order anybody could sign in the validator's name. The zero
+// key is one, and stands for none in a committee.
+func TestKeyWithoutSecretRefused(t *testing.T) {
 	n := newNetwork(t, 1, 0)
-	m := registration(0, attestationKey(0, 0))
-	m.AttestationKey = make([]byte, 32)
-	require.ErrorIs(t, n.keeper.register(n.ctx, networkID, m), ErrAttester)
+	for _, key := range []string{
+		strings.Repeat("00", 32), "01" + strings.Repeat("00", 31), "ec" + strings.Repeat("ff", 30) + "7f",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	} {
+		m := registration(0, attestationKey(0, 0))
+		var err error
+		m.AttestationKey, err = hex.DecodeString(key)
+		require.NoError(t, err)
+		m.Proof = nobody
+		require.True(t, cmted25519.PubKey(m.AttestationKey).VerifySignature(AttesterSignBytes(networkID, owner(0)), m.Proof), "it proves nothing")
+		require.ErrorIs(t, n.keeper.register(n.ctx, networkID, m), ErrAttester)
+	}
 }
 
 // A key stays its first owner's, also when that one has gone on to another key, or is gone.

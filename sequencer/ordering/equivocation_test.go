@@ -134,7 +134,8 @@ func TestEquivocationAcrossRotation(t *testing.T) {
 // Who has left pays from what is still bound to it, and so do those who left it since.
 func TestEquivocationOfOneWhoLeft(t *testing.T) {
 	n := newNetwork(t, 2, 2)
-	n.unbond(0, 10) // before the committee of epoch 1
+	n.at(epochBlocks)
+	n.unbond(0, 10) // in the last block before the committee of epoch 1
 	n.toEpoch(1)
 	n.unbond(0, 40) // after it
 	require.NoError(t, n.staking.Jail(n.ctx, consensusAddress(0)))
@@ -156,6 +157,25 @@ func TestEquivocationOfOneWhoLeft(t *testing.T) {
 	n.ctx = n.ctx.WithBlockTime(n.ctx.BlockTime().Add(30 * 24 * 3600 * 1e9))
 	n.endStaking()
 	require.ErrorIs(t, n.keeper.punish(n.ctx, batchBy(core(0, 0, 1), key), batchBy(core(0, 0, 2), key)), ErrPunished)
+}
+
+// Across epochs the stake of the later one counts, whichever signature comes first.
+func TestEquivocationAcrossEpochs(t *testing.T) {
+	key := attestationKey(0, 0)
+	for _, swap := range []bool{false, true} {
+		n := newNetwork(t, 2, 2)
+		n.unbond(0, 40)
+		n.toEpoch(1)
+		first, second := batchBy(core(0, 0, 1), key), batchBy(core(0, 1, 2), key)
+		if swap {
+			first, second = second, first
+		}
+		require.NoError(t, n.submit(first, second))
+		require.EqualValues(t, 57_000_000, n.tokens(0), "5 % of 60")
+		u, err := n.staking.GetUnbondingDelegation(n.ctx, account(0), account(0).Bytes())
+		require.NoError(t, err)
+		require.EqualValues(t, 40_000_000, u.Entries[0].Balance.Int64())
+	}
 }
 
 func TestForgedEvidenceRefused(t *testing.T) {
@@ -186,8 +206,10 @@ func TestForgedEvidenceRefused(t *testing.T) {
 			batchBy(edit(b, func(c *order.BatchCore) { c.ChainID = "other" }), key), ErrEvidence,
 		},
 		"not a member": {batchBy(core(7, 1, 1), attestationKey(7, 0)), batchBy(core(7, 1, 2), attestationKey(7, 0)), ErrEvidence},
+		// The zero key that stands in the committee would take this.
 		"no key registered": {
-			batchBy(core(3, 1, 1), attestationKey(3, 0)), batchBy(core(3, 1, 2), attestationKey(3, 0)), ErrEvidence,
+			&orderingv1.Signed{Core: core(3, 1, 1).Encode(), Signature: nobody},
+			&orderingv1.Signed{Core: core(3, 1, 2).Encode(), Signature: nobody}, ErrEvidence,
 		},
 		"epoch yet to come": {good, batchBy(core(0, 2, 2), key), ErrNoCommittee},
 		"signature cut off": {good, &orderingv1.Signed{Core: b.Encode(), Signature: batchBy(b, key).Signature[:63]}, ErrEvidence},
