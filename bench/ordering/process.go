@@ -2,7 +2,9 @@ package ordering
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,11 +64,13 @@ func start(ctx context.Context, label, binary, log string, args ...string) (*pro
 func (p *process) ended() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("%s has ended (%v); the end of its log:\n%s", p.label, p.err, tail(p.log))
+		return fmt.Errorf("%s has ended (%w); the end of its log:\n%s", p.label, cmp.Or(p.err, errExitZero), tail(p.log))
 	default:
 		return nil
 	}
 }
+
+var errExitZero = errors.New("exit status 0")
 
 func tail(path string) []byte {
 	raw, err := os.ReadFile(path)

@@ -146,11 +146,11 @@ func (o Options) crowd(ctx context.Context, s *ordo) (some []key, err error) {
 	}
 	groups := slices.Collect(slices.Chunk(rollups, crowdLegs))
 	began := time.Now()
-	for i := 0; ; i++ {
+	for i := 0; ctx.Err() == nil; i++ {
 		due := began.Add(time.Duration(i) * time.Second / time.Duration(len(groups)))
 		select {
 		case <-ctx.Done():
-			return some, nil
+			continue
 		case <-time.After(time.Until(due)):
 		}
 		var legs []order.Leg
@@ -161,16 +161,14 @@ func (o Options) crowd(ctx context.Context, s *ordo) (some []key, err error) {
 		if err != nil {
 			return some, err
 		}
-		switch err := s.submit(ctx, i%s.n, b); {
-		case ctx.Err() != nil:
-			return some, nil
-		case err != nil:
+		if err := s.submit(ctx, i%s.n, b); ctx.Err() == nil && err != nil {
 			return some, fmt.Errorf("hand in for the other rollups: %w", err)
 		}
 		if i%10 == 0 {
 			some = append(some, b.key)
 		}
 	}
+	return some, nil
 }
 
 // allOrdered checks that the chain has ordered the bundles.

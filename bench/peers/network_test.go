@@ -5,17 +5,30 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	cmttypes "github.com/cometbft/cometbft/types"
 )
 
-// network runs validators in this process and returns a client of each.
+// TestMain lets the test binary be a validator, where it gets a home.
+func TestMain(m *testing.M) {
+	if len(os.Args) != 2 || os.Args[1][0] == '-' {
+		os.Exit(m.Run())
+	}
+	if err := Run(context.Background(), os.Args[1], os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// network runs validators and returns a client of each.
 func network(t *testing.T, n int, s Settings) (dir string, clients []Client) {
 	t.Helper()
 	dir = t.TempDir()
@@ -24,26 +37,30 @@ func network(t *testing.T, n int, s Settings) (dir string, clients []Client) {
 	if err := Init(dir, n, s, ports); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-	})
 	for i := range n {
-		running.Go(func() {
-			if err := Run(ctx, Home(dir, i), t.Output()); err != nil {
-				t.Errorf("validator %d: %v", i, err)
-			}
+		// A process for each: some of CometBFT's routines outlive its Stop and may then panic.
+		cmd := exec.Command(os.Args[0], Home(dir, i))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill() // Wait tells more
+			_ = cmd.Wait()         // it was killed
 		})
 		clients = append(clients, Client{URL: "http://" + loopback(ports(i).Door), HTTP: http.DefaultClient})
 	}
+	ctx := t.Context()
 	for _, c := range clients {
 		deadline := time.Now().Add(30 * time.Second)
-		for h, err := uint64(0), error(nil); h == 0; time.Sleep(20 * time.Millisecond) {
-			if h, err = c.Height(ctx); time.Now().After(deadline) {
+		for {
+			h, err := c.Height(ctx)
+			if h > 0 {
+				break
+			}
+			if time.Now().After(deadline) {
 				t.Fatalf("no block: %v", err)
 			}
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
 	return dir, clients
@@ -177,7 +194,7 @@ func TestInitRefusesWhatCannotRun(t *testing.T) {
 	if err := Init(t.TempDir(), 1, small, ports); err == nil || !strings.Contains(err.Error(), "1000 bytes") {
 		t.Errorf("tiny blocks: %v", err)
 	}
-	if err := Run(t.Context(), t.TempDir(), t.Output()); err == nil || !strings.Contains(err.Error(), "not the home of a peer") {
+	if err := Run(t.Context(), t.TempDir(), os.Stderr); err == nil || !strings.Contains(err.Error(), "not the home of a peer") {
 		t.Errorf("run in an empty directory: %v", err)
 	}
 }
