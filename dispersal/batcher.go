@@ -18,11 +18,18 @@ type batcher struct {
 	node *Node
 
 	session uint64
-	bundles []*order.Bundle
-	sums    []order.BundleSummary // of bundles
-	bytes   int                   // of bundles in a batch
-	header  int                   // of their summaries in its header
-	since   time.Time             // the oldest came
+	queue   []queued // taken and not yet in a batch: about two batches at most
+	bytes   int      // of queue in a batch
+	header  int      // of its summaries in a header
+}
+
+// queued is a bundle that was taken.
+type queued struct {
+	bundle  *order.Bundle
+	summary order.BundleSummary
+	bytes   int // in a batch
+	header  int // in its header
+	since   time.Time
 }
 
 func (b *batcher) run(ctx context.Context) error {
@@ -30,6 +37,9 @@ func (b *batcher) run(ctx context.Context) error {
 	defer flush.Stop()
 	for {
 		wait, err := b.step(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -63,53 +73,72 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 		}
 		most := min(b.node.opts.BatchBytes, room.Bytes)
 		b.take(most, room)
-		if len(b.bundles) == 0 {
+		if len(b.queue) == 0 {
 			return 0, nil
 		}
-		full := b.bytes >= most*7/8 || b.header >= room.HeaderBytes*7/8
-		age := b.node.opts.Now().Sub(b.since)
+		full := b.bytes >= most || b.header >= room.HeaderBytes*7/8 || len(b.queue) >= order.MaxBatchBundles
+		age := b.node.opts.Now().Sub(b.queue[0].since)
 		if flown > 0 && !full && age < b.node.opts.FlushAge {
 			return b.node.opts.FlushAge - age, nil
 		}
-		if err := b.disperse(ctx, room); err != nil {
+		if err := b.disperse(ctx, room, b.cut(most, room.HeaderBytes)); err != nil {
 			return 0, err
 		}
 	}
 }
 
-func (b *batcher) clear() { b.bundles, b.sums, b.bytes, b.header = nil, nil, 0, 0 }
+func (b *batcher) clear() { b.queue, b.bytes, b.header = nil, 0, 0 }
 
+// take fills the queue. It asks for no less than the largest bundle takes: a source
+// passes over what does not fit.
 func (b *batcher) take(most int, room lane.Room) {
-	source := b.node.opts.Source
-	taken := source.Take(most-b.bytes, room.HeaderBytes-b.header)
-	if len(taken) == 0 && len(b.bundles) == 0 && room.Bytes > most {
-		taken = source.Take(room.Bytes, room.HeaderBytes) // one that is larger than an ordinary batch
+	now := b.node.opts.Now()
+	for b.bytes < most && b.header < room.HeaderBytes && len(b.queue) < order.MaxBatchBundles {
+		taken := b.node.opts.Source.Take(min(room.Bytes, max(most, order.BundleSizeInBatch(order.MaxBundleBytes))), room.HeaderBytes)
+		if len(taken) == 0 {
+			return
+		}
+		for _, bundle := range taken {
+			s := bundle.Summary()
+			if b.node.library.holds(s.ID(b.node.opts.ChainID)).own > 0 {
+				continue // certified before the source was rewound
+			}
+			q := queued{bundle, s, order.BundleSizeInBatch(s.Size()), order.SummarySizeInHeader(s.EncodedSize()), now}
+			b.queue = append(b.queue, q)
+			b.bytes, b.header = b.bytes+q.bytes, b.header+q.header
+		}
 	}
-	if len(b.bundles) == 0 {
-		b.since = b.node.opts.Now()
-	}
-	for _, bundle := range taken {
-		s := bundle.Summary()
-		b.sums = append(b.sums, s)
-		b.bytes += order.BundleSizeInBatch(s.Size())
-		b.header += order.SummarySizeInHeader(s.EncodedSize())
-	}
-	b.bundles = append(b.bundles, taken...)
 }
 
-// disperse codes what was gathered and hands it to the owner.
-func (b *batcher) disperse(ctx context.Context, room lane.Room) error {
-	v := b.node.chain()
-	committee := v.Committee(room.Epoch)
+// cut says how many bundles from the front make the next batch: as many as fit, one at
+// least.
+func (b *batcher) cut(most, mostHeader int) int {
+	n, bytes, header := 0, 0, 0
+	for _, q := range b.queue {
+		bytes, header = bytes+q.bytes, header+q.header
+		if n > 0 && (bytes > most || header > mostHeader || n == order.MaxBatchBundles) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// disperse codes the first n of what was gathered and hands it to the owner.
+func (b *batcher) disperse(ctx context.Context, room lane.Room, n int) error {
+	committee := b.node.chain().Committee(room.Epoch)
 	if committee == nil {
-		return sleepOr(ctx, b.node.owner.changed) // the room is of a block that is older than v, or younger
+		return sleepOr(ctx, b.node.owner.changed) // the room is of a block that is older than the chain's
 	}
 	layout, err := b.node.layouts.get(committee)
 	if err != nil {
 		return err
 	}
-	batch := &order.Batch{Bundles: b.bundles}
-	p := lane.Payload{Bundles: b.sums, Layout: layout, Coded: b.node.coders.Get().(*shard.Coded)}
+	batch := &order.Batch{Bundles: make([]*order.Bundle, n)}
+	p := lane.Payload{Bundles: make([]order.BundleSummary, n), Layout: layout, Coded: b.node.coders.Get().(*shard.Coded)}
+	for i, q := range b.queue[:n] {
+		batch.Bundles[i], p.Bundles[i] = q.bundle, q.summary
+	}
 	raw := batch.Encode()
 	p.Length = len(raw)
 	if err := p.Coded.Encode(layout, raw); err != nil {
@@ -120,13 +149,16 @@ func (b *batcher) disperse(ctx context.Context, room lane.Room) error {
 	case errors.Is(err, lane.ErrSession), errors.Is(err, order.ErrEpoch):
 		// The room is another by now. The next step looks again, and codes again.
 		b.node.coders.Put(p.Coded)
-		return nil
+		return sleepOr(ctx, b.node.owner.changed)
 	case ctx.Err() != nil:
-		return nil
+		return ctx.Err()
 	case err != nil:
 		return fmt.Errorf("disperse batch: %w", err)
 	}
-	b.clear()
+	for _, q := range b.queue[:n] {
+		b.bytes, b.header = b.bytes-q.bytes, b.header-q.header
+	}
+	b.queue = append([]queued(nil), b.queue[n:]...)
 	return nil
 }
 
@@ -139,7 +171,7 @@ func sleepOr(ctx context.Context, c <-chan struct{}) error {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-	return nil
+	return ctx.Err()
 }
 
 // buffers lends memory for shares.

@@ -21,16 +21,19 @@ type library struct {
 
 	mu        sync.Mutex
 	book      *lane.Book
-	learned   []*order.Certificate   // in the book, in the order of learning
-	bundles   map[order.BundleID]int // in how many of learned each stands
+	learned   []*order.Certificate     // in the book, in the order of learning
+	bundles   map[order.BundleID]holds // of learned
 	feed      feed
 	unstored  []*order.Certificate // to be put on disk
 	unstoredC chan struct{}        // holds a token when unstored is not empty
 }
 
+// holds is in how many certificates a bundle stands: in all, and of the own lane.
+type holds struct{ all, own int }
+
 func newLibrary(n *Node) *library {
 	return &library{
-		node: n, book: lane.NewBook(lane.DefaultBookLimits()), bundles: make(map[order.BundleID]int),
+		node: n, book: lane.NewBook(lane.DefaultBookLimits()), bundles: make(map[order.BundleID]holds),
 		arrived: make(chan struct{}, 1), changed: make(chan struct{}, 1), unstoredC: make(chan struct{}, 1),
 	}
 }
@@ -63,12 +66,25 @@ func (l *library) view(v *lane.View) {
 
 // count adds to the number of certificates that hold the bundles.
 func (l *library) count(c *order.Certificate, by int) {
+	own := 0
+	if c.Header.Owner == l.node.opts.Self {
+		own = by
+	}
 	for i := range c.Header.Bundles {
 		id := c.Header.Bundles[i].ID(l.node.opts.ChainID)
-		if l.bundles[id] += by; l.bundles[id] == 0 {
+		h := l.bundles[id]
+		h.all, h.own = h.all+by, h.own+own
+		if l.bundles[id] = h; h.all == 0 {
 			delete(l.bundles, id)
 		}
 	}
+}
+
+// holds tells in which certificates the bundle stands.
+func (l *library) holds(id order.BundleID) holds {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bundles[id]
 }
 
 // learn takes a certificate from whomever: it verifies it outside of locks. Errors:

@@ -100,6 +100,7 @@ func (m *memory) ordered(ids map[order.BundleID]bool) {
 type validator struct {
 	*Node
 	owner    order.Owner
+	mu       sync.Mutex
 	keys     []ed25519.PrivateKey
 	dir      string
 	source   *memory
@@ -115,6 +116,24 @@ type validator struct {
 
 func (v *validator) public() [32]byte {
 	return [32]byte(v.keys[len(v.keys)-1].Public().(ed25519.PublicKey))
+}
+
+// rotate adds a key, which counts from the next epoch on.
+func (v *validator) rotate(key ed25519.PrivateKey) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys = append(v.keys, key)
+}
+
+func (v *validator) find(public [32]byte) ed25519.PrivateKey {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, k := range v.keys {
+		if bytes.Equal(public[:], k.Public().(ed25519.PublicKey)) {
+			return k
+		}
+	}
+	return nil
 }
 
 // network is validators and a chain that orders by the real rules, without consensus.
@@ -209,14 +228,7 @@ func (w *network) run(v *validator) {
 	v.registry = prometheus.NewRegistry()
 	opts := Options{
 		ChainID: chainID, Self: v.owner, Dir: v.dir, Shards: v.shards, Certificates: v.certs, Source: v.source,
-		Keys: func(public [32]byte) ed25519.PrivateKey {
-			for _, k := range v.keys {
-				if bytes.Equal(public[:], k.Public().(ed25519.PublicKey)) {
-					return k
-				}
-			}
-			return nil
-		},
+		Keys:     v.find,
 		Verifier: lane.NewVerifier(chainID, 4096), Listener: v.listener, Logger: logger(w.t), Registerer: v.registry,
 		Evidence:  func(e lane.Equivocation) { v.evidence <- e },
 		Transport: transport.Limits{RetryMin: 5 * time.Millisecond, RetryMax: 100 * time.Millisecond},

@@ -1,8 +1,14 @@
 package dispersal
 
 import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -38,5 +44,238 @@ func TestCertifies(t *testing.T) {
 		if n != 1 {
 			t.Errorf("bundle %v was ordered %d times", id, n)
 		}
+	}
+}
+
+// What was certified before a kill is announced and ordered after it, and nothing that was
+// attested is attested otherwise.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	var all []*order.Bundle
+	submit := func() {
+		for _, v := range w.validators {
+			bs := bundles(t, 10, 500)
+			all = append(all, bs...)
+			v.source.submit(bs...)
+		}
+	}
+	submit()
+	eventually(t, "everyone knows all bundles certified", func() bool { return certified(w.validators, all) })
+	for _, v := range w.validators { // all of them at once, as after a power cut
+		w.crash(v)
+	}
+	eventually(t, "all tips are back", func() bool { return len(w.validators[1].Tips()) == len(w.validators) })
+	submit()
+	w.settle(all)
+	for id, n := range w.bundles { // what was certified before is not dispersed again
+		if n != 1 {
+			t.Errorf("bundle %v was ordered %d times", id, n)
+		}
+	}
+	sessions := map[order.Owner]uint64{}
+	for _, c := range w.ordered {
+		sessions[c.Header.Owner] = max(sessions[c.Header.Owner], c.Header.Session)
+	}
+	for _, v := range w.validators {
+		if sessions[v.owner] != 2 {
+			t.Errorf("validator %v is in session %d, want 2 after one restart", v.owner, sessions[v.owner])
+		}
+		if len(v.evidence) > 0 {
+			t.Errorf("validator %v sees equivocation", v.owner)
+		}
+	}
+}
+
+// Batches go on being certified while validators are killed one after the other.
+func TestRollingRestarts(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	var all []*order.Bundle
+	for i := range 4 {
+		bs := bundles(t, 10, 2000)
+		all = append(all, bs...)
+		w.validators[(i+1)%4].source.submit(bs...)
+		w.crash(w.validators[i])
+		bs = bundles(t, 10, 2000)
+		all = append(all, bs...)
+		w.validators[i].source.submit(bs...)
+	}
+	w.settle(all)
+}
+
+// With one validator gone the others certify; when it is back it learns what it missed.
+func TestDeadPeer(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	dead, alive := w.validators[3], w.validators[:3]
+	dead.stop()
+	bs := bundles(t, 50, 3000)
+	alive[0].source.submit(bs...)
+	eventually(t, "the others certify", func() bool { return certified(alive, bs) })
+	w.listen(dead)
+	w.run(dead)
+	eventually(t, "it learns what it missed", func() bool { return certified([]*validator{dead}, bs) })
+	w.settle(bs)
+}
+
+// Without enough members nothing is certified, the window fills, the source fills and
+// refuses; when they come all goes through.
+func TestBackpressure(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, func(o *Options) { o.WindowBytes, o.BatchBytes = 64<<10, 16<<10 })
+	w.connected()
+	away := w.validators[2:]
+	for _, v := range away {
+		v.stop()
+	}
+	v := w.validators[0]
+	v.source.mu.Lock()
+	v.source.limit = 100
+	v.source.mu.Unlock()
+	var accepted []*order.Bundle
+	eventually(t, "the source refuses", func() bool {
+		b := bundle(t, 1000)
+		if !v.source.submit(b) {
+			return true
+		}
+		accepted = append(accepted, b)
+		return false
+	})
+	if n := len(accepted) * 1000; n > 100*1000+64<<10+32*(16<<10) {
+		t.Errorf("%d bytes were taken in before the source refused", n)
+	}
+	if certified(w.validators[:1], accepted[:1]) {
+		t.Error("certified by half of the stake")
+	}
+	for _, v := range away {
+		w.listen(v)
+		w.run(v)
+	}
+	eventually(t, "all is certified", func() bool { return certified(w.validators[:1], accepted) })
+	w.settle(accepted)
+}
+
+// Keys change at an epoch; certificates of both epochs are ordered.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	var all []*order.Bundle
+	for epoch := range 4 {
+		for i, v := range w.validators {
+			v.rotate(testKey(i, epoch+1))
+			bs := bundles(t, 5, 400)
+			all = append(all, bs...)
+			v.source.submit(bs...)
+		}
+		if epoch == 0 {
+			eventually(t, "batches of the first epoch are certified", func() bool { return certified(w.validators, all) })
+		}
+		w.epoch()
+	}
+	w.settle(all)
+	w.connected()
+	for _, p := range w.validators[0].mesh.Peers() {
+		if err := p.Send(transport.TipsOutgoing(nil)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A bundle as large as there may be goes through, between small ones, in order.
+func TestLargeBundles(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	var all []*order.Bundle
+	for range 3 {
+		all = append(all, bundle(t, 100), bundle(t, order.MaxBundleBytes-300), bundle(t, 100))
+	}
+	w.validators[0].source.submit(all...)
+	eventually(t, "all is certified", func() bool { return certified(w.validators[:1], all) })
+	w.settle(all)
+	var got []order.BundleID
+	slices.SortFunc(w.ordered, func(a, b *order.Certificate) int { return a.Header.Position.Compare(b.Header.Position) })
+	for _, c := range w.ordered {
+		for i := range c.Header.Bundles {
+			got = append(got, c.Header.Bundles[i].ID(chainID))
+		}
+	}
+	for i, b := range all {
+		if i >= len(got) || got[i] != b.ID(chainID) {
+			t.Fatalf("bundle %d is not where it was taken in", i)
+		}
+	}
+}
+
+func TestSubscription(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	early := bundles(t, 3, 100)
+	w.validators[0].source.submit(early...)
+	eventually(t, "the first are certified", func() bool { return certified(w.validators, early) })
+	ctx, cancel := context.WithCancel(t.Context())
+	s := w.validators[1].Certified(ctx)
+	late := bundles(t, 3, 100)
+	w.validators[0].source.submit(late...)
+	got := map[order.BundleID]bool{}
+	for len(got) < len(early)+len(late) {
+		c, err := s.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range c.Header.Bundles {
+			got[c.Header.Bundles[i].ID(chainID)] = true
+		}
+	}
+	for _, b := range append(early, late...) {
+		if !got[b.ID(chainID)] {
+			t.Errorf("bundle %v was not told", b.ID(chainID))
+		}
+	}
+	cancel()
+	if _, err := s.Next(); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestSlowSubscriber(t *testing.T) {
+	t.Parallel()
+	s := &Subscription{more: make(chan struct{}, 1)}
+	f := feed{subscribers: []*Subscription{s}}
+	for range maxBehind + 1 {
+		f.publish(&order.Certificate{})
+	}
+	if _, err := s.Next(); !errors.Is(err, ErrSlow) {
+		t.Errorf("next: %v", err)
+	}
+	if len(f.subscribers) != 0 {
+		t.Error("a subscriber that was cut off is still told")
+	}
+}
+
+func TestSessionFile(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "lane")
+	for _, want := range []uint64{0, 1, 2, 1 << 63} {
+		if want > 0 {
+			if err := writeSession(dir, want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := readSession(dir); err != nil || got != want {
+			t.Errorf("session %d: %v, want %d", got, err, want)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, sessionFile), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readSession(dir); err == nil {
+		t.Error("a damaged number passes")
 	}
 }

@@ -18,56 +18,43 @@ const (
 	// before it is asked for, and how long one peer has to answer before the next is asked.
 	pullPatience = 100 * time.Millisecond
 	pullTimeout  = 5 * time.Second
-	pullMost     = 256 // certificates
+	pullAgain    = time.Second // after which what nobody gave is asked for again
+	pullMost     = 256         // certificates
+	pullPeers    = 3           // that are asked for the same
+	maxReports   = 2 * order.MaxMembers
 	// tipsEvery bounds how often peers are told of new tips. They serve who missed a
 	// certificate, which is rare.
 	tipsEvery = 100 * time.Millisecond
 )
 
-// puller asks peers for certificates that they have and this node lacks.
+// puller asks peers for certificates that they have and this node lacks. What each
+// validator last said of itself is kept, so that a request which failed is made again.
 type puller struct {
 	node *Node
-	wake chan struct{}
+	wake chan struct{} // holds a token after something is missing
 
-	mu    sync.Mutex
-	lanes map[order.Owner]*wanted // by lane
-}
-
-// wanted is a lane of which others have more.
-type wanted struct {
-	tip    order.Mark
-	from   []order.Owner // who said so, the last one first
-	active bool          // a goroutine asks
+	mu      sync.Mutex
+	reports map[order.Owner][]order.Tip // by who said so
+	active  map[order.Owner]bool        // lanes that are being asked for
 }
 
 func newPuller(n *Node) *puller {
-	return &puller{node: n, wake: make(chan struct{}, 1), lanes: make(map[order.Owner]*wanted)}
+	return &puller{node: n, wake: make(chan struct{}, 1), reports: make(map[order.Owner][]order.Tip), active: make(map[order.Owner]bool)}
 }
 
-// heard notes who has more. It does not block.
+// heard notes what a validator has. It does not block.
 func (p *puller) heard(from order.Owner, tips []order.Tip) {
 	if from == p.node.opts.Self {
 		return
 	}
-	missing := p.missing(tips)
-	if len(missing) == 0 {
-		return
-	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range missing {
-		l := p.lanes[w.Owner]
-		if l == nil {
-			l = &wanted{}
-			p.lanes[w.Owner] = l
-		}
-		if w.Tip.Compare(l.tip) > 0 {
-			l.tip = w.Tip
-		}
-		l.from = slices.DeleteFunc(l.from, func(o order.Owner) bool { return o == from })
-		l.from = slices.Insert(l.from, 0, from)[:min(len(l.from)+1, order.MaxMembers)]
+	if _, known := p.reports[from]; known || len(p.reports) < maxReports {
+		p.reports[from] = tips
 	}
-	nudge(p.wake)
+	p.mu.Unlock()
+	if len(p.missing(tips)) > 0 {
+		nudge(p.wake)
+	}
 }
 
 func (p *puller) missing(tips []order.Tip) []lane.Want {
@@ -76,21 +63,47 @@ func (p *puller) missing(tips []order.Tip) []lane.Want {
 	return p.node.library.book.Missing(tips)
 }
 
+// wants returns the lanes of which others have more, and of each who does.
+func (p *puller) wants() map[order.Owner]*wanted {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make(map[order.Owner]*wanted)
+	for from, tips := range p.reports {
+		for _, w := range p.missing(tips) {
+			if all[w.Owner] == nil {
+				all[w.Owner] = &wanted{Want: w}
+			}
+			all[w.Owner].from = append(all[w.Owner].from, from) // in no order, so not always the same one is asked
+		}
+	}
+	return all
+}
+
+// wanted is a lane of which others have more.
+type wanted struct {
+	lane.Want
+	from []order.Owner
+}
+
 // run asks, each lane by itself, and tells peers of this node's tips.
 func (p *puller) run(ctx context.Context) error {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	asking.Go(func() { p.tell(ctx) })
+	again := time.NewTicker(pullAgain)
+	defer again.Stop()
 	for {
 		select {
 		case <-p.wake:
+		case <-again.C:
 		case <-ctx.Done():
 			return nil
 		}
+		wants := p.wants()
 		p.mu.Lock()
-		for owner, l := range p.lanes { // lanes are members', so there are few
-			if !l.active {
-				l.active = true
+		for owner := range wants { // lanes are members', so there are few
+			if !p.active[owner] {
+				p.active[owner] = true
 				asking.Go(func() { p.lane(ctx, owner) })
 			}
 		}
@@ -98,29 +111,20 @@ func (p *puller) run(ctx context.Context) error {
 	}
 }
 
-// lane asks for the lane's certificates until none is missing or nobody gives any.
+// lane asks for the lane's certificates until none is missing or nobody gives any; then
+// run looks again, later.
 func (p *puller) lane(ctx context.Context, owner order.Owner) {
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.active, owner)
+	}()
 	if sleep(ctx, pullPatience) != nil { // most are on their way
 		return
 	}
-	for fruitless := 0; ; {
-		p.mu.Lock()
-		l := p.lanes[owner]
-		want := p.missing([]order.Tip{{Owner: owner, Mark: l.tip}})
-		if len(want) == 0 || fruitless > len(l.from) || ctx.Err() != nil {
-			delete(p.lanes, owner) // whoever still has more says so again
-			p.mu.Unlock()
-			return
-		}
-		peers := slices.Clone(l.from)
-		p.mu.Unlock()
-		// The next one is asked where one does not answer in time, or has nothing.
-		peers = append(peers[fruitless%len(peers):], peers[:fruitless%len(peers)]...)
-		if p.ask(ctx, want[0], peers) {
-			fruitless = 0
-		} else {
-			fruitless++
-		}
+	for more := true; more; {
+		w := p.wants()[owner]
+		more = w != nil && p.ask(ctx, w.Want, w.from)
 	}
 }
 
@@ -129,8 +133,7 @@ func (p *puller) lane(ctx context.Context, owner order.Owner) {
 func (p *puller) ask(ctx context.Context, w lane.Want, peers []order.Owner) bool {
 	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
-	const most = 3
-	peers = peers[:min(len(peers), most)]
+	peers = peers[:min(len(peers), pullPeers)]
 	got := make(chan bool, len(peers))
 	hedge := time.NewTimer(0)
 	defer hedge.Stop()

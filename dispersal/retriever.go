@@ -14,6 +14,7 @@ import (
 
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
 var (
@@ -37,6 +38,15 @@ type Void struct {
 	Core    order.BatchCore
 	Holders []shard.Holder // of the epoch, by key: the erasure root covers them
 	Shares  [][]byte       // encoded, verified against the root, enough to rebuild
+}
+
+// Message returns the proof as followers take it.
+func (v *Void) Message() *orderv1.VoidBatch {
+	m := &orderv1.VoidBatch{Core: v.Core.Encode(), Shares: v.Shares}
+	for _, h := range v.Holders {
+		m.Holders = append(m.Holders, &orderv1.Holder{Owner: h.Key, Stake: h.Stake})
+	}
+	return m
 }
 
 // RetrieverOptions are what a Retriever works with.

@@ -54,8 +54,11 @@ func (s *server) share(p *transport.Peer, request uint64, get *transport.GetShar
 
 // Share returns this node's share of the batch, encoded as docs/spec/shards.md says.
 // Errors: store.ErrNotFound; store.ErrCorrupt for a share that is being mended.
-func (n *Node) Share(_ context.Context, p order.Position, id order.BatchID) ([]byte, error) {
-	_, share, err := n.held(p, id)
+func (n *Node) Share(_ context.Context, p order.Position, epoch uint64, id order.BatchID) ([]byte, error) {
+	batch, share, err := n.held(p, id)
+	if err == nil && batch.Header.Epoch != epoch {
+		return nil, fmt.Errorf("batch %s of epoch %d, want %d: %w", p, batch.Header.Epoch, epoch, store.ErrNotFound)
+	}
 	return share, err
 }
 
@@ -84,7 +87,7 @@ func (o ownShares) Share(ctx context.Context, holder order.Owner, core order.Bat
 	if holder != o.self {
 		return nil, ErrNoShare
 	}
-	return o.attester.node.Share(ctx, core.Position, core.ID())
+	return o.attester.node.Share(ctx, core.Position, core.Epoch, core.ID())
 }
 
 // peerShares asks validators over their connections.
