@@ -10,9 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/sequencer/node"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
 func open(home string) error {
@@ -96,10 +98,15 @@ func TestFullNodeJoins(t *testing.T) {
 	if got := n.ordered(1, id); got != at || n.hash(0, at) != n.hash(1, at) {
 		t.Fatalf("the full node has the bundle at height %d, the validator at %d", got, at)
 	}
-	// What the full node takes in reaches the validator.
-	id = n.submit(1, n.bundle(n.height(1)+100, 50))
-	if n.ordered(0, id) != n.ordered(1, id) {
-		t.Fatal("they differ")
+	// It has no shards, and reads those of the validator.
+	if n.content(0, 1, at) != n.content(1, 1, at) {
+		t.Fatal("the full node tells other transactions")
+	}
+	// It has no lane either, and says who has.
+	b := n.bundle(n.height(1)+100, 50)
+	_, err = n.running[1].client.SubmitBundle(t.Context(), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: b.Encode()}))
+	if connect.CodeOf(err) != connect.CodeFailedPrecondition || !strings.Contains(err.Error(), "API of a validator") {
+		t.Fatalf("a bundle at a full node: %v", err)
 	}
 }
 
