@@ -46,6 +46,7 @@ type kept struct {
 	spent     uint64     // up to this sequence of it, what is not in batches was taken once
 	clock     uint64     // of the last batch taken: it never falls
 	certified order.Mark // the greatest that a certificate is known of
+	attested  order.Mark // the greatest
 	batches   map[order.Mark]*taken
 	charge    uint64 // of batches
 }
@@ -221,7 +222,7 @@ func (k *Keeper) Screen(b *order.SignedBatch) *Answer {
 // again answers a batch that was taken already; nil where it must be stored anew.
 func (k *Keeper) again(l *kept, t *taken) *Answer {
 	if t.state == stateStored && k.follows(l, t) {
-		t.state = stateAttested
+		t.state, l.attested = stateAttested, t.core.Mark
 	}
 	switch t.state {
 	case stateAttested:
@@ -308,8 +309,12 @@ func (k *Keeper) Failed(p order.Position, lost bool) []Answer {
 	return []Answer{{Position: p, Batch: t.id, Refusal: &Refusal{Reason: r}}}
 }
 
-// follows tells whether the batch before is attested, certified or ordered.
+// follows tells whether the batch before is attested, certified or ordered, and no later
+// one is attested.
 func (k *Keeper) follows(l *kept, t *taken) bool {
+	if t.core.Mark.Compare(l.attested) < 0 {
+		return false
+	}
 	last := before(t.core.Mark, t.core.After)
 	if l.settled(last, k.view.Mark(t.core.Owner)) {
 		return true
@@ -334,7 +339,7 @@ func (k *Keeper) advance(l *kept, m order.Mark) []Answer {
 			}
 		}
 		if t.state == stateStored && k.follows(l, t) {
-			t.state = stateAttested
+			t.state, l.attested = stateAttested, next
 			if next.Compare(l.certified) > 0 { // else it is of no use any more
 				out = append(out, k.attest(t))
 			}
