@@ -70,6 +70,7 @@ type chain struct {
 	round int32
 	flags map[int]cmtproto.BlockIDFlag // of validators that did not vote for it
 	said  [][]byte                     // vote extensions, by validator
+	keys  map[int]*ed25519.PrivKey     // of validators that have changed theirs
 }
 
 func (c *chain) logger() log.Logger { return log.NewLogger(c.log, log.OutputJSONOption()) }
@@ -132,6 +133,13 @@ func start(t testingT, genesis *cmttypes.GenesisDoc, dir string) *chain {
 }
 
 func startOn(t testingT, genesis *cmttypes.GenesisDoc, db dbm.DB, dir string) *chain {
+	c := initiate(t, genesis, db, dir)
+	c.block()
+	return c
+}
+
+// initiate opens an application and gives it the genesis.
+func initiate(t testingT, genesis *cmttypes.GenesisDoc, db dbm.DB, dir string) *chain {
 	c := &chain{t: t, db: db, dir: dir, genesis: genesis, time: genesis.GenesisTime, log: new(bytes.Buffer)}
 	c.open()
 	params := genesis.ConsensusParams.ToProto()
@@ -142,7 +150,6 @@ func startOn(t testingT, genesis *cmttypes.GenesisDoc, db dbm.DB, dir string) *c
 	for i := range len(res.Validators) {
 		c.vals = append(c.vals, abci.Validator{Address: consensusKey(i).PubKey().Address(), Power: res.Validators[i].Power})
 	}
-	c.block()
 	return c
 }
 
@@ -176,7 +183,11 @@ func (c *chain) votes() abci.ExtendedCommitInfo {
 }
 
 func (c *chain) signExtension(i int, said []byte) []byte {
-	sig, err := consensusKey(i).Sign(cmttypes.VoteExtensionSignBytes(chainID, &cmtproto.Vote{Height: c.height, Round: c.round, Extension: said}))
+	key, changed := c.keys[i]
+	if !changed {
+		key = consensusKey(i)
+	}
+	sig, err := key.Sign(cmttypes.VoteExtensionSignBytes(chainID, &cmtproto.Vote{Height: c.height, Round: c.round, Extension: said}))
 	require.NoError(c.t, err)
 	return sig
 }
