@@ -10,6 +10,9 @@
 //	executed   in a block of the rollup; forgotten after a while
 //	dropped    ended otherwise, with a reason that is kept for a while
 //
+// In flight, it is certified as soon as a sequencer says so: from then on it is nearly
+// certain to be ordered soon. That is a hint for those who ask, and no more.
+//
 // A bundle is live from the moment its record is on disk until it is ordered or
 // the chain has passed its expiry without it; nothing else ends it, whatever
 // sequencers answer. It is sent again, always the same bytes, to one sequencer

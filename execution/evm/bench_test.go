@@ -65,6 +65,44 @@ func benchmarkExecute(b *testing.B, n int) {
 	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "cpu-µs/op")
 }
 
+// BenchmarkSpeculate tries the same transfers out again and again, as when the head
+// moves, and the ten last ones behind the others, as when they become certified.
+func BenchmarkSpeculate(b *testing.B) {
+	for _, n := range []int{0, 15, 150, 1000} {
+		c := open(b, b.TempDir())
+		var txs [][]byte
+		for i := range n {
+			var to common.Address
+			binary.BigEndian.PutUint64(to[:], uint64(i+1)*0x9E3779B97F4A7C15)
+			txs = append(txs, transfer(b, i%10, uint64(i/10), to))
+		}
+		parent := session(b, c).Soft.Hash
+		speculate := func(txs [][]byte) {
+			if _, err := c.Speculate(context.Background(), parent, block(1, txs...)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(fmt.Sprintf("txs=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				speculate(txs)
+			}
+		})
+		if n < 10 {
+			continue
+		}
+		b.Run(fmt.Sprintf("txs=%d/extend", n), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				speculate(txs[:n-10])
+				b.StartTimer()
+				if _, err := c.Extend(context.Background(), parent, txs[n-10:]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func processorTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -4,6 +4,11 @@
 // handed to the gateway, and that whatever geth would say of its pool is said of the
 // gateway's queue.
 //
+// The tag latest is what is ordered, and so are receipts. pending is the block that
+// may come next: what is certified, tried out on top of latest. Its state, its
+// transactions and calls on it are answered from there; its nonces count what was
+// accepted here besides. Who sends a transaction may wait for either.
+//
 // What always holds: a transaction hash is returned only once the transaction is on
 // disk; one sender's transactions are judged one after another, each by all that were
 // accepted before; nothing that a client does, or fails to read, holds up the

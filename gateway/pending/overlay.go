@@ -27,6 +27,8 @@ const (
 	// maxLag is by how much the last block may be old when it comes: with more, the
 	// rollup is catching up.
 	maxLag = 10 * time.Second
+	// maxAhead is by how much an order time may lie ahead of the clock.
+	maxAhead = time.Minute
 	// retryAfter is how long nothing is tried out after an error.
 	retryAfter = time.Second
 )
@@ -106,7 +108,7 @@ func New(cfg Config) (*Overlay, error) {
 	if o.metrics, err = newMetrics(cfg.Registerer, o); err != nil {
 		return nil, err
 	}
-	o.reader = &reader{rollup: cfg.Rollup, sources: cfg.Sources, log: cfg.Logger, metrics: o.metrics, random: cfg.Random, yield: o.certified}
+	o.reader = &reader{rollup: cfg.Rollup, sources: cfg.Sources, log: cfg.Logger, metrics: o.metrics, random: cfg.Random, opened: o.opened, yield: o.certified}
 	return o, nil
 }
 
@@ -159,17 +161,36 @@ func (o *Overlay) certified(source int, b gateway.Certified) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.seen.IsZero() || o.seen.Sub(o.at) > maxLag {
-		o.metrics.bundles.WithLabelValues("behind").Add(float64(len(b.Bundles)))
+	now := o.cfg.Now()
+	unused := ""
+	switch {
+	case o.seen.IsZero() || o.behind():
+		unused = "behind"
+	case b.OrderTime > uint64(now.Add(maxAhead).UnixMilli()):
+		unused = "implausible" // it would hold back all of its lane
+	}
+	if unused != "" {
+		o.metrics.bundles.WithLabelValues(unused).Add(float64(len(b.Bundles)))
 		return
 	}
-	taken, refused := o.set.add(b, source, o.height, o.cfg.Now())
+	taken, refused := o.set.add(b, source, o.height, now)
 	o.metrics.bundles.WithLabelValues("taken").Add(float64(taken))
 	o.metrics.bundles.WithLabelValues("no_room").Add(float64(refused))
 	if taken > 0 {
 		o.signal()
 	}
 }
+
+// opened takes in that another stream begins. What the last one said of lanes may
+// have been wrong, and would go on to hold back what this one says.
+func (o *Overlay) opened() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.set.lanes)
+}
+
+// behind reports whether the rollup is catching up with the order.
+func (o *Overlay) behind() bool { return o.seen.Sub(o.at) > maxLag }
 
 // Ordered takes in the next block of the order. It does not wait for anything.
 func (o *Overlay) Ordered(b Ordered) {
@@ -236,6 +257,9 @@ func (o *Overlay) next() (p plan, ok bool) {
 	p = plan{parent: o.head.Hash, height: o.height + 1, at: o.cfg.Now()}
 	if !o.seen.IsZero() {
 		p.at = o.at.Add(p.at.Sub(o.seen)) // by the clock of the order
+	}
+	if o.behind() {
+		return p, false
 	}
 	p.anew = o.parent != o.head.Hash || len(o.built) > len(o.set.entries)
 	for i := 0; i < len(o.built) && !p.anew; i++ {

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -413,6 +414,74 @@ func TestBehind(t *testing.T) {
 	n.order()
 	n.certify(1, 2, 1000, newBundle(transfer(t, 1, 0, beef, 10)))
 	n.shows(beef, 10)
+}
+
+// A node that lies about a lane spoils what it says itself, and not what the next
+// one says.
+func TestLaneLiesEndWithTheStream(t *testing.T) {
+	t.Parallel()
+	liar, honest := newSource("liar"), newSource("honest")
+	n := start(t, liar, honest)
+	far := uint64(genesis.Add(time.Hour).UnixMilli())
+	n.say(liar, 1, 1, far, newBundle(transfer(t, 9, 0, beef, 1)))
+	one, two := newBundle(transfer(t, 0, 0, beef, 10)), newBundle(transfer(t, 1, 0, beef, 100))
+	n.say(liar, 1, 1<<60, 1000, one)
+	n.shows(beef, 10)
+	n.order(one) // so the lane seems to have come as far as that
+	n.say(liar, 1, 2, 1000, two)
+	n.shows(beef, 10)
+	liar.failure <- errors.New("connection reset")
+	n.say(honest, 1, 2, 1000, two)
+	n.shows(beef, 110)
+}
+
+// Whatever comes in, trying it out takes no more than a quarter of the time.
+func TestWorkIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource("one")
+		work := &worker{each: 20 * time.Millisecond}
+		o, err := pending.New(pending.Config{Rollup: rollupID, Sources: []pending.Source{s}, Speculator: work})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { o.Run(ctx) })
+		const long = 20 * time.Second
+		id := func(height uint64) order.BundleID { return sha256.Sum256(fmt.Append(nil, "bundle", height)) }
+		began, height := time.Now(), uint64(0)
+		for time.Since(began) < long {
+			height++
+			o.Ordered(pending.Ordered{
+				Height: height, Time: time.Now(), Head: execution.Head{Hash: sha256.Sum256(fmt.Append(nil, height))},
+				Bundles: []pending.OrderedBundle{{ID: id(height - 50)}},
+			})
+			s.batches <- gateway.Certified{
+				Position: order.Position{Mark: order.Mark{Session: 1, Sequence: height}}, OrderTime: 1000,
+				Bundles: []gateway.CertifiedBundle{{ID: id(height), Transactions: [][]byte{{1}}}},
+			}
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+		wg.Wait()
+		if work.busy > long/4+work.each || work.busy < long/5 {
+			t.Errorf("tried for %s of %s, want about a quarter", work.busy, long)
+		}
+	})
+}
+
+// worker is a speculator that takes its time.
+type worker struct{ each, busy time.Duration }
+
+func (w *worker) Speculate(_ context.Context, _ execution.Hash, b execution.Block) ([]execution.Outcome, error) {
+	time.Sleep(w.each)
+	w.busy += w.each
+	return make([]execution.Outcome, len(b.Transactions)), nil
+}
+
+func (w *worker) Extend(ctx context.Context, parent execution.Hash, txs [][]byte) ([]execution.Outcome, error) {
+	return w.Speculate(ctx, parent, execution.Block{Transactions: txs})
 }
 
 // Nothing that is said to be certified has an influence on latest: with any of it,

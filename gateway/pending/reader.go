@@ -37,6 +37,7 @@ type reader struct {
 	log     *slog.Logger
 	metrics *metrics
 	random  func() float64
+	opened  func()
 	yield   func(source int, b gateway.Certified)
 
 	mu      sync.Mutex
@@ -50,6 +51,7 @@ func (r *reader) run(ctx context.Context) {
 	for source := 0; ctx.Err() == nil; source = (source + 1) % len(r.sources) {
 		err := r.stream(ctx, source, func() {
 			failures = 0
+			r.opened()
 			r.metrics.connected.Set(1)
 			r.log.Debug("reads certified bundles", "sequencer", r.sources[source].String())
 		})
