@@ -13,7 +13,6 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
-	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/order"
 	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
@@ -31,20 +30,6 @@ const (
 	// verifyGas is what the check of one signature costs, as in an ordinary transaction.
 	verifyGas = 1000
 )
-
-// Evidence returns the message that brings what dispersal has seen before the chain.
-// Anybody may put his address in and send it.
-func Evidence(e lane.Equivocation) *orderingv1.MsgSubmitEquivocation {
-	return &orderingv1.MsgSubmitEquivocation{First: signedRow(&e.First), Second: signedRow(&e.Second)}
-}
-
-func signedRow(s *lane.Signed) *orderingv1.Signed {
-	row := &orderingv1.Signed{Core: s.Core.Encode(), Signature: s.Signature[:]}
-	if s.Attester != nil {
-		row.Attested = &orderingv1.Attested{Member: s.Attester[:], Clock: s.Clock}
-	}
-	return row
-}
 
 // statement is what one member has put its signature to.
 type statement struct {
