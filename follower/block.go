@@ -47,6 +47,22 @@ func (b *Block) Transactions() [][]byte {
 	return txs
 }
 
+// weight is about what the block takes in memory: what legs and void batches hold.
+func (b *Block) weight() int64 {
+	n := int64(0)
+	for _, leg := range b.Legs {
+		if !leg.Void {
+			n += int64(leg.Length)
+		}
+	}
+	for _, v := range b.Proto.GetVoidBatches() {
+		for _, s := range v.GetShares() {
+			n += int64(len(s))
+		}
+	}
+	return min(n, MaxBlockBytes)
+}
+
 // Position is where a transaction stands in a block.
 type Position struct {
 	Leg    int // in Block.Legs, which names the bundle

@@ -14,6 +14,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
@@ -48,8 +49,12 @@ const (
 	DefaultAvoidLiar  = 10 * time.Minute
 )
 
-// queueBlocks is how many verified blocks may wait for the handler.
-const queueBlocks = 8
+const (
+	// queueBlocks is how many verified blocks may wait for the handler.
+	queueBlocks = 8
+	// queueBytes bounds what those that wait hold together, and the one that the handler has.
+	queueBytes = 2 * MaxBlockBytes
+)
 
 // Follower reads the soft order of one rollup from sequencer nodes.
 type Follower struct {
@@ -110,21 +115,40 @@ func (f *Follower) Run(ctx context.Context, from uint64, handle func(context.Con
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	queue := make(chan *Block, queueBlocks)
+	queue := &queue{blocks: make(chan *Block, queueBlocks), room: semaphore.NewWeighted(queueBytes)}
 	g.Go(func() error { return f.read(ctx, v, from, queue) })
 	g.Go(func() error {
 		for {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case b := <-queue:
+			case b := <-queue.blocks:
 				if err := handle(ctx, b); err != nil {
 					return err
 				}
+				queue.room.Release(b.weight())
 			}
 		}
 	})
 	return g.Wait()
+}
+
+// queue is what waits for the handler.
+type queue struct {
+	blocks chan *Block
+	room   *semaphore.Weighted // bytes
+}
+
+func (q *queue) put(ctx context.Context, b *Block) error {
+	if err := q.room.Acquire(ctx, b.weight()); err != nil {
+		return err
+	}
+	select {
+	case q.blocks <- b:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // verifier returns one that starts from the highest trusted block below the height.
@@ -147,7 +171,7 @@ func (f *Follower) verifier(height uint64) (*Verifier, error) {
 }
 
 // read puts verified blocks into the queue, from whichever endpoint gives them.
-func (f *Follower) read(ctx context.Context, v *Verifier, from uint64, queue chan<- *Block) error {
+func (f *Follower) read(ctx context.Context, v *Verifier, from uint64, queue *queue) error {
 	for {
 		e, wait := f.endpoints.pick(f.cfg.Now())
 		if err := sleep(ctx, wait); err != nil {

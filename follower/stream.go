@@ -29,7 +29,7 @@ type stream struct {
 	f        *Follower
 	endpoint *endpoint
 	verifier *Verifier
-	queue    chan<- *Block
+	queue    *queue
 
 	behind   bool
 	reported time.Time // when progress was last logged
@@ -128,12 +128,7 @@ func (s *stream) accept(ctx context.Context, r received) error {
 	f.metrics.height.Set(float64(b.Height))
 	f.metrics.latest.Set(float64(max(b.Height, r.msg.GetLatestHeight())))
 	s.progress(b.Height, r.msg.GetLatestHeight())
-	select {
-	case s.queue <- b:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return s.queue.put(ctx, b)
 }
 
 // progress logs how catching up goes.

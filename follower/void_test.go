@@ -2,9 +2,11 @@ package follower
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -304,6 +306,46 @@ func TestVoidIsNotBelieved(t *testing.T) {
 				t.Fatalf("the honest block afterwards: %v", err)
 			}
 		})
+	}
+}
+
+func TestFirmReaderReadsVoidLegs(t *testing.T) {
+	t.Parallel()
+	c, b := voidChain()
+	first, _ := c.at(1)
+	last, _ := c.at(3)
+	blob := func(blocks ...*orderv1.RollupBlock) []byte {
+		raw, err := EncodeBlob(blocks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	hidden := proto.CloneOf(b.honest(alpha))
+	hidden.Legs[0].Transactions, hidden.Legs[1].Transactions = nil, nil
+	bare := proto.CloneOf(b.honest(alpha))
+	bare.VoidBatches = nil
+	layer := newTestLayer(
+		[][]byte{blob(hidden), blob(bare)}, // dropped, and what comes next is still the block
+		[][]byte{blob(first.rollupBlock(alpha), hidden)},
+		[][]byte{blob(bare), blob(b.honest(alpha), last.rollupBlock(alpha))},
+	)
+	r := newFirmReader(t, c.firmConfig(t, layer))
+	var void []bool
+	done := errors.New("read all")
+	err := r.Run(t.Context(), Cursor{}, func(_ context.Context, f FirmBlock) error {
+		for _, leg := range f.Legs {
+			if f.Height == 2 {
+				void = append(void, leg.Void)
+			}
+		}
+		if f.Height == 3 {
+			return done
+		}
+		return nil
+	})
+	if !errors.Is(err, done) || fmt.Sprint(void) != "[false false true true true true false true]" {
+		t.Fatalf("void legs %v: %v", void, err)
 	}
 }
 

@@ -158,10 +158,9 @@ func TestVoidBatchesAreShown(t *testing.T) {
 	c := newTestChain(t, 4)
 	two := func() []*order.Bundle { return []*order.Bundle{newBundle(9, alpha, beta), newBundle(9, beta)} }
 	good, other := two(), two()
-	altered := []*order.Bundle{other[0], newBundle(9, beta)}
-	for altered[1].Size() != other[1].Size() { // the number in its transactions may have a digit more
-		altered[1] = newBundle(9, beta)
-	}
+	txs := [][]byte{bytes.Clone(other[1].Legs[0].Transactions[0]), other[1].Legs[0].Transactions[1]}
+	txs[0][0] ^= 1
+	altered := []*order.Bundle{other[0], {Expiry: 9, FeeLimit: 100, Legs: []order.Leg{{RollupID: beta, Transactions: txs}}}}
 	noise := two()
 	c.commitCertified([]*order.Certificate{
 		c.disperse(good, &order.Batch{Bundles: good}),

@@ -180,6 +180,8 @@ func (s *Server) GetShare(ctx context.Context, req *connect.Request[v1.GetShareR
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("this node holds no share of batch %s with ID %x", position, m.GetBatchId()))
+	case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrClosed):
+		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("share of batch %s: %w", position, err))
 	case err != nil:
 		return nil, s.readError(fmt.Errorf("read the share of batch %s: %w", position, err))
 	}

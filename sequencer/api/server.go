@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -153,8 +154,9 @@ const maxRequestBytes = order.MaxBundleBytes/3*4 + 4096
 func (s *Server) handler() http.Handler {
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxRequestBytes),
-		// Blocks are mostly signatures and hashes: small ones are not worth the work.
-		connect.WithCompressMinBytes(64 << 10),
+		// Blocks are mostly signatures and hashes. To compress them takes a fifth of their
+		// size away and four fifths of the speed.
+		connect.WithCompressMinBytes(math.MaxInt),
 		connect.WithInterceptors(s.observe()),
 		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, p any) error {
 			s.log.Error("a call panicked", "procedure", spec.Procedure, "panic", p)
