@@ -30,9 +30,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 		}
 		_ = t.Flush() // a strings.Builder takes everything
 		for _, l := range ts {
-			if l.Overloaded || l.Refused+l.Missing+l.Duplicates > 0 {
-				fmt.Fprintf(b, "%s, %d validators: overloaded %v; %d refused, %d missing, %d twice, of %d. %s\n",
-					l.System, l.Validators, l.Overloaded, l.Refused, l.Missing, l.Duplicates, l.Sent, l.FirstRefusal)
+			switch {
+			case l.Overloaded:
+				fmt.Fprintf(b, "%s, %d validators: overloaded, cut short when %d of %d were ordered and %d refused. %s\n",
+					l.System, l.Validators, l.Ordered, l.Sent, l.Refused, l.FirstRefusal)
+			case l.Refused+l.Missing+l.Duplicates > 0:
+				fmt.Fprintf(b, "%s, %d validators: of %d, %d refused, %d missing, %d twice. %s\n",
+					l.System, l.Validators, l.Sent, l.Refused, l.Missing, l.Duplicates, l.FirstRefusal)
 			}
 		}
 	}
