@@ -1,6 +1,7 @@
 package dispersal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ordo-network/ordo/dispersal/store"
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
 )
@@ -278,4 +280,95 @@ func TestSessionFile(t *testing.T) {
 	if _, err := readSession(dir); err == nil {
 		t.Error("a damaged number passes")
 	}
+}
+
+// Every validator rebuilds every batch from what the others hold.
+func TestRetrieveFromPeers(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	bs := bundles(t, 30, 2000)
+	w.validators[0].source.submit(bs...)
+	eventually(t, "all is certified", func() bool { return certified(w.validators, bs) })
+	w.settle(bs)
+	for _, v := range w.validators {
+		n := 0
+		for _, c := range w.ordered {
+			batch, void, err := v.Retriever().Batch(t.Context(), c.Header.Core(chainID), w.view.Committee(c.Header.Epoch))
+			if err != nil || void != nil {
+				t.Fatalf("validator %v, batch %v: void %v, %v", v.owner, c.Header.Position, void != nil, err)
+			}
+			if err := c.Header.Holds(batch); err != nil {
+				t.Error(err)
+			}
+			n += len(batch.Bundles)
+		}
+		if n != len(bs) {
+			t.Errorf("validator %v rebuilt %d bundles, want %d", v.owner, n, len(bs))
+		}
+	}
+	h := &w.ordered[0].Header
+	if _, err := w.validators[1].Share(t.Context(), h.Position, h.Epoch, order.BatchID{}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("share of a batch that was not attested: %v", err)
+	}
+}
+
+// A record that the disk damaged is fetched from peers and written again as it was.
+func TestDamagedRecordIsMended(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	bs := bundles(t, 30, 2000)
+	w.validators[0].source.submit(bs...)
+	eventually(t, "all is certified", func() bool { return certified(w.validators, bs) })
+	c := w.validators[0].Candidates()[0][0]
+	var v *validator // one whose attestation is in the certificate
+	for _, a := range c.Attestations {
+		if a.Member > 0 {
+			v = w.validators[a.Member]
+		}
+	}
+	p, id := c.Header.Position, c.Header.ID(chainID)
+	eventually(t, "the certificate is on its disk", func() bool { _, err := v.library.load(p); return err == nil })
+	want, err := v.Share(t.Context(), p, 0, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage(t, filepath.Join(v.dir, "shards"), want)
+	if _, err := v.Share(t.Context(), p, 0, id); !errors.Is(err, store.ErrCorrupt) {
+		t.Fatalf("read the damaged record: %v", err)
+	}
+	eventually(t, "the record is whole", func() bool {
+		got, err := v.Share(t.Context(), p, 0, id)
+		return err == nil && bytes.Equal(got, want)
+	})
+}
+
+// damage changes a byte of what holds these bytes.
+func damage(t *testing.T, dir string, what []byte) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bytes.Index(raw, what[:len(what)/2])
+		if at < 0 {
+			continue
+		}
+		f, err := os.OpenFile(file, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteAt([]byte{raw[at+10] ^ 1}, int64(at+10))
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatal("the record is in no file")
 }

@@ -1,0 +1,303 @@
+package dispersal
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/dispersal/lane"
+	"github.com/ordo-network/ordo/dispersal/shard"
+	"github.com/ordo-network/ordo/order"
+)
+
+// holders is a committee whose members answer as told.
+type holders struct {
+	committee *order.Committee
+	layout    *shard.Layout
+	core      order.BatchCore
+	batch     *order.Batch
+	shares    map[order.Owner][]byte
+
+	mu    sync.Mutex
+	how   map[order.Owner]func(ctx context.Context, share []byte) ([]byte, error)
+	asked atomic.Int32
+}
+
+func (h *holders) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error) {
+	h.asked.Add(1)
+	if core.ID() != h.core.ID() {
+		return nil, ErrNoShare
+	}
+	h.mu.Lock()
+	how := h.how[holder]
+	h.mu.Unlock()
+	if how != nil {
+		return how(ctx, h.shares[holder])
+	}
+	return h.shares[holder], nil
+}
+
+// hold makes a committee of n and a batch of bundles that it holds; content replaces the
+// batch's bytes, or is nil.
+func hold(t testing.TB, n int, bs []*order.Bundle, spoil func(raw []byte) []byte) *holders {
+	t.Helper()
+	h := &holders{batch: &order.Batch{Bundles: bs}, shares: map[order.Owner][]byte{}, how: map[order.Owner]func(context.Context, []byte) ([]byte, error){}}
+	var members []order.Member
+	for i := range n {
+		members = append(members, order.Member{Owner: order.Owner{byte(i + 1)}, Key: [32]byte{byte(i + 1)}, Stake: 10})
+	}
+	var err error
+	if h.committee, err = order.NewCommittee(3, members); err != nil {
+		t.Fatal(err)
+	}
+	if h.layout, err = lane.Layout(h.committee); err != nil {
+		t.Fatal(err)
+	}
+	raw := h.batch.Encode()
+	header := order.BatchHeader{Position: order.Position{Owner: order.Owner{1}, Mark: order.Mark{Session: 1, Sequence: 1}}, Epoch: 3, Length: uint64(len(raw))}
+	for _, b := range bs {
+		header.Bundles = append(header.Bundles, b.Summary())
+	}
+	if spoil != nil {
+		raw = spoil(raw)
+	}
+	var coded shard.Coded
+	if err := coded.Encode(h.layout, raw); err != nil {
+		t.Fatal(err)
+	}
+	header.Root = order.Digest(coded.Root())
+	h.core = header.Core(chainID)
+	for _, m := range members {
+		share, err := coded.Share(h.layout.Range(m.Owner[:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.shares[m.Owner] = share.Append(nil)
+	}
+	return h
+}
+
+func (h *holders) retriever(t testing.TB, tune func(*RetrieverOptions)) *Retriever {
+	t.Helper()
+	o := RetrieverOptions{ChainID: chainID, Sources: []ShareSource{h}, Hedge: 20 * time.Millisecond, Logger: logger(t)}
+	if tune != nil {
+		tune(&o)
+	}
+	r, err := NewRetriever(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (h *holders) check(t *testing.T, r *Retriever) {
+	t.Helper()
+	batch, void, err := r.Batch(t.Context(), h.core, h.committee)
+	if err != nil || void != nil {
+		t.Fatalf("retrieve: void %v, %v", void != nil, err)
+	}
+	if string(batch.Encode()) != string(h.batch.Encode()) {
+		t.Error("another batch came back")
+	}
+}
+
+func lie(_ context.Context, share []byte) ([]byte, error) {
+	bad := append([]byte(nil), share...)
+	bad[len(bad)/2] ^= 1
+	return bad, nil
+}
+
+func silence(ctx context.Context, _ []byte) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func absent(context.Context, []byte) ([]byte, error) { return nil, errors.New("connection refused") }
+
+// value reads a counter.
+func value(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	if err := r.Register(c); err != nil {
+		t.Fatal(err)
+	}
+	all, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[0].GetMetric()[0].GetCounter().GetValue()
+}
+
+func TestRetrieves(t *testing.T) {
+	t.Parallel()
+	h := hold(t, 7, bundles(t, 20, 1000), nil)
+	r := h.retriever(t, nil)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() { h.check(t, r) })
+	}
+	all.Wait()
+	if asked := int(h.asked.Load()); asked != h.layout.DataShards() {
+		t.Errorf("%d holders were asked by 20 readers of one batch, want %d", asked, h.layout.DataShards())
+	}
+	h.check(t, r)
+	if n := value(t, r.metrics.cacheHits); n < 1 {
+		t.Error("a batch that was rebuilt is not in memory")
+	}
+}
+
+// As long as holders of a third of the stake give their shares the batch comes back,
+// whatever the others do.
+func TestRetrievesDespite(t *testing.T) {
+	t.Parallel()
+	for name, how := range map[string]func(context.Context, []byte) ([]byte, error){"liars": lie, "silent": silence, "absent": absent} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hold(t, 7, bundles(t, 5, 1000), nil)
+			for i := range 4 { // those who hold the data shards among them
+				h.how[order.Owner{byte(i + 1)}] = how
+			}
+			r := h.retriever(t, nil)
+			h.check(t, r)
+			if n := value(t, r.metrics.badShare); (n > 0) != (name == "liars") {
+				t.Errorf("%v bad shares counted", n)
+			}
+			if n := value(t, r.metrics.hedged); (n > 0) != (name == "silent") {
+				t.Errorf("%v hedged requests counted", n)
+			}
+		})
+	}
+}
+
+// A share of another holder is no answer, though it belongs to the batch.
+func TestRetrieverCountsNoShareTwice(t *testing.T) {
+	t.Parallel()
+	h := hold(t, 7, bundles(t, 5, 1000), nil)
+	for i := range 4 {
+		h.how[order.Owner{byte(i + 1)}] = func(context.Context, []byte) ([]byte, error) { return h.shares[order.Owner{7}], nil }
+	}
+	h.check(t, h.retriever(t, nil))
+}
+
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	h := hold(t, 7, bundles(t, 5, 1000), nil)
+	for i := range 5 {
+		h.how[order.Owner{byte(i + 1)}] = absent
+	}
+	r := h.retriever(t, nil)
+	if _, _, err := r.Batch(t.Context(), h.core, h.committee); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("with too few holders: %v", err)
+	}
+	h.mu.Lock()
+	clear(h.how)
+	h.mu.Unlock()
+	h.check(t, r) // later they are back
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	other := hold(t, 7, bundles(t, 5, 1000), nil)
+	for i := range 7 {
+		other.how[order.Owner{byte(i + 1)}] = silence
+	}
+	slow := other.retriever(t, func(o *RetrieverOptions) { o.Timeout = 50 * time.Millisecond })
+	if _, _, err := slow.Batch(ctx, other.core, other.committee); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, _, err := slow.Batch(t.Context(), other.core, other.committee); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("out of time: %v", err)
+	}
+}
+
+// Each way in which a batch can be void comes with shards that show it.
+func TestVoid(t *testing.T) {
+	t.Parallel()
+	other := bundle(t, 1000)
+	for name, c := range map[string]struct {
+		spoil   func(raw []byte) []byte
+		decodes bool
+	}{
+		"not an encoding": {func(raw []byte) []byte { return append([]byte{0xff}, raw[1:]...) }, false},
+		"another bundle": {func(raw []byte) []byte {
+			return (&order.Batch{Bundles: []*order.Bundle{other}}).Encode()
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hold(t, 4, []*order.Bundle{bundle(t, 1000)}, c.spoil)
+			h.how[order.Owner{1}] = lie // what shows it must be verified
+			r := h.retriever(t, nil)
+			for range 2 { // the second time from memory
+				batch, void, err := r.Batch(t.Context(), h.core, h.committee)
+				if err != nil || void == nil || (batch != nil) != c.decodes {
+					t.Fatalf("batch %v, void %v, %v", batch != nil, void != nil, err)
+				}
+				h.sees(t, void, c.decodes)
+			}
+		})
+	}
+	t.Run("not a codeword", func(t *testing.T) {
+		t.Parallel()
+		h := hold(t, 4, []*order.Bundle{bundle(t, 1000)}, func(raw []byte) []byte { return append(raw, 0, 0) })
+		r := h.retriever(t, nil) // coded for another length than the header tells
+		if _, _, err := r.Batch(t.Context(), h.core, h.committee); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("shares of another length: %v", err)
+		}
+	})
+}
+
+// sees rebuilds from the proof alone, as a follower does.
+func (h *holders) sees(t *testing.T, v *Void, decodes bool) {
+	t.Helper()
+	layout, err := shard.NewLayout(v.Holders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b shard.Rebuilder
+	if err := b.Reset(layout, shard.Root(v.Core.Root), int(v.Core.Length)); err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range v.Shares {
+		s, err := shard.DecodeShare(raw)
+		if err == nil {
+			err = b.Add(s)
+		}
+		if err != nil {
+			t.Errorf("share in the proof: %v", err)
+		}
+	}
+	raw, err := b.Batch()
+	if err != nil {
+		t.Fatalf("rebuild from the proof: %v", err)
+	}
+	if _, err := order.DecodeBatch(raw); (err == nil) != decodes {
+		t.Errorf("decode what the proof gives: %v", err)
+	}
+	m := v.Message()
+	if len(m.GetShares()) != len(v.Shares) || len(m.GetHolders()) != 4 || string(m.GetCore()) != string(h.core.Encode()) {
+		t.Error("the message is not the proof")
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	c := newCache(10 * (1000 + cachedOverhead))
+	for i := range 100 {
+		c.add(&cached{id: order.BatchID{byte(i)}, size: 1000})
+		c.get(order.BatchID{0}) // used all the time
+	}
+	if c.get(order.BatchID{0}) == nil || c.get(order.BatchID{50}) != nil || c.get(order.BatchID{99}) == nil {
+		t.Error("not those used last are kept")
+	}
+	if c.bytes > c.limit || c.byUse.Len() != len(c.byID) || len(c.byID) != 10 {
+		t.Errorf("%d batches of %d bytes", len(c.byID), c.bytes)
+	}
+	c.add(&cached{id: order.BatchID{200}, size: c.limit})
+	if c.bytes != 0 || len(c.byID) != 0 {
+		t.Errorf("one that is too large leaves %d bytes", c.bytes)
+	}
+}

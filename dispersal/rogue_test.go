@@ -1,0 +1,187 @@
+package dispersal
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ordo-network/ordo/dispersal/lane"
+	"github.com/ordo-network/ordo/dispersal/shard"
+	"github.com/ordo-network/ordo/dispersal/transport"
+	"github.com/ordo-network/ordo/order"
+)
+
+// rogue is a validator that speaks the protocol and says what it should not.
+type rogue struct {
+	*transport.Mesh
+	t      *testing.T
+	first  order.Owner // of another validator
+	layout *shard.Layout
+	self   *validator
+	wrong  atomic.Int32 // which of its wrongs it does next
+	faults atomic.Int32 // connections it had
+}
+
+// corrupt takes the validator's place with a rogue.
+func (w *network) corrupt(t *testing.T, v *validator) *rogue {
+	t.Helper()
+	v.stop()
+	w.listen(v)
+	r := &rogue{t: t, first: w.validators[0].owner, self: v}
+	var err error
+	if r.layout, err = lane.Layout(w.committee(0)); err != nil {
+		t.Fatal(err)
+	}
+	r.Mesh, err = transport.New(transport.Options{
+		ChainID: chainID, Self: v.owner, Listener: v.listener, Handler: r,
+		Limits: transport.Limits{RetryMin: time.Millisecond, RetryMax: 20 * time.Millisecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &transport.Members{Key: v.keys[0], Allowed: map[transport.Key]order.Owner{}, Addresses: map[order.Owner]string{}, MaxShare: 8 << 20}
+	for _, o := range w.validators {
+		m.Allowed[o.public()], m.Addresses[o.owner] = o.owner, o.address
+	}
+	if err := r.SetMembers(m); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	v.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("rogue: %v", err)
+		}
+	}
+	return r
+}
+
+// batch is one of the rogue's own at the first position of its session.
+func (r *rogue) batch(session uint64, b *order.Bundle) (*order.SignedBatch, *shard.Coded) {
+	raw := (&order.Batch{Bundles: []*order.Bundle{b}}).Encode()
+	coded := new(shard.Coded)
+	if err := coded.Encode(r.layout, raw); err != nil {
+		r.t.Error(err)
+	}
+	s := &order.SignedBatch{Header: order.BatchHeader{
+		Position: order.Position{Owner: r.self.owner, Mark: order.Mark{Session: session, Sequence: 1}},
+		Root:     order.Digest(coded.Root()), Length: uint64(len(raw)), Bundles: []order.BundleSummary{b.Summary()},
+	}}
+	s.Sign(chainID, r.self.keys[0])
+	return s, coded
+}
+
+func (r *rogue) offer(p *transport.Peer, session uint64, b *order.Bundle) {
+	s, coded := r.batch(session, b)
+	share, err := coded.Share(r.layout.Range(p.Owner[:]))
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	_ = p.Send(transport.DisperseOutgoing(transport.DisperseHead(s), share.Append(nil)))
+}
+
+func (r *rogue) Connected(p *transport.Peer) {
+	r.faults.Add(1)
+	far := []order.Tip{{Owner: r.first, Mark: order.Mark{Session: 1 << 60, Sequence: 1 << 60}}}
+	_ = p.Send(transport.TipsOutgoing(far))
+	switch r.wrong.Add(1) % 6 {
+	case 0: // two batches for one position
+		r.offer(p, 7, bundle(r.t, 100))
+		r.offer(p, 7, bundle(r.t, 100))
+	case 1: // a certificate that nobody attested
+		s, _ := r.batch(9, bundle(r.t, 100))
+		c := &order.Certificate{Header: s.Header}
+		for i := range 4 {
+			c.Attestations = append(c.Attestations, order.Attestation{Member: uint32(i), Clock: 1})
+		}
+		c.Sign(chainID, r.self.keys[0])
+		_ = p.Send(transport.CertificateOutgoing(c.Encode()))
+	case 2: // bytes that are no message
+		_ = p.Send(transport.Outgoing{Type: transport.TypeTips, Head: []byte{1, 2, 3}})
+	case 3: // a batch in the lane of another
+		s, _ := r.batch(1, bundle(r.t, 100))
+		s.Header.Owner = r.first
+		s.Sign(chainID, r.self.keys[0])
+		_ = p.Send(transport.DisperseOutgoing(transport.DisperseHead(s), []byte{1}))
+	case 4: // an answer to what was never offered
+		_ = p.Send((&transport.Attest{Position: order.Position{Owner: p.Owner, Mark: order.Mark{Session: 1, Sequence: 1}}}).Outgoing())
+	case 5: // a reason that there is not
+		_ = p.Send((&transport.Refuse{Position: order.Position{Owner: p.Owner, Mark: order.Mark{Session: 1, Sequence: 1}}, Reason: 200}).Outgoing())
+	}
+}
+
+func (r *rogue) Handle(p *transport.Peer, f *transport.Frame) {
+	defer f.Release()
+	switch f.Type {
+	case transport.TypeDisperse: // attested with no signature
+		d, err := transport.DecodeDisperse(f.Body)
+		if err != nil {
+			r.t.Error(err)
+			return
+		}
+		h := &d.Batch.Header
+		_ = p.Send((&transport.Attest{Position: h.Position, Batch: h.ID(chainID), Attestation: order.Attestation{Member: 3, Clock: 1}}).Outgoing())
+	case transport.TypePull:
+		if request, _, err := transport.DecodePull(f.Body); err == nil {
+			_ = p.Send(transport.CertificatesOutgoing(request, [][]byte{{1, 2, 3}}))
+		}
+	case transport.TypeGetShare:
+		if request, _, err := transport.DecodeGetShare(f.Body); err == nil {
+			_ = p.Send(transport.ShareOutgoing(request, nil, []byte("not a share")))
+		}
+	}
+}
+
+// One validator of four does all it can think of; the others certify, order and read on,
+// and have the proof of its equivocation.
+func TestRogue(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	r := w.corrupt(t, w.validators[3])
+	honest := w.validators[:3]
+	w.validators = honest // the chain's validators that are asked; the committee stays
+	t.Cleanup(func() { r.self.stop() })
+	var all []*order.Bundle
+	for range 10 {
+		for _, v := range honest {
+			bs := bundles(t, 3, 1000)
+			all = append(all, bs...)
+			v.source.submit(bs...)
+		}
+		eventually(t, "the others certify", func() bool { return certified(honest, all) })
+	}
+	var proof lane.Equivocation
+	eventually(t, "somebody has proof", func() bool {
+		for _, v := range honest {
+			select {
+			case proof = <-v.evidence:
+				return true
+			default:
+			}
+		}
+		return false
+	})
+	if proof.Offender != r.self.owner || proof.First.Core == proof.Second.Core || proof.First.Core.Position != proof.Second.Core.Position {
+		t.Errorf("proof against %v of %v and %v", proof.Offender, proof.First.Core.Position, proof.Second.Core.Position)
+	}
+	if r.faults.Load() < 5 {
+		t.Errorf("the rogue was thrown out %d times", r.faults.Load())
+	}
+	for _, v := range honest {
+		for _, lanes := range v.Candidates() {
+			for _, c := range lanes {
+				batch, void, err := v.Retriever().Batch(t.Context(), c.Header.Core(chainID), w.view.Committee(0))
+				if err != nil || void != nil || c.Header.Holds(batch) != nil {
+					t.Fatalf("batch %v: void %v, %v", c.Header.Position, void != nil, errors.Join(err, c.Header.Holds(batch)))
+				}
+			}
+		}
+	}
+	w.settle(all)
+}
