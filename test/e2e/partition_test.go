@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,9 +28,12 @@ import (
 
 const partitionChain = "ordo-partition"
 
-// TestPartition cuts one validator of four off from the others, for longer than they
-// wait for it, while all are handed bundles. Each bundle that any of them
-// acknowledged must be ordered once, at the same place for all.
+// partitionEpoch is short, so that the validator that is cut off misses epochs.
+const partitionEpoch = 20
+
+// TestPartition cuts one validator of four off from the others, for several epochs,
+// while all are handed bundles; another one changes its attestation key meanwhile. Each
+// bundle that any of them acknowledged must be ordered once, at the same place for all.
 func TestPartition(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is not part of the basic flow")
@@ -48,6 +53,9 @@ func TestPartition(t *testing.T) {
 		"--account", keys.Address(payer.Public().(ed25519.PublicKey))+"=1000000000000")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	for i := range 4 {
+		setEpoch(t, filepath.Join(dir, fmt.Sprintf("validator-%d", i)))
 	}
 	clients := make([]sequencerv1connect.SequencerServiceClient, 4)
 	for i := range clients {
@@ -75,13 +83,14 @@ func TestPartition(t *testing.T) {
 	b := startBundles(t, clients, payer)
 	b.more(t, 100, 0, 1, 2, 3)
 
+	rotate(t, filepath.Join(dir, "validator-1"))
 	far.link(t, "down")
 	began, err := chainHeight(t.Context(), clients[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.more(t, 200, 0, 1, 2)
-	reach(0, began+50)
+	reach(0, began+3*partitionEpoch)
 	far.link(t, "up")
 	end, err := chainHeight(t.Context(), clients[0])
 	if err != nil {
@@ -90,6 +99,8 @@ func TestPartition(t *testing.T) {
 	reach(3, end)
 	t.Logf("validator-3 was away for %d blocks and is back", end-began)
 	b.more(t, 100, 0, 1, 2, 3)
+
+	rotated(t, filepath.Join(dir, "validator-1"))
 
 	acked := b.stop()
 	for _, id := range acked {
@@ -126,6 +137,48 @@ func TestPartition(t *testing.T) {
 		}
 	}
 	t.Logf("%d bundles acknowledged and ordered once, in %d blocks that 4 validators agree on", len(acked), last)
+}
+
+func setEpoch(t *testing.T, home string) {
+	t.Helper()
+	path := filepath.Join(home, "config", "genesis.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := regexp.MustCompile(`"epoch_blocks": *"\d+"`).ReplaceAll(raw, fmt.Appendf(nil, `"epoch_blocks": "%d"`, partitionEpoch))
+	if string(edited) == string(raw) {
+		t.Fatalf("%s does not say how long an epoch is", path)
+	}
+	if err := os.WriteFile(path, edited, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rotate gives a validator another attestation key while it runs.
+func rotate(t *testing.T, home string) {
+	t.Helper()
+	out, err := ordo(t.Context(), "sequencer", "attester", "rotate", "--home", home, "--from", "operator",
+		"--keyring-backend", "test", "--fees", "500uordo", "--yes")
+	if err != nil || !strings.Contains(out, `"code":0,`) {
+		t.Fatalf("rotate: %v\n%s", err, out)
+	}
+}
+
+// rotated waits until the validator attests with its second key alone.
+func rotated(t *testing.T, home string) {
+	t.Helper()
+	eventually(t, settleTime, "the new key to be in use", func() error {
+		out, err := ordo(t.Context(), "sequencer", "attester", "show", "--home", home)
+		keys := strings.Split(out, "\n")
+		if err == nil && (len(keys) < 2 || !strings.Contains(keys[0], "not in use") || !strings.Contains(keys[1], "attests in epoch")) {
+			err = errors.New("it is not")
+		}
+		if err != nil {
+			return fmt.Errorf("%w:\n%s", err, out)
+		}
+		return nil
+	})
 }
 
 func chainHeight(ctx context.Context, c sequencerv1connect.SequencerServiceClient) (uint64, error) {
