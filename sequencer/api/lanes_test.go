@@ -160,10 +160,10 @@ func TestCertifiedStatus(t *testing.T) {
 	lanes.set(id, true)
 	status(t, cl, id, v1.BundleState_BUNDLE_STATE_CERTIFIED)
 	waiting.set(nil, id)
+	lanes.set(id, false) // by the block that orders it, which is not served yet
 	status(t, cl, id, v1.BundleState_BUNDLE_STATE_CERTIFIED)
 	c.commit([]*order.Bundle{b})
 	status(t, cl, id, v1.BundleState_BUNDLE_STATE_ORDERED)
-	lanes.set(id, false)
 	// Another lane brings it once more, and the chain drops that.
 	c.commitCertified([]*order.Certificate{c.disperse([]*order.Bundle{b}, &order.Batch{Bundles: []*order.Bundle{b}})}, 0)
 	c.commit([]*order.Bundle{newBundle(50, beta)})

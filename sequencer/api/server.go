@@ -54,6 +54,7 @@ type Server struct {
 	chain   *chain
 	index   *index
 	budget  *budget
+	certain *cache[order.BundleID, moment] // bundles that were certified when asked about
 	metrics *metrics
 
 	stopping context.Context // ends when the server stops: streams end with it
@@ -72,6 +73,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, log: opts.Logger, metrics: m, budget: newBudget(budgetBytes, opts.Limits.ClientShare),
+		certain: newCache[order.BundleID, moment](certainBundles, certainBundles),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.chain = newChain(opts, newBatches(s.stopping, opts, m), m)

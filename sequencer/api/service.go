@@ -50,7 +50,7 @@ func (s *Server) GetBundleStatus(_ context.Context, req *connect.Request[v1.GetB
 	// Pool and lanes are asked first: a bundle that goes on between the questions is
 	// then found by a later one.
 	pooled := s.opts.Pool.Has(id)
-	certified := s.opts.Lanes != nil && s.opts.Lanes.Status(id)
+	certified := s.isCertified(id)
 	f, indexed, err := s.index.fate(id)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInternal, err)
@@ -72,6 +72,32 @@ func (s *Server) GetBundleStatus(_ context.Context, req *connect.Request[v1.GetB
 		res.State = v1.BundleState_BUNDLE_STATE_RECEIVED
 	}
 	return connect.NewResponse(res), nil
+}
+
+// A bundle that was certified counts as that for a while: the certificate leaves the
+// node's lanes with the block that orders it, a moment before the index has the block.
+const (
+	certainFor     = 10 * time.Second
+	certainBundles = 1 << 14
+)
+
+// moment is when something was so.
+type moment struct{ time.Time }
+
+func (moment) bytes() int { return 1 }
+
+// isCertified reports whether the chain will carry the bundle, or does in a block that is
+// not indexed yet.
+func (s *Server) isCertified(id order.BundleID) bool {
+	if s.opts.Lanes == nil {
+		return false
+	}
+	if s.opts.Lanes.Status(id) {
+		s.certain.replace(id, moment{time.Now()})
+		return true
+	}
+	last, ok := s.certain.get(id)
+	return ok && time.Since(last.Time) < certainFor
 }
 
 // GetBlock implements SequencerServiceHandler.
