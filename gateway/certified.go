@@ -22,7 +22,7 @@ type Certified struct {
 	Bundles   []CertifiedBundle
 }
 
-// CertifiedBundle is one bundle's leg for the rollup.
+// CertifiedBundle is what one bundle's legs hold for the rollup.
 type CertifiedBundle struct {
 	ID           order.BundleID
 	Index        uint64 // position in its batch
@@ -94,20 +94,25 @@ func certifiedFromProto(m *sequencerv1.SubscribeCertifiedResponse) (Certified, e
 	}
 	c := Certified{
 		Position:  order.Position{Owner: owner, Mark: order.Mark{Session: m.GetSession(), Sequence: m.GetSequence()}},
-		OrderTime: m.GetOrderTime(), Bundles: make([]CertifiedBundle, len(m.GetBundles())),
+		OrderTime: m.GetOrderTime(),
 	}
 	if c.Position.Session == 0 || c.Position.Sequence == 0 {
 		return Certified{}, fmt.Errorf("%w: position %s", errMalformed, c.Position)
 	}
-	for i, b := range m.GetBundles() {
+	for _, b := range m.GetBundles() {
 		id, err := order.BundleIDFromBytes(b.GetBundleId())
 		if err != nil {
 			return Certified{}, fmt.Errorf("%w: %w", errMalformed, err)
 		}
-		if i > 0 && b.GetBatchPosition() <= c.Bundles[i-1].Index {
+		next := CertifiedBundle{ID: id, Index: b.GetBatchPosition(), Transactions: b.GetTransactions()}
+		switch last := len(c.Bundles) - 1; {
+		case last < 0 || next.Index > c.Bundles[last].Index:
+			c.Bundles = append(c.Bundles, next)
+		case next.Index == c.Bundles[last].Index && id == c.Bundles[last].ID: // another leg of it
+			c.Bundles[last].Transactions = append(c.Bundles[last].Transactions, next.Transactions...)
+		default:
 			return Certified{}, fmt.Errorf("%w: positions in batch %s do not rise", errMalformed, c.Position)
 		}
-		c.Bundles[i] = CertifiedBundle{ID: id, Index: b.GetBatchPosition(), Transactions: b.GetTransactions()}
 	}
 	return c, nil
 }

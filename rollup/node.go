@@ -309,7 +309,11 @@ func ordered(out outcome) pending.Ordered {
 	for _, leg := range out.Block.Legs {
 		var mine []execution.Outcome
 		if n := len(leg.Transactions); n <= len(outcomes) {
-			mine, outcomes = outcomes[:n], outcomes[n:]
+			mine, outcomes = outcomes[:n:n], outcomes[n:]
+		}
+		if last := len(b.Bundles) - 1; last >= 0 && b.Bundles[last].ID == leg.BundleID {
+			b.Bundles[last].Outcomes = append(b.Bundles[last].Outcomes, mine...) // another leg of it
+			continue
 		}
 		b.Bundles = append(b.Bundles, pending.OrderedBundle{ID: leg.BundleID, Outcomes: mine})
 	}

@@ -131,7 +131,7 @@ func TestOrdered(t *testing.T) {
 		return follower.Leg{LegRecord: order.LegRecord{BundleID: order.BundleID{id}}, Transactions: make([][]byte, n), Void: n == 0}
 	}
 	block := testBlock(7)
-	block.Legs = []follower.Leg{leg(1, 2), leg(2, 0), leg(3, 1)}
+	block.Legs = []follower.Leg{leg(1, 1), leg(1, 1), leg(2, 0), leg(3, 1)}
 	for _, test := range []struct {
 		name     string
 		outcomes []execution.Outcome

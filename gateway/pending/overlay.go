@@ -58,10 +58,10 @@ type Ordered struct {
 	Bundles []OrderedBundle
 }
 
-// OrderedBundle is a bundle with a leg for the rollup.
+// OrderedBundle is a bundle with legs for the rollup.
 type OrderedBundle struct {
 	ID       order.BundleID
-	Outcomes []execution.Outcome // of the leg's transactions
+	Outcomes []execution.Outcome // of the legs' transactions
 }
 
 // Overlay keeps the pending block up to date while Run runs.
