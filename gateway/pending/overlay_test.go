@@ -493,14 +493,14 @@ func TestLatestIsNotInfluenced(t *testing.T) {
 	var nonces [4]uint64
 	for i := range uint64(60) {
 		from := random.IntN(len(nonces))
-		real := newBundle(transfer(t, from, nonces[from], beef, int64(i)))
+		mine := newBundle(transfer(t, from, nonces[from], beef, int64(i)))
 		nonces[from]++
 		fake := newBundle(transfer(t, random.IntN(len(nonces)), uint64(random.IntN(20)), common.Address{byte(i)}, 3), []byte("garbage"))
 		with.certify(byte(random.IntN(3)), i+1, 1000+uint64(random.IntN(100)), fake)
 		if random.IntN(2) == 0 {
-			with.certify(4, i+1, 1000+uint64(random.IntN(100)), real)
+			with.certify(4, i+1, 1000+uint64(random.IntN(100)), mine)
 		}
-		if a, b := with.order(real), without.order(real); a != b {
+		if a, b := with.order(mine), without.order(mine); a != b {
 			t.Fatalf("block %d is %x with an overlay, %x without", a.Number, a.Hash, b.Hash)
 		}
 	}

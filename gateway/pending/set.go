@@ -35,7 +35,7 @@ type place struct {
 }
 
 func (p place) compare(q place) int {
-	return cmp.Or(cmp.Compare(p.time, q.time), p.Position.Compare(q.Position), cmp.Compare(p.index, q.index))
+	return cmp.Or(cmp.Compare(p.time, q.time), p.Compare(q.Position), cmp.Compare(p.index, q.index))
 }
 
 // entry is a bundle that is certified, as somebody said, and not ordered.
