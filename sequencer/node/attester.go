@@ -41,7 +41,7 @@ func LoadAttester(dir string) (*Attester, error) {
 	if a.Address, a.API, err = c.contact(); err != nil {
 		return nil, fmt.Errorf("%s: %w", h.ordo(), err)
 	}
-	a.Keys, err = keys.LoadAttestation(a.file)
+	a.Keys, err = h.attestationKeys()
 	return a, err
 }
 

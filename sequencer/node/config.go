@@ -13,9 +13,12 @@ import (
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/spf13/viper"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/sequencer/api"
+	"github.com/ordo-network/ordo/sequencer/app"
 	"github.com/ordo-network/ordo/sequencer/pool"
 )
 
@@ -31,6 +34,7 @@ type Config struct {
 		ClientShare    int    `toml:"client_share" comment:"One client address may use 1/client_share of the three above. Behind a proxy all clients are one: set 1."`
 	} `toml:"api" comment:"Where rollups and gateways connect."`
 	Dispersal struct {
+		Operator     string          `toml:"operator" comment:"Account address of the operator whose validator this node is, such as ordo1... Empty: who bonded the key in priv_validator_key.json, found when the node starts; give it where a remote signer has that key."`
 		Listen       string          `toml:"listen" comment:"Address that other validators connect to, to hand over batches and certificates."`
 		Advertise    string          `toml:"advertise" comment:"Address, host:port, by which they reach it. The chain is told by 'ordo sequencer attester set'. Empty: listen."`
 		AdvertiseAPI string          `toml:"advertise_api" comment:"URL by which other nodes reach the sequencer API, to read the shards that this validator keeps; the chain is told it, too. Empty: http:// and api.listen."`
@@ -100,6 +104,8 @@ func (c Config) validate() error {
 		return errors.New("api.max_connections, max_streams, max_submits, max_reads and client_share must be 1 or more")
 	case c.Dispersal.Listen == "":
 		return errors.New("dispersal.listen is empty: give an address such as 127.0.0.1:26604")
+	case c.Dispersal.Operator != "" && !isAccount(c.Dispersal.Operator):
+		return fmt.Errorf("dispersal.operator is %q, want an account address that starts with %s1", c.Dispersal.Operator, app.Prefix)
 	case c.Dispersal.FlushAge <= 0 || time.Duration(c.Dispersal.FlushAge) > time.Second:
 		return fmt.Errorf("dispersal.flush_age is %v, want more than 0s, and up to 1s", time.Duration(c.Dispersal.FlushAge))
 	case c.Dispersal.BatchBytes < 1 || c.Dispersal.BatchBytes > shard.MaxBatchBytes:
@@ -118,6 +124,11 @@ func (c Config) validate() error {
 		return fmt.Errorf("runtime.memory_target_mb is %d, want 0 or more", c.Runtime.MemoryTarget)
 	}
 	return nil
+}
+
+func isAccount(address string) bool {
+	_, err := sdk.AccAddressFromBech32(address)
+	return err == nil
 }
 
 func (c Config) poolLimits() pool.Limits {

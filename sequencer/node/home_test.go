@@ -48,6 +48,9 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		{"ordo.toml", "block_time = '100ms'", "block_time = '1ms'", "pacing.block_time is 1ms, want 20ms"},
 		{"ordo.toml", "block_time", "blok_time", "settings that do not exist"},
 		{"ordo.toml", "client_share = 4", "client_share = 0", "must be 1 or more"},
+		{"ordo.toml", "flush_age = '3ms'", "flush_age = '0s'", "dispersal.flush_age is 0s"},
+		{"ordo.toml", "operator = ''", "operator = 'cosmos1xyz'", "dispersal.operator is"},
+		{"attestation_keys.json", `"private_key"`, `"key"`, "unknown field"},
 		{"config.toml", `type = "app"`, `type = "flood"`, "the pool of bundles is in the application"},
 		{"config.toml", "discard_abci_responses = false", "discard_abci_responses = true", "want false"},
 		{"config.toml", "create_empty_blocks = true", "create_empty_blocks = false", "want true"},
@@ -128,7 +131,10 @@ func TestMetricsAreServed(t *testing.T) {
 	n.spawn(0) // alone in its process, with all metrics
 	n.reach(0, 2)
 	body := get(t, "http://"+address(metrics)+"/metrics")
-	for _, name := range []string{"ordo_api_latest_height", "ordo_pool_", "cometbft_consensus_height", "go_goroutines"} {
+	for _, name := range []string{
+		"ordo_api_latest_height", "ordo_pool_", "cometbft_consensus_height", "go_goroutines",
+		"ordo_dispersal_", "ordo_transport_", `ordo_store_disk_bytes{store="shards"}`, `ordo_store_disk_bytes{store="certificates"}`,
+	} {
 		if !strings.Contains(body, name) {
 			t.Errorf("no %s among the metrics", name)
 		}

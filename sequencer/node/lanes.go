@@ -43,13 +43,17 @@ func (n *Node) openStores(h home, registerer prometheus.Registerer) (held, certi
 // openLanes gives the application this node's part in dispersal: that of a validator
 // or, where the node's consensus key is no validator's, that of a reader.
 func (n *Node) openLanes(ctx context.Context, h home, doc *cmttypes.GenesisDoc, consensus cmttypes.Address, registerer prometheus.Registerer) error {
-	owner, err := ownerOf(ctx, n.app, doc, consensus)
+	owner, err := n.owner(ctx, doc, consensus)
 	if err != nil {
+		return err
+	}
+	// A home that was made before there were attestation keys gets one.
+	if _, err := h.attestationKeys(); err != nil {
 		return err
 	}
 	ring, err := keys.OpenRing(h.attestation())
 	if err != nil {
-		return fmt.Errorf("%w (make one with `ordo sequencer attester set`)", err)
+		return err
 	}
 	n.watch = &watch{log: n.log, self: owner, ring: ring, file: h.attestation()}
 	remote := shares.New(n.watch.api)
@@ -63,18 +67,19 @@ func (n *Node) openLanes(ctx context.Context, h home, doc *cmttypes.GenesisDoc, 
 			return fmt.Errorf("open dispersal: %w", err)
 		}
 		n.app.SetLanes(n.watch)
+		n.background = append(n.background, func(ctx context.Context) error { return n.awaitPromotion(ctx, doc, consensus) })
 		return n.dispersalLn.Close() // only validators connect to each other
 	}
 	held, certificates, err := n.openStores(h, registerer)
 	if err != nil {
 		return err
 	}
-	n.evidence = newEvidence(h.evidence(), n.app.Encoding().Codec, n.log)
+	evidence := newEvidence(h.evidence(), n.app.Encoding().Codec, n.log)
 	c := n.config.Dispersal
 	n.dispersal, err = dispersal.New(dispersal.Options{
 		ChainID: n.chainID, Self: owner, Keys: n.watch.key, Dir: h.data(),
 		Shards: held, Certificates: certificates, Source: n.app.Pool(), Verifier: n.app.Certificates(),
-		Listener: n.dispersalLn, Evidence: n.evidence.take, Shares: []dispersal.ShareSource{remote},
+		Listener: n.dispersalLn, Evidence: evidence.take, Shares: []dispersal.ShareSource{remote},
 		BatchBytes: c.BatchBytes, FlushAge: time.Duration(c.FlushAge), WindowBytes: c.WindowBytes,
 		RetainBlocks: n.config.Retention.ShardHeights, CacheBytes: c.CacheBytes,
 		Transport: transport.Limits{PeerBytes: c.PeerBytes, BytesPerSecond: c.PeerRate},
@@ -83,6 +88,7 @@ func (n *Node) openLanes(ctx context.Context, h home, doc *cmttypes.GenesisDoc, 
 	if err != nil {
 		return fmt.Errorf("open dispersal: %w", err)
 	}
+	n.background = append(n.background, n.dispersal.Run, evidence.run)
 	n.retriever = n.dispersal.Retriever()
 	n.app.SetLanes(validator{n.dispersal, n.watch})
 	n.app.Pool().SetMember(n.watch.attests)

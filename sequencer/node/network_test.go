@@ -329,7 +329,7 @@ func TestNetwork(t *testing.T) {
 
 func TestBusyPortIsNamed(t *testing.T) {
 	n := newNetwork(t, 1)
-	for purpose, port := range map[string]int{"sequencer API": n.ports[0].API, "peer-to-peer listener": n.ports[0].P2P, "CometBFT RPC": n.ports[0].RPC} {
+	for purpose, port := range map[string]int{"sequencer API": n.ports[0].API, "dispersal between validators": n.ports[0].Dispersal, "peer-to-peer listener": n.ports[0].P2P, "CometBFT RPC": n.ports[0].RPC} {
 		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			t.Fatal(err)

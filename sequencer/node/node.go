@@ -57,7 +57,7 @@ type Node struct {
 	watch       *watch
 	dispersal   *dispersal.Node // nil on a full node
 	retriever   *dispersal.Retriever
-	evidence    *evidence // nil on a full node
+	background  []func(context.Context) error // what runs beside CometBFT and the API
 	comet       *cmtnode.Node
 	api         *api.Server
 	apiLn       net.Listener
@@ -246,9 +246,8 @@ func (n *Node) Run(ctx context.Context) (err error) {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.api.Run(ctx, n.apiLn) })
-	if n.dispersal != nil {
-		group.Go(func() error { return n.dispersal.Run(ctx) })
-		group.Go(func() error { return n.evidence.run(ctx) })
+	for _, run := range n.background {
+		group.Go(func() error { return run(ctx) })
 	}
 	if n.metricLn != nil {
 		group.Go(func() error { return serveMetrics(ctx, n.metricLn, n.gatherer) })

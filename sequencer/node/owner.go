@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -16,6 +17,45 @@ import (
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/app"
 )
+
+// owner returns whose lane this node has: the operator's that the settings name or, where
+// they name none, that of the validator with this node's consensus key.
+func (n *Node) owner(ctx context.Context, doc *cmttypes.GenesisDoc, consensus cmttypes.Address) (order.Owner, error) {
+	if n.config.Dispersal.Operator == "" {
+		return ownerOf(ctx, n.app, doc, consensus)
+	}
+	operator, err := sdk.AccAddressFromBech32(n.config.Dispersal.Operator)
+	if err != nil {
+		return order.Owner{}, fmt.Errorf("dispersal.operator: %w", err)
+	}
+	return order.OwnerFromBytes(operator)
+}
+
+// promotionInterval is how often a full node looks whether its key was bonded.
+const promotionInterval = time.Minute
+
+// awaitPromotion tells the operator of a full node once when it became a validator.
+func (n *Node) awaitPromotion(ctx context.Context, doc *cmttypes.GenesisDoc, consensus cmttypes.Address) error {
+	tick := time.NewTicker(promotionInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		owner, err := ownerOf(ctx, n.app, doc, consensus)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			n.log.Warn("this node cannot tell whether it is a validator", "err", err)
+		case owner != order.Owner{}:
+			n.log.Warn("this node's key was bonded, but the node runs as a full node: restart it, so that it attests and has a lane", "owner", owner.String())
+			return nil
+		}
+	}
+}
 
 // ownerOf returns who operates the validator with that consensus address: the owner of
 // this node's lane. It is the zero owner where there is no such validator, which makes
