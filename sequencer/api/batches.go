@@ -119,7 +119,7 @@ func (b *batches) get(ctx context.Context, core order.BatchCore, old bool) (*con
 	})
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	case r := <-ch:
 		if r.Err != nil {
 			return nil, r.Err

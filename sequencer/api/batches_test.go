@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/api"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
@@ -244,6 +246,28 @@ func TestHeightsDoNotAddUpTheirWaits(t *testing.T) {
 	}
 }
 
+func TestDataThatComesTooLate(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(t, 1)
+	c.commit([]*order.Bundle{newBundle(99, alpha)})
+	url, _ := serve(t, c, func(o *api.Options) { o.Limits.DataTimeout = 20 * time.Millisecond })
+	cl, ctx := client(url), testContext(t)
+	c.batches.delay.Store(int64(time.Second))
+	_, err := cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: alpha[:], Height: 1}))
+	wantCode(t, err, connect.CodeUnavailable)
+	if !strings.Contains(err.Error(), "nothing came within 20ms") {
+		t.Errorf("%v does not say why", err)
+	}
+	// It comes all the same, for who asks later or waits.
+	c.follow(t, url, alpha, 1)
+	if _, err := cl.GetBlock(ctx, connect.NewRequest(&v1.GetBlockRequest{Height: 1})); err != nil {
+		t.Fatal(err)
+	}
+	if _, most := c.batches.requests(); most != 1 {
+		t.Errorf("a share was asked for %d times", most)
+	}
+}
+
 func TestDataThatCannotBeHad(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
@@ -255,7 +279,7 @@ func TestDataThatCannotBeHad(t *testing.T) {
 	// Single calls say what is the matter.
 	_, err := cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: alpha[:], Height: 1}))
 	wantCode(t, err, connect.CodeUnavailable)
-	if !bytes.Contains([]byte(err.Error()), []byte("0 of 2 shards from 4 holders")) {
+	if !strings.Contains(err.Error(), "0 of 2 shards from 4 holders") {
 		t.Errorf("%v does not say why", err)
 	}
 	_, err = cl.GetBlock(ctx, connect.NewRequest(&v1.GetBlockRequest{Height: 1}))

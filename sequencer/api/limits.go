@@ -30,12 +30,15 @@ type Limits struct {
 	// WriteTimeout bounds the time in which a reader must take what one write gives
 	// it: a stream whose reader takes nothing for so long ends.
 	WriteTimeout time.Duration
+	// DataTimeout bounds how long a call waits for a block's data, but for streams, which
+	// wait on. It is below what clients use to wait, so that they hear what is the matter.
+	DataTimeout time.Duration
 }
 
 // DefaultLimits are for one node on an ordinary machine.
 var DefaultLimits = Limits{
 	Connections: 4096, Streams: 2048, Submits: 256, Shares: 64, Reads: 128, ClientShare: 4,
-	ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+	ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, DataTimeout: 8 * time.Second,
 }
 
 func (l Limits) withDefaults() Limits {
@@ -53,6 +56,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.WriteTimeout <= 0 {
 		l.WriteTimeout = DefaultLimits.WriteTimeout
+	}
+	if l.DataTimeout <= 0 {
+		l.DataTimeout = DefaultLimits.DataTimeout
 	}
 	return l
 }

@@ -15,10 +15,6 @@ import (
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
-// dataTimeout is how long a call waits for a block's data. It is below what clients
-// are used to wait, so that they hear what is the matter.
-const dataTimeout = 8 * time.Second
-
 // SubmitBundle implements SequencerServiceHandler.
 func (s *Server) SubmitBundle(ctx context.Context, req *connect.Request[v1.SubmitBundleRequest]) (*connect.Response[v1.SubmitBundleResponse], error) {
 	bundle, err := order.DecodeBundle(req.Msg.GetBundle())
@@ -119,7 +115,7 @@ func (s *Server) GetBlock(ctx context.Context, req *connect.Request[v1.GetBlockR
 		return nil, s.readError(err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, dataTimeout)
+	ctx, cancel := s.withDataTimeout(ctx)
 	defer cancel()
 	if res.Bundles, err = s.chain.bundles(ctx, b); err != nil {
 		return nil, s.readError(err)
@@ -146,7 +142,7 @@ func (s *Server) GetRollupBlock(ctx context.Context, req *connect.Request[v1.Get
 		return nil, s.readError(err)
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, dataTimeout)
+	ctx, cancel := s.withDataTimeout(ctx)
 	defer cancel()
 	block, err := s.chain.rollupBlock(ctx, b, id)
 	if err != nil {
@@ -175,6 +171,12 @@ func laneOwner(o order.Owner) []byte {
 		return nil
 	}
 	return o[:]
+}
+
+// withDataTimeout bounds how long a call waits for a block's data.
+func (s *Server) withDataTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	wait := s.opts.Limits.DataTimeout
+	return context.WithTimeoutCause(ctx, wait, fmt.Errorf("%w: nothing came within %s", errNoData, wait))
 }
 
 // at returns what a height serves; 0 is the latest.
