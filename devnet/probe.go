@@ -57,11 +57,16 @@ func (p *Probe) missing(ctx context.Context) []string {
 	for i, url := range p.endpoints.Sequencers {
 		owners = append(owners, validatorName(i))
 		check(validatorName(i), func() error {
-			h, err := p.SequencerHeight(ctx, url)
-			if err == nil && h == 0 {
-				err = errNoBlock
+			info, err := p.SequencerInfo(ctx, url)
+			switch {
+			case err != nil:
+				return err
+			case info.GetLatestHeight() == 0:
+				return errNoBlock
+			case len(info.GetLaneOwner()) == 0:
+				return errNoLane
 			}
-			return err
+			return nil
 		})
 	}
 	owners = append(owners, "relayer")
@@ -89,6 +94,7 @@ func (p *Probe) missing(ctx context.Context) []string {
 
 var (
 	errNoBlock   = errors.New("the chain has no block yet")
+	errNoLane    = errors.New("the validator takes no bundles yet")
 	errNoMetrics = errors.New("the endpoints name no such metrics")
 )
 
