@@ -421,9 +421,10 @@ func (x *GetBlockResponse) GetDropped() []*DroppedBundle {
 }
 
 type OrderedBundle struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	BundleId      []byte                 `protobuf:"bytes,1,opt,name=bundle_id,json=bundleId,proto3" json:"bundle_id,omitempty"`
-	Bundle        *v1.Bundle             `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	BundleId []byte                 `protobuf:"bytes,1,opt,name=bundle_id,json=bundleId,proto3" json:"bundle_id,omitempty"`
+	// As its payer signed it. A leg that is void has no transactions.
+	Bundle        *v1.Bundle `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

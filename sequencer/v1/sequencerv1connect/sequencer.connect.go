@@ -68,11 +68,12 @@ type SequencerServiceClient interface {
 	// GetBundleStatus says what became of a bundle that this node has seen.
 	GetBundleStatus(context.Context, *connect.Request[v1.GetBundleStatusRequest]) (*connect.Response[v1.GetBundleStatusResponse], error)
 	// GetBlock returns a block of the sequencer chain, all rollups' data included.
+	// Unavailable, as for GetRollupBlock, says that the data cannot be had now.
 	GetBlock(context.Context, *connect.Request[v1.GetBlockRequest]) (*connect.Response[v1.GetBlockResponse], error)
 	// GetRollupBlock returns what one block holds for one rollup, with proofs.
 	GetRollupBlock(context.Context, *connect.Request[v1.GetRollupBlockRequest]) (*connect.Response[v1.GetRollupBlockResponse], error)
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
-	// without gap, as blocks are committed.
+	// without gap, as blocks are committed. It waits where data cannot be had now.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest]) (*connect.ServerStreamForClient[v1.SubscribeRollupResponse], error)
 	// SubscribeCertified streams what is certain to be ordered for one rollup, before
 	// it is: bundles of batches that have a certificate, in the order in which this node
@@ -208,11 +209,12 @@ type SequencerServiceHandler interface {
 	// GetBundleStatus says what became of a bundle that this node has seen.
 	GetBundleStatus(context.Context, *connect.Request[v1.GetBundleStatusRequest]) (*connect.Response[v1.GetBundleStatusResponse], error)
 	// GetBlock returns a block of the sequencer chain, all rollups' data included.
+	// Unavailable, as for GetRollupBlock, says that the data cannot be had now.
 	GetBlock(context.Context, *connect.Request[v1.GetBlockRequest]) (*connect.Response[v1.GetBlockResponse], error)
 	// GetRollupBlock returns what one block holds for one rollup, with proofs.
 	GetRollupBlock(context.Context, *connect.Request[v1.GetRollupBlockRequest]) (*connect.Response[v1.GetRollupBlockResponse], error)
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
-	// without gap, as blocks are committed.
+	// without gap, as blocks are committed. It waits where data cannot be had now.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest], *connect.ServerStream[v1.SubscribeRollupResponse]) error
 	// SubscribeCertified streams what is certain to be ordered for one rollup, before
 	// it is: bundles of batches that have a certificate, in the order in which this node
