@@ -18,6 +18,7 @@ import (
 // says. None of it is proven.
 type Certified struct {
 	Position  order.Position
+	Batch     order.BatchID
 	OrderTime uint64 // in milliseconds since 1970
 	Bundles   []CertifiedBundle
 }
@@ -92,9 +93,12 @@ func certifiedFromProto(m *sequencerv1.SubscribeCertifiedResponse) (Certified, e
 	if err != nil {
 		return Certified{}, fmt.Errorf("%w: %w", errMalformed, err)
 	}
+	if len(m.GetBatchId()) != len(order.BatchID{}) {
+		return Certified{}, fmt.Errorf("%w: batch ID of %d bytes", errMalformed, len(m.GetBatchId()))
+	}
 	c := Certified{
-		Position:  order.Position{Owner: owner, Mark: order.Mark{Session: m.GetSession(), Sequence: m.GetSequence()}},
-		OrderTime: m.GetOrderTime(),
+		Position: order.Position{Owner: owner, Mark: order.Mark{Session: m.GetSession(), Sequence: m.GetSequence()}},
+		Batch:    order.BatchID(m.GetBatchId()), OrderTime: m.GetOrderTime(),
 	}
 	if c.Position.Session == 0 || c.Position.Sequence == 0 {
 		return Certified{}, fmt.Errorf("%w: position %s", errMalformed, c.Position)

@@ -84,7 +84,8 @@ func TestSubscribe(t *testing.T) {
 		t.Fatalf("subscribe: %v", err)
 	}
 	want := Certified{
-		Position: order.Position{Owner: order.Owner(bytes.Repeat([]byte{7}, 20)), Mark: order.Mark{Session: 3, Sequence: 2}}, OrderTime: 1000,
+		Position: order.Position{Owner: order.Owner(bytes.Repeat([]byte{7}, 20)), Mark: order.Mark{Session: 3, Sequence: 2}},
+		Batch:    order.BatchID(bytes.Repeat([]byte{9}, 32)), OrderTime: 1000,
 		Bundles: []CertifiedBundle{
 			{ID: order.BundleID(bytes.Repeat([]byte{1}, 32)), Index: 0, Transactions: [][]byte{[]byte("a"), []byte("b")}},
 			{ID: order.BundleID(bytes.Repeat([]byte{2}, 32)), Index: 5, Transactions: [][]byte{[]byte("c"), []byte("d")}},
@@ -100,6 +101,7 @@ func TestSubscribe(t *testing.T) {
 		"owner":     func(m *sequencerv1.SubscribeCertifiedResponse) { m.Owner = m.Owner[1:] },
 		"session":   func(m *sequencerv1.SubscribeCertifiedResponse) { m.Session = 0 },
 		"sequence":  func(m *sequencerv1.SubscribeCertifiedResponse) { m.Sequence = 0 },
+		"batch ID":  func(m *sequencerv1.SubscribeCertifiedResponse) { m.BatchId = nil },
 		"bundle ID": func(m *sequencerv1.SubscribeCertifiedResponse) { m.Bundles[0].BundleId = nil },
 		"positions": func(m *sequencerv1.SubscribeCertifiedResponse) { m.Bundles[0].BatchPosition = 6 },
 		"empty":     func(m *sequencerv1.SubscribeCertifiedResponse) { m.Bundles[0].Transactions[0] = nil },

@@ -315,7 +315,7 @@ func ordered(out outcome) pending.Ordered {
 			b.Bundles[last].Outcomes = append(b.Bundles[last].Outcomes, mine...) // another leg of it
 			continue
 		}
-		b.Bundles = append(b.Bundles, pending.OrderedBundle{ID: leg.BundleID, Outcomes: mine})
+		b.Bundles = append(b.Bundles, pending.OrderedBundle{ID: leg.BundleID, Batch: leg.Batch, Outcomes: mine})
 	}
 	return b
 }

@@ -80,7 +80,7 @@ func TestPendingOfANode(t *testing.T) {
 	id := bytes.Repeat([]byte{5}, 32)
 	select {
 	case c.batches <- &sequencerv1.SubscribeCertifiedResponse{
-		Owner: make([]byte, 20), Session: 1, Sequence: 1, OrderTime: 1000,
+		Owner: make([]byte, 20), Session: 1, Sequence: 1, BatchId: id, OrderTime: 1000,
 		Bundles: []*sequencerv1.CertifiedBundle{{BundleId: id, Transactions: txs}},
 	}:
 	case <-time.After(30 * time.Second):
@@ -128,7 +128,7 @@ func TestOrdered(t *testing.T) {
 	t.Parallel()
 	a, b, c := execution.Outcome{1}, execution.Outcome{2}, execution.Outcome{3}
 	leg := func(id byte, n int) follower.Leg {
-		return follower.Leg{LegRecord: order.LegRecord{BundleID: order.BundleID{id}}, Transactions: make([][]byte, n), Void: n == 0}
+		return follower.Leg{LegRecord: order.LegRecord{BundleID: order.BundleID{id}, Batch: order.BatchID{id}}, Transactions: make([][]byte, n), Void: n == 0}
 	}
 	block := testBlock(7)
 	block.Legs = []follower.Leg{leg(1, 1), leg(1, 1), leg(2, 0), leg(3, 1)}
@@ -145,7 +145,7 @@ func TestOrdered(t *testing.T) {
 			t.Fatalf("%s: %+v", test.name, got)
 		}
 		for i, x := range got.Bundles {
-			if x.ID[0] != byte(i+1) || !slices.Equal(x.Outcomes, test.want[i]) {
+			if x.ID[0] != byte(i+1) || x.Batch[0] != byte(i+1) || !slices.Equal(x.Outcomes, test.want[i]) {
 				t.Errorf("%s: bundle %d has %v, want %v", test.name, i, x.Outcomes, test.want[i])
 			}
 		}

@@ -61,6 +61,7 @@ type Ordered struct {
 // OrderedBundle is a bundle with legs for the rollup.
 type OrderedBundle struct {
 	ID       order.BundleID
+	Batch    order.BatchID       // that brought it
 	Outcomes []execution.Outcome // of the legs' transactions
 }
 
@@ -198,11 +199,7 @@ func (o *Overlay) Ordered(b Ordered) {
 	defer o.mu.Unlock()
 	defer o.signal()
 	o.head, o.height, o.at, o.seen = b.Head, b.Height, b.Time, o.cfg.Now()
-	ids := make([]order.BundleID, len(b.Bundles))
-	for i, x := range b.Bundles {
-		ids[i] = x.ID
-	}
-	ordered, passed := o.set.order(ids)
+	ordered, passed := o.set.order(b.Bundles)
 	for _, x := range b.Bundles {
 		if e := ordered[x.ID]; e != nil {
 			o.settle(e, x.Outcomes)

@@ -42,6 +42,7 @@ func (p place) compare(q place) int {
 type entry struct {
 	place
 	id     order.BundleID
+	batch  order.BatchID
 	txs    [][]byte
 	size   int
 	source int       // who said so
@@ -125,7 +126,7 @@ func (s *set) add(b gateway.Certified, source int, height uint64, now time.Time)
 			continue
 		}
 		e := &entry{
-			place: place{at, b.Position, x.Index}, id: x.ID, txs: x.Transactions,
+			place: place{at, b.Position, x.Index}, id: x.ID, batch: b.Batch, txs: x.Transactions,
 			source: source, seen: height, heard: now, fates: make([]fate, len(x.Transactions)),
 		}
 		for _, tx := range x.Transactions {
@@ -153,17 +154,18 @@ func (s *set) knows(id order.BundleID) bool {
 // order takes in that bundles were ordered, all those of one height with a leg for
 // the rollup, and returns the entries for them; and the entries that will not be
 // ordered any more: the chain has passed them in their lane, and so dropped them.
-func (s *set) order(ids []order.BundleID) (ordered map[order.BundleID]*entry, passed []*entry) {
+func (s *set) order(bundles []OrderedBundle) (ordered map[order.BundleID]*entry, passed []*entry) {
 	ordered = make(map[order.BundleID]*entry)
-	for _, id := range ids {
+	for _, b := range bundles {
+		id := b.ID
 		if len(s.settled) >= maxSettled {
 			s.settled, s.settledBefore = make(map[order.BundleID]struct{}), s.settled
 		}
 		s.settled[id] = struct{}{}
 		if e := s.byID[id]; e != nil {
 			ordered[id] = e
-			l := s.lane(e.Owner)
-			if e.Mark.Compare(l.decided) > 0 {
+			// A bundle may stand in several lanes, and count in another one.
+			if l := s.lane(e.Owner); e.batch == b.Batch && e.Mark.Compare(l.decided) > 0 {
 				l.decided = e.Mark
 			}
 		}

@@ -16,11 +16,25 @@ func bundleID(n int) (id order.BundleID) {
 	return id
 }
 
+func batchID(owner byte, session, sequence uint64) (id order.BatchID) {
+	copy(id[:], fmt.Sprintf("batch %d/%d/%d", owner, session, sequence))
+	return id
+}
+
+// in lists bundles as ordered through that batch.
+func in(batch order.BatchID, bundles ...int) (out []OrderedBundle) {
+	for _, n := range bundles {
+		out = append(out, OrderedBundle{ID: bundleID(n), Batch: batch})
+	}
+	return out
+}
+
 // batch is a certified batch with the bundles, of one transaction each.
 func batch(owner byte, session, sequence, time uint64, bundles ...int) gateway.Certified {
 	c := gateway.Certified{
 		Position: order.Position{Owner: order.Owner{owner}, Mark: order.Mark{Session: session, Sequence: sequence}}, OrderTime: time,
 	}
+	c.Batch = batchID(owner, session, sequence)
 	for i, n := range bundles {
 		c.Bundles = append(c.Bundles, gateway.CertifiedBundle{ID: bundleID(n), Index: uint64(i), Transactions: [][]byte{{byte(n)}}})
 	}
@@ -88,7 +102,7 @@ func TestSetRaises(t *testing.T) {
 	s := newSet()
 	add(s, batch(1, 1, 1, 200, 1), batch(1, 1, 2, 150, 2), batch(2, 1, 1, 160, 3))
 	want(t, s, 3, 1, 2)
-	s.order([]order.BundleID{bundleID(3), bundleID(1)})
+	s.order(append(in(batchID(2, 1, 1), 3), in(batchID(1, 1, 1), 1)...))
 	add(s, batch(1, 1, 3, 100, 4), batch(2, 1, 2, 199, 5))
 	want(t, s, 5, 2, 4)
 }
@@ -99,7 +113,7 @@ func TestSetOrdered(t *testing.T) {
 	add(s, batch(1, 1, 1, 100, 1, 2), batch(1, 1, 2, 110, 3), batch(2, 1, 1, 105, 4), batch(1, 1, 3, 120, 5))
 	want(t, s, 1, 2, 4, 3, 5)
 	// The chain has reached batch 2 of lane 1: what it did not order there it dropped.
-	ordered, passed := s.order([]order.BundleID{bundleID(1), bundleID(3), bundleID(9)})
+	ordered, passed := s.order(slices.Concat(in(batchID(1, 1, 1), 1), in(batchID(1, 1, 2), 3), in(batchID(3, 1, 1), 9)))
 	if len(ordered) != 2 || ordered[bundleID(1)] == nil || ordered[bundleID(3)] == nil || len(passed) != 1 || passed[0].id != bundleID(2) {
 		t.Errorf("ordered %v, passed %v", ordered, passed)
 	}
@@ -107,6 +121,20 @@ func TestSetOrdered(t *testing.T) {
 	// What is settled does not come back, whoever says it again.
 	add(s, batch(1, 1, 2, 110, 2, 3), batch(3, 1, 1, 100, 9), batch(2, 1, 1, 105, 4), batch(2, 1, 2, 106, 4, 1))
 	want(t, s, 4, 5)
+}
+
+// A bundle that a gateway sent to two validators stands in two lanes. The one that
+// orders it says nothing of the other.
+func TestSetOtherLane(t *testing.T) {
+	t.Parallel()
+	s := newSet()
+	add(s, batch(1, 1, 1, 100, 1), batch(1, 1, 2, 110, 2))
+	ordered, passed := s.order(in(batchID(2, 1, 1), 2))
+	if len(ordered) != 1 || len(passed) != 0 {
+		t.Errorf("ordered %v, passed %v", ordered, passed)
+	}
+	add(s, batch(1, 1, 2, 110, 3))
+	want(t, s, 1, 3)
 }
 
 func TestSetExpires(t *testing.T) {
@@ -153,7 +181,7 @@ func TestSetBounds(t *testing.T) {
 		b := batch(0, 1, 1, 100, n)
 		copy(b.Position.Owner[:], fmt.Sprint(n))
 		add(s, b)
-		s.order([]order.BundleID{bundleID(n)})
+		s.order(in(batchID(0, 1, 1), n))
 	}
 	if len(s.settled)+len(s.settledBefore) > 2*maxSettled || len(s.lanes) > maxLanes || len(s.entries) != 0 {
 		t.Errorf("remembers %d IDs, %d lanes, holds %d bundles", len(s.settled)+len(s.settledBefore), len(s.lanes), len(s.entries))
