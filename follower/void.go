@@ -154,9 +154,8 @@ func (r *rebuilder) rebuild(core order.BatchCore, vb *orderv1.VoidBatch) (*order
 	case err != nil:
 		return nil, nil, err
 	}
-	batch, err := order.DecodeBatch(content)
-	if err != nil {
-		return nil, shown, nil
+	if batch, err := order.DecodeBatch(content); err == nil {
+		return batch, shown, nil
 	}
-	return batch, shown, nil
+	return nil, shown, nil
 }
