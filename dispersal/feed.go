@@ -88,7 +88,11 @@ func (n *Node) Certified(ctx context.Context) *Subscription {
 	s := &Subscription{more: make(chan struct{}, 1)}
 	l := n.library
 	l.mu.Lock()
-	if s.push(l.learned...) {
+	certs := make([]*order.Certificate, len(l.learned))
+	for i := range l.learned {
+		certs[i] = l.learned[i].Certificate
+	}
+	if s.push(certs...) {
 		l.feed.subscribers = append(l.feed.subscribers, s)
 	}
 	l.mu.Unlock()

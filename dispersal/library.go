@@ -21,11 +21,17 @@ type library struct {
 
 	mu        sync.Mutex
 	book      *lane.Book
-	learned   []*order.Certificate     // in the book, in the order of learning
+	learned   []learned                // in the book, in the order of learning
 	bundles   map[order.BundleID]holds // of learned
 	feed      feed
 	unstored  []*order.Certificate // to be put on disk
 	unstoredC chan struct{}        // holds a token when unstored is not empty
+}
+
+// learned is a certificate with the IDs of its bundles, for they cost hashing.
+type learned struct {
+	*order.Certificate
+	ids []order.BundleID
 }
 
 // holds is in how many certificates a bundle stands: in all, and of the own lane.
@@ -54,8 +60,8 @@ func (l *library) view(v *lane.View) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.book.View(v)
-	l.learned = slices.DeleteFunc(l.learned, func(c *order.Certificate) bool {
-		if l.book.Get(c.Header.Position) == c {
+	l.learned = slices.DeleteFunc(l.learned, func(c learned) bool {
+		if l.book.Get(c.Header.Position) == c.Certificate {
 			return false
 		}
 		l.count(c, -1)
@@ -65,13 +71,12 @@ func (l *library) view(v *lane.View) {
 }
 
 // count adds to the number of certificates that hold the bundles.
-func (l *library) count(c *order.Certificate, by int) {
+func (l *library) count(c learned, by int) {
 	own := 0
 	if c.Header.Owner == l.node.opts.Self {
 		own = by
 	}
-	for i := range c.Header.Bundles {
-		id := c.Header.Bundles[i].ID(l.node.opts.ChainID)
+	for _, id := range c.ids {
 		h := l.bundles[id]
 		h.all, h.own = h.all+by, h.own+own
 		if l.bundles[id] = h; h.all == 0 {
@@ -125,6 +130,10 @@ func (l *library) wanted(c *order.Certificate) (*order.Committee, error) {
 
 // add takes a verified certificate: from here on the node knows it.
 func (l *library) add(c *order.Certificate, stored bool) error {
+	n := learned{Certificate: c, ids: make([]order.BundleID, len(c.Header.Bundles))}
+	for i := range c.Header.Bundles {
+		n.ids[i] = c.Header.Bundles[i].ID(l.node.opts.ChainID)
+	}
 	l.mu.Lock()
 	err := l.book.Add(c)
 	if err != nil {
@@ -137,8 +146,8 @@ func (l *library) add(c *order.Certificate, stored bool) error {
 		l.unstored = append(l.unstored, c)
 		nudge(l.unstoredC)
 	}
-	l.learned = append(l.learned, c)
-	l.count(c, 1)
+	l.learned = append(l.learned, n)
+	l.count(n, 1)
 	l.feed.publish(c)
 	l.mu.Unlock()
 	l.node.metrics.learned.Inc()

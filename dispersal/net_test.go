@@ -33,21 +33,32 @@ const chainID = "ordo-test"
 // memory is a source of bundles in memory.
 type memory struct {
 	mu     sync.Mutex
-	all    []*order.Bundle
+	all    []waiting
 	handed int
 	ready  chan struct{}
 	limit  int
 }
 
+type waiting struct {
+	*order.Bundle
+	id            order.BundleID
+	bytes, header int
+}
+
 func newMemory() *memory { return &memory{ready: make(chan struct{}, 1), limit: 1 << 30} }
 
 func (m *memory) submit(bundles ...*order.Bundle) bool {
+	var all []waiting
+	for _, b := range bundles {
+		s := b.Summary()
+		all = append(all, waiting{b, s.ID(chainID), order.BundleSizeInBatch(b.Size()), order.SummarySizeInHeader(s.EncodedSize())})
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.all)-m.handed+len(bundles) > m.limit {
 		return false
 	}
-	m.all = append(m.all, bundles...)
+	m.all = append(m.all, all...)
 	nudge(m.ready)
 	return true
 }
@@ -55,18 +66,17 @@ func (m *memory) submit(bundles ...*order.Bundle) bool {
 func (m *memory) Take(maxBytes, maxHeader int) []*order.Bundle {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	from := m.handed
+	var out []*order.Bundle
 	for m.handed < len(m.all) {
 		b := m.all[m.handed]
-		s := b.Summary()
-		maxBytes -= order.BundleSizeInBatch(b.Size())
-		maxHeader -= order.SummarySizeInHeader(s.EncodedSize())
+		maxBytes, maxHeader = maxBytes-b.bytes, maxHeader-b.header
 		if maxBytes < 0 || maxHeader < 0 {
 			break
 		}
 		m.handed++
+		out = append(out, b.Bundle)
 	}
-	return m.all[from:m.handed:m.handed]
+	return out
 }
 
 func (m *memory) Ready() <-chan struct{} { return m.ready }
@@ -85,7 +95,7 @@ func (m *memory) ordered(ids map[order.BundleID]bool) {
 	kept := m.all[:0:0]
 	handed := m.handed
 	for i, b := range m.all {
-		if ids[b.ID(chainID)] {
+		if ids[b.id] {
 			if i < m.handed {
 				handed--
 			}
@@ -230,8 +240,13 @@ func (w *network) run(v *validator) {
 		ChainID: chainID, Self: v.owner, Dir: v.dir, Shards: v.shards, Certificates: v.certs, Source: v.source,
 		Keys:     v.find,
 		Verifier: lane.NewVerifier(chainID, 4096), Listener: v.listener, Logger: logger(w.t), Registerer: v.registry,
-		Evidence:  func(e lane.Equivocation) { v.evidence <- e },
-		Transport: transport.Limits{RetryMin: 5 * time.Millisecond, RetryMax: 100 * time.Millisecond},
+		Evidence: func(e lane.Equivocation) {
+			select {
+			case v.evidence <- e:
+			default:
+			}
+		},
+		Transport: transport.Limits{RetryMin: 5 * time.Millisecond, RetryMax: 100 * time.Millisecond, Penalty: 10 * time.Millisecond},
 		RetryMin:  50 * time.Millisecond,
 	}
 	if w.tune != nil {

@@ -236,9 +236,9 @@ func (n *Node) broadcast(out transport.Outgoing) {
 	}
 }
 
-// fault ends the connection of a peer that sent what no correct peer sends.
+// fault punishes a peer that sent what no correct peer sends.
 func (n *Node) fault(p *transport.Peer, err error) {
 	n.metrics.faults.Inc()
 	n.opts.Logger.Warn("a peer breaks the protocol of lanes", "owner", p.Owner.String(), "address", p.Address, "error", err)
-	p.Close(err)
+	p.Punish(err)
 }

@@ -54,11 +54,11 @@ type Options struct {
 	// default 3 ms.
 	BatchBytes int
 	FlushAge   time.Duration
-	// WindowBytes and WindowBatches bound what is in flight; defaults 32 MiB and 64.
+	// WindowBytes and WindowBatches bound what is in flight; defaults 16 MiB and 64.
 	WindowBytes   uint64
 	WindowBatches int
 	// RetryMin and RetryMax bound the time after which an offer is repeated; defaults
-	// 250 ms and 4 s.
+	// 500 ms and 8 s.
 	RetryMin, RetryMax time.Duration
 	// RetainBlocks is for how many blocks shards and certificates are kept after the
 	// one at which they came; 0 keeps them for ever. It has to span two epochs.
@@ -88,16 +88,16 @@ func (o *Options) complete() error {
 		o.FlushAge = 3 * time.Millisecond
 	}
 	if o.WindowBytes == 0 {
-		o.WindowBytes = 32 << 20
+		o.WindowBytes = 16 << 20
 	}
 	if o.WindowBatches == 0 {
 		o.WindowBatches = 64
 	}
 	if o.RetryMin == 0 {
-		o.RetryMin = 250 * time.Millisecond
+		o.RetryMin = 500 * time.Millisecond
 	}
 	if o.RetryMax == 0 {
-		o.RetryMax = 4 * time.Second
+		o.RetryMax = 8 * time.Second
 	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)

@@ -85,11 +85,14 @@ func (o *owner) answered(from order.Owner, a *lane.Answer, peer *transport.Peer)
 	})
 }
 
-// connected tells of a connection, and of its end if no other has replaced it.
+// connected tells of a connection, and of its end if no other has replaced it. Of two
+// connections of a peer the older one may come here last: it has ended by then.
 func (o *owner) connected(p *transport.Peer) {
 	o.post(func(now uint64) {
-		o.peers[p.Owner] = p
-		o.disperser.Connected(now, p.Owner)
+		if p.Context().Err() == nil {
+			o.peers[p.Owner] = p
+			o.disperser.Connected(now, p.Owner)
+		}
 	})
 	context.AfterFunc(p.Context(), func() {
 		o.post(func(uint64) {

@@ -24,7 +24,7 @@ const (
 	maxReports   = 2 * order.MaxMembers
 	// tipsEvery bounds how often peers are told of new tips. They serve who missed a
 	// certificate, which is rare.
-	tipsEvery = 100 * time.Millisecond
+	tipsEvery = 500 * time.Millisecond
 )
 
 // puller asks peers for certificates that they have and this node lacks. What each
@@ -94,7 +94,10 @@ func (p *puller) run(ctx context.Context) error {
 	defer again.Stop()
 	for {
 		select {
-		case <-p.wake:
+		case <-p.wake: // most of what is missing is on its way
+			if sleep(ctx, pullPatience) != nil {
+				return nil
+			}
 		case <-again.C:
 		case <-ctx.Done():
 			return nil
@@ -119,9 +122,6 @@ func (p *puller) lane(ctx context.Context, owner order.Owner) {
 		defer p.mu.Unlock()
 		delete(p.active, owner)
 	}()
-	if sleep(ctx, pullPatience) != nil { // most are on their way
-		return
-	}
 	for more := true; more; {
 		w := p.wants()[owner]
 		more = w != nil && p.ask(ctx, w.Want, w.from)

@@ -32,7 +32,7 @@ type Handler interface {
 // Limits bound what peers cost. Zero fields get the default.
 type Limits struct {
 	// PeerBytes bounds the memory of one peer's frames that were received and not yet
-	// released; default 32 MiB.
+	// released; default 16 MiB.
 	PeerBytes int
 	// BytesPerSecond and MessagesPerSecond bound what is read from one peer, with a
 	// second's worth as burst; defaults 256 MiB and 20000.
@@ -49,13 +49,15 @@ type Limits struct {
 	// RetryMin and RetryMax bound the time between two attempts to connect; defaults
 	// 100 ms and 5 s.
 	RetryMin, RetryMax time.Duration
+	// Penalty is for how long a peer stays out that broke the protocol; default 2 s.
+	Penalty time.Duration
 }
 
 func (l *Limits) complete() {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&l.PeerBytes, 32 << 20}, {&l.UrgentBytes, 4 << 20}, {&l.BulkBytes, 16 << 20}, {&l.Handshakes, 64}} {
+	}{{&l.PeerBytes, 16 << 20}, {&l.UrgentBytes, 4 << 20}, {&l.BulkBytes, 16 << 20}, {&l.Handshakes, 64}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -65,7 +67,7 @@ func (l *Limits) complete() {
 		value time.Duration
 	}{
 		{&l.HandshakeTimeout, 5 * time.Second}, {&l.PingInterval, 5 * time.Second}, {&l.IdleTimeout, 15 * time.Second},
-		{&l.WriteTimeout, 10 * time.Second}, {&l.RetryMin, 100 * time.Millisecond}, {&l.RetryMax, 5 * time.Second},
+		{&l.WriteTimeout, 10 * time.Second}, {&l.RetryMin, 100 * time.Millisecond}, {&l.RetryMax, 5 * time.Second}, {&l.Penalty, 2 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -116,6 +118,7 @@ type Mesh struct {
 	members *Members
 	shown   *tls.Certificate // of members.Key
 	peers   map[order.Owner]*Peer
+	out     map[order.Owner]time.Time // until when, of those who broke the protocol
 	closed  bool
 }
 
@@ -137,7 +140,7 @@ func New(opts Options) (*Mesh, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Mesh{opts: opts, changed: make(chan struct{}, 1), members: new(Members), peers: make(map[order.Owner]*Peer)}
+	m := &Mesh{opts: opts, changed: make(chan struct{}, 1), members: new(Members), peers: make(map[order.Owner]*Peer), out: make(map[order.Owner]time.Time)}
 	m.tls = m.config()
 	var err error
 	m.metrics, err = newMetrics(opts.Registerer, m)
@@ -274,6 +277,12 @@ func (m *Mesh) admit(w *wire, conn *tls.Conn, dialed bool) (*Peer, error) {
 	owner, key, err := m.members.identify(m.opts.ChainID, conn.ConnectionState())
 	if err != nil {
 		return nil, err
+	}
+	if until, ok := m.out[owner]; ok {
+		if time.Now().Before(until) {
+			return nil, errPenalty
+		}
+		delete(m.out, owner)
 	}
 	lesser := dialed == (m.opts.Self.Compare(owner) < 0)
 	old := m.peers[owner]

@@ -17,6 +17,7 @@ import (
 var (
 	errReplaced = errors.New("replaced by a newer connection of the same peer")
 	errTwice    = errors.New("the peer has connected at the same time")
+	errPenalty  = errors.New("the peer broke the protocol a moment ago")
 	errDone     = errors.New("the node is shutting down")
 )
 
@@ -117,9 +118,14 @@ func (p *Peer) answer(f *Frame) error {
 	return nil
 }
 
-// Close ends the connection to a peer that does not keep to the protocol. It does not
-// wait.
-func (p *Peer) Close(why error) { p.close(why) }
+// Punish ends the connection to a peer that does not keep to the protocol, and leaves it
+// out for a while: each of its messages costs checking. It does not wait.
+func (p *Peer) Punish(why error) {
+	p.mesh.mu.Lock()
+	p.mesh.out[p.Owner] = time.Now().Add(p.mesh.opts.Limits.Penalty)
+	p.mesh.mu.Unlock()
+	p.close(why)
+}
 
 // close ends the connection. It does not wait.
 func (p *Peer) close(why error) {
@@ -133,7 +139,11 @@ func (p *Peer) serve() {
 	var running sync.WaitGroup
 	running.Go(func() { p.close(p.write()) })
 	p.mesh.opts.Handler.Connected(p)
-	p.close(p.read())
+	if err := p.read(); errors.Is(err, ErrFrame) {
+		p.Punish(err)
+	} else {
+		p.close(err)
+	}
 	p.queue.close()
 	running.Wait()
 	p.mu.Lock()

@@ -77,7 +77,7 @@ func testKey(i byte) ed25519.PrivateKey {
 
 func public(key ed25519.PrivateKey) Key { return Key(key.Public().(ed25519.PublicKey)) }
 
-var quick = Limits{RetryMin: 5 * time.Millisecond, RetryMax: 40 * time.Millisecond}
+var quick = Limits{RetryMin: 5 * time.Millisecond, RetryMax: 40 * time.Millisecond, Penalty: time.Millisecond}
 
 func start(t testing.TB, i byte, limits Limits) *node {
 	t.Helper()
