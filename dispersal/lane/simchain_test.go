@@ -209,7 +209,8 @@ func (w *world) commit(proposer *simNode, voters []*simNode, block []*order.Cert
 	for _, e := range ends {
 		lanes[e.Owner] = e.LaneState
 	}
-	w.chain.required = w.report(voters)
+	w.truth.reports = binding(w.report(voters), tip.Lanes, lanes)
+	w.chain.required = order.Required(tip.Committees[0].Stake, w.truth.reports)
 	w.chain.views = append(w.chain.views, w.newView(height, lanes))
 	for _, n := range voters {
 		life := n.life
@@ -221,8 +222,22 @@ func (w *world) commit(proposer *simNode, voters []*simNode, block []*order.Cert
 	}
 }
 
+// binding is what of the reports counts for the next block. They were made before this
+// block was known: where it took a lane on in another session than the one reported,
+// that session may fork off before, and then nobody can propose it any more. Voters that
+// still hold something say so again.
+func binding(reports []order.Report, before, now map[order.Owner]order.LaneState) []order.Report {
+	out := slices.Clone(reports)
+	for i := range out {
+		out[i].Tips = slices.DeleteFunc(slices.Clone(out[i].Tips), func(t order.Tip) bool {
+			return now[t.Owner].Mark != before[t.Owner].Mark && now[t.Owner].Session != t.Session
+		})
+	}
+	return out
+}
+
 // report gathers what voters say that they hold, from more than two thirds of the power.
-func (w *world) report(voters []*simNode) []order.Tip {
+func (w *world) report(voters []*simNode) []order.Report {
 	tip := w.chain.tip()
 	voters = slices.Clone(voters)
 	w.rng.Shuffle(len(voters), func(i, j int) { voters[i], voters[j] = voters[j], voters[i] })
@@ -239,6 +254,5 @@ func (w *world) report(voters []*simNode) []order.Tip {
 			w.send(n, peer, func() { peer.heard(n, tips) })
 		}
 	}
-	w.truth.reports = reports
-	return order.Required(tip.Committees[0].Stake, reports)
+	return reports
 }

@@ -112,6 +112,7 @@ type weather struct {
 	epochBlocks uint64
 	limits      order.BlockLimits
 	params      Params
+	forks       bool // rogues' sessions may fork, and their tips be made up
 }
 
 // world is one network from one seed.
@@ -198,6 +199,7 @@ func (w *world) forecast() weather {
 	if w.some(0.4) {
 		f.limits.Certificates = 1 + w.rng.IntN(6)
 	}
+	f.forks = f.limits.Certificates == 1000
 	if w.some(0.3) {
 		f.params.LaneQuotaBytes = 190<<10 + w.rng.Uint64N(100<<10)
 	}

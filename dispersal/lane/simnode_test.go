@@ -83,7 +83,7 @@ func (n *simNode) start() {
 			own = append(own, c)
 		} else if n.book.Add(c) == nil {
 			n.book.Stored(p)
-			n.keeper.Certified(&c.Header)
+			n.answer(n.keeper.Certified(&c.Header))
 		}
 	}
 	n.disperser.Restore(n.disk.session, own)
