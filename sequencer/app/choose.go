@@ -1,6 +1,8 @@
 package app
 
 import (
+	"time"
+
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -12,10 +14,27 @@ import (
 // ownRoom is more than the ordering header and the framing of both first transactions take.
 const ownRoom = 512
 
+// A proposer that lacks a certificate which others have reported waits for it a while, as
+// it is on its way: a proposal without it is refused, and costs all validators a round.
+const (
+	patience = 250 * time.Millisecond
+	glance   = 5 * time.Millisecond
+)
+
 // choose returns the certificates of this node's proposal in canonical order: first
 // those that are required, then what else its lanes offer. Whether it has all that is
 // required shows when it evaluates its own proposal.
 func (a *App) choose(rules *ordering.Rules, required []order.Tip, maxTxBytes int64, votes abci.ExtendedCommitInfo) ([]*order.Certificate, error) {
+	for left := patience; ; left -= glance {
+		certs, err := a.fill(rules, required, maxTxBytes, votes)
+		if err != nil || left <= 0 || order.CheckReach(rules.Limits, rules.Height, certs, rules.Lane, required) == nil {
+			return certs, err
+		}
+		time.Sleep(glance)
+	}
+}
+
+func (a *App) fill(rules *ordering.Rules, required []order.Tip, maxTxBytes int64, votes abci.ExtendedCommitInfo) ([]*order.Certificate, error) {
 	filled := order.Fill(rules.Limits, rules.Height, a.offered(rules), required)
 	placed, _, err := order.Arrange(filled, rules.Lane, rules.Committee)
 	if err != nil {

@@ -100,6 +100,37 @@ func TestLaneCannotBeLeftOut(t *testing.T) {
 	require.Empty(t, c.block().block.Bundles)
 }
 
+// A certificate that others hold already may still be on its way to the proposer.
+func TestProposerWaitsForWhatIsRequired(t *testing.T) {
+	c := newChainOf(t, 4)
+	a := c.certs(1, 1)
+	c.said[2], c.said[3] = tips(tip(a[0])), tips(tip(a[0]))
+	c.lanes.late = a
+	require.Len(t, c.block().block.Bundles, 1)
+}
+
+// What does not fit into CometBFT's block waits, as long as it may.
+func TestSmallBlock(t *testing.T) {
+	c := newChainOf(t, 4)
+	a := c.certs(0, 3)
+	c.lanes.hold(t, a...)
+	for _, want := range []int{2, 1} {
+		room := 0
+		for _, cert := range a[:2] {
+			room += ordering.CertificateSizeInManifest(cert.Size())
+		}
+		votes := c.votes()
+		for i := range c.said { // nobody has seen them yet
+			c.said[i] = nil
+		}
+		txs := c.prepareSized(int64(room + votes.Size() + 600))
+		m, err := ordering.DecodeManifest(txs[1])
+		require.NoError(t, err)
+		require.Len(t, m.Certificates, want)
+		c.apply(txs)
+	}
+}
+
 func sorted(t ...order.Tip) []order.Tip {
 	slices.SortFunc(t, func(a, b order.Tip) int { return a.Owner.Compare(b.Owner) })
 	return t

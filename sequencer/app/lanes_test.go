@@ -22,7 +22,8 @@ type lanes struct {
 	book  *lane.Book
 	view  *lane.View
 	heard map[order.Owner][]order.Tip
-	last  order.Mark // of validator 0's certificates
+	last  order.Mark           // of validator 0's certificates
+	late  []*order.Certificate // come in after somebody has looked
 }
 
 func newLanes() *lanes {
@@ -39,7 +40,12 @@ func (l *lanes) Committed(v *lane.View) {
 func (l *lanes) Candidates() [][]*order.Certificate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.book.Candidates()
+	out := l.book.Candidates()
+	for _, c := range l.late {
+		_ = l.book.Add(c)
+	}
+	l.late = nil
+	return out
 }
 
 func (l *lanes) Tips() []order.Tip {
@@ -119,7 +125,7 @@ func mark(session, sequence uint64) order.Mark {
 // disperse certifies what waits in the pool of validator 0, and adds it to its book.
 func (c *chain) disperse() {
 	for {
-		bundles := c.app.Pool().Take(1<<20, order.MaxHeaderBytes)
+		bundles := c.app.Pool().Take(1<<20, order.MaxHeaderBytes-256)
 		if len(bundles) == 0 {
 			return
 		}

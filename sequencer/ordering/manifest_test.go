@@ -2,12 +2,14 @@ package ordering_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
+	"pgregory.net/rapid"
 
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -80,13 +82,35 @@ func TestManifestIsCanonical(t *testing.T) {
 		"unknown field inside": {with(field(2, append(bytes.Clone(votes), field(9, []byte("x"))...))...), order.ErrEncoding},
 		"junk inside":          {with(field(2, []byte("junk"))...), order.ErrEncoding},
 		"default inside":       {with(field(2, append(bytes.Clone(votes), 0x08, 0x00))...), order.ErrEncoding},
-		"long length":          {append([]byte{2, 0x12}, append(append([]byte{byte(len(votes)) | 0x80, byte(len(votes)>>7) | 0x80, 0}, votes...))...), order.ErrEncoding},
+		"long length":          {slices.Concat([]byte{2, 0x12, byte(len(votes)) | 0x80, byte(len(votes)>>7) | 0x80, 0}, votes), order.ErrEncoding},
 		"claims much":          {append([]byte{2, 0x0a}, protowire.AppendVarint(nil, 1<<63)...), order.ErrEncoding},
 		"empty certificate":    {append([]byte{2}, field(1, nil)...), order.ErrEncoding},
 	} {
 		_, err := ordering.DecodeManifest(tc.raw)
 		require.ErrorIs(t, err, tc.err, name)
 	}
+}
+
+// Whatever is done to a manifest, what still decodes is another manifest in its one form.
+func TestAlteredManifest(t *testing.T) {
+	good := encode(t, manifest(t))
+	rapid.Check(t, func(t *rapid.T) {
+		raw := bytes.Clone(good)
+		for range rapid.IntRange(1, 3).Draw(t, "edits") {
+			at := rapid.IntRange(0, len(raw)-1).Draw(t, "at")
+			switch rapid.IntRange(0, 2).Draw(t, "edit") {
+			case 0:
+				raw[at] = rapid.Byte().Draw(t, "byte")
+			case 1:
+				raw = slices.Delete(raw, at, at+1)
+			case 2:
+				raw = slices.Insert(raw, at, rapid.SliceOfN(rapid.Byte(), 1, 4).Draw(t, "bytes")...)
+			}
+		}
+		if m, err := ordering.DecodeManifest(raw); err == nil {
+			require.Equal(t, raw, encode(t, m))
+		}
+	})
 }
 
 func FuzzDecodeManifest(f *testing.F) {

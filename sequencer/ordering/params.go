@@ -18,7 +18,7 @@ type Params = orderingv1.Params
 const (
 	maxFeePerKilobyte        = 1 << 40
 	maxExpiryBlocks          = 1 << 20
-	maxBlockBytes            = 256 << 20
+	maxBlockBytes            = 32 << 20 // followers take no more of one block
 	maxBlockCertificates     = 1 << 14
 	maxBlockCertificateBytes = 32 << 20
 	maxEpochBlocks           = 1 << 20
