@@ -246,7 +246,7 @@ func hand(ctx context.Context, c sequencerv1connect.SequencerServiceClient, paye
 	if err != nil {
 		return order.BundleID{}, err
 	}
-	tx := enc.BigEndian.AppendUint64(nil, nonce)
+	tx := enc.BigEndian.AppendUint64(make([]byte, 2000), nonce)
 	b := &order.Bundle{Expiry: height + expiryBlocks, FeeLimit: 1_000_000, Legs: []order.Leg{{RollupID: order.NewRollupID("alpha"), Transactions: [][]byte{tx}}}}
 	b.Sign(partitionChain, payer)
 	_, err = c.SubmitBundle(ctx, connect.NewRequest(&sequencerv1.SubmitBundleRequest{Bundle: b.Encode()}))
