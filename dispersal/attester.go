@@ -10,6 +10,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/dispersal/store"
+	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -28,6 +29,7 @@ type attester struct {
 // offered is an offer under way.
 type offered struct {
 	from    order.Owner
+	peer    *transport.Peer // nil for this node itself
 	batch   *order.SignedBatch
 	share   []byte
 	release func() // of what share aliases
@@ -90,10 +92,18 @@ func (a *attester) take(ctx context.Context, o offered) {
 		if verdict.Evidence != nil {
 			a.node.opts.Evidence(*verdict.Evidence)
 		}
+		if refusal != nil && o.peer != nil && forged(refusal.Reason) {
+			a.node.fault(o.peer, fmt.Errorf("offer of batch %s: %w", o.batch.Header.Position, refusal))
+		}
 		if verdict.Store != nil {
 			a.store(ctx, &o, verdict.Store)
 		}
 	})
+}
+
+// forged tells whether no correct owner makes an offer that is refused for that reason.
+func forged(r lane.Reason) bool {
+	return r == lane.ReasonSignature || r == lane.ReasonPayer || r == lane.ReasonShare
 }
 
 // check does what costs time.
@@ -188,6 +198,9 @@ func (a *attester) restore(v *lane.View) error {
 				switch {
 				case errors.Is(err, store.ErrNotFound):
 				case err != nil:
+					if errors.Is(err, store.ErrCorrupt) {
+						a.node.mender.mend(order.Position{Owner: owner, Mark: order.Mark{Session: held.Session, Sequence: seq}})
+					}
 					a.node.opts.Logger.Warn("a share can not be read", "owner", owner.String(), "session", held.Session, "sequence", seq, "error", err)
 				default:
 					r.Share = nil // the keeper has no need of it

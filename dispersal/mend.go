@@ -20,13 +20,19 @@ type mender struct {
 	queue chan order.Position
 
 	mu     sync.Mutex
-	queued map[order.Position]bool
+	queued map[order.Position]int // how often each was tried
 }
 
-const maxMending = 256
+const (
+	maxMending = 256
+	// mendTries is how often a record is tried before it has to be found again: after a
+	// restart peers are not there at once.
+	mendTries = 10
+	mendPause = time.Second
+)
 
 func newMender(n *Node) *mender {
-	return &mender{node: n, queue: make(chan order.Position, maxMending), queued: make(map[order.Position]bool)}
+	return &mender{node: n, queue: make(chan order.Position, maxMending), queued: make(map[order.Position]int)}
 }
 
 // mend notes a damaged record. It does not block; what there is no room for is found
@@ -34,13 +40,17 @@ func newMender(n *Node) *mender {
 func (m *mender) mend(p order.Position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.queued[p] {
-		return
+	if _, there := m.queued[p]; !there {
+		m.add(p, 0)
 	}
+}
+
+func (m *mender) add(p order.Position, tries int) {
 	select {
 	case m.queue <- p:
-		m.queued[p] = true
+		m.queued[p] = tries
 	default:
+		delete(m.queued, p)
 	}
 }
 
@@ -53,17 +63,26 @@ func (m *mender) run(ctx context.Context) error {
 			return nil
 		}
 		err := m.repair(ctx, p)
+		if ctx.Err() != nil {
+			return nil
+		}
+		pause := 10 * time.Millisecond // a bad disk must not take all of the network
 		m.mu.Lock()
-		delete(m.queued, p)
-		m.mu.Unlock()
+		tries := m.queued[p] + 1
 		switch {
 		case err == nil:
+			delete(m.queued, p)
 			m.node.metrics.repaired.Inc()
 			m.node.opts.Logger.Info("a damaged share was made whole", "position", p.String())
-		case ctx.Err() == nil:
+		case tries < mendTries && !errors.Is(err, errForgotten):
+			m.add(p, tries)
+			pause = mendPause
+		default:
+			delete(m.queued, p)
 			m.node.opts.Logger.Warn("a damaged share could not be made whole", "position", p.String(), "error", err)
 		}
-		if sleep(ctx, 10*time.Millisecond) != nil { // a bad disk must not take all of the network
+		m.mu.Unlock()
+		if sleep(ctx, pause) != nil {
 			return nil
 		}
 	}

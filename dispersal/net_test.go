@@ -151,6 +151,7 @@ type network struct {
 	t          testing.TB
 	validators []*validator
 	tune       func(*Options)
+	disk       store.Options
 
 	mu      sync.Mutex
 	view    *lane.View
@@ -167,7 +168,12 @@ func testKey(i, n int) ed25519.PrivateKey {
 // start makes a network of n validators of equal stake and runs them.
 func start(t testing.TB, n int, tune func(*Options)) *network {
 	t.Helper()
-	w := &network{t: t, tune: tune, bundles: make(map[order.BundleID]int)}
+	return startOn(t, n, store.Options{}, tune)
+}
+
+func startOn(t testing.TB, n int, disk store.Options, tune func(*Options)) *network {
+	t.Helper()
+	w := &network{t: t, tune: tune, disk: disk, bundles: make(map[order.BundleID]int)}
 	dir := t.TempDir()
 	for i := range n {
 		v := &validator{
@@ -228,7 +234,7 @@ func (w *network) genesis() *lane.View {
 func (w *network) run(v *validator) {
 	w.t.Helper()
 	open := func(name string) *store.Store {
-		s, err := store.Open(filepath.Join(v.dir, name), store.Options{})
+		s, err := store.Open(filepath.Join(v.dir, name), w.disk)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -372,3 +372,25 @@ func damage(t *testing.T, dir string, what []byte) {
 	}
 	t.Fatal("the record is in no file")
 }
+
+// What is old goes from the disk, what is not stays.
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	w := startOn(t, 4, store.Options{SegmentBytes: 1}, func(o *Options) { o.RetainBlocks = 10 })
+	w.connected()
+	v := w.validators[1]
+	for range 20 {
+		bs := bundles(t, 1, 100)
+		w.validators[0].source.submit(bs...)
+		eventually(t, "it is certified", func() bool { return certified(w.validators, bs) })
+		w.settle(bs)
+	}
+	old, last := &w.ordered[0].Header, &w.ordered[len(w.ordered)-1].Header
+	eventually(t, "the first share is gone", func() bool {
+		_, err := v.Share(t.Context(), old.Position, old.Epoch, old.ID(chainID))
+		return errors.Is(err, store.ErrNotFound)
+	})
+	if _, err := v.Share(t.Context(), last.Position, last.Epoch, last.ID(chainID)); err != nil {
+		t.Errorf("the last share: %v", err)
+	}
+}

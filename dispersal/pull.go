@@ -34,25 +34,39 @@ type puller struct {
 	wake chan struct{} // holds a token after something is missing
 
 	mu      sync.Mutex
-	reports map[order.Owner][]order.Tip // by who said so
-	active  map[order.Owner]bool        // lanes that are being asked for
+	reports map[order.Owner]report // by who said so
+	active  map[order.Owner]bool   // lanes that are being asked for
 }
 
 func newPuller(n *Node) *puller {
-	return &puller{node: n, wake: make(chan struct{}, 1), reports: make(map[order.Owner][]order.Tip), active: make(map[order.Owner]bool)}
+	return &puller{node: n, wake: make(chan struct{}, 1), reports: make(map[order.Owner]report), active: make(map[order.Owner]bool)}
 }
 
-// heard notes what a validator has. It does not block.
+// report is what a validator last said that it has.
+type report struct {
+	tips   []order.Tip
+	looked time.Time // when what is missing was looked for last
+}
+
+// heard notes what a validator has. It does not block. Whoever says it too often is
+// looked at with all others.
 func (p *puller) heard(from order.Owner, tips []order.Tip) {
 	if from == p.node.opts.Self {
 		return
 	}
+	now := p.node.opts.Now()
 	p.mu.Lock()
-	if _, known := p.reports[from]; known || len(p.reports) < maxReports {
-		p.reports[from] = tips
+	last, known := p.reports[from]
+	next := report{tips, last.looked}
+	look := !known || now.Sub(last.looked) >= pullPatience
+	if look {
+		next.looked = now
+	}
+	if known || len(p.reports) < maxReports {
+		p.reports[from] = next
 	}
 	p.mu.Unlock()
-	if len(p.missing(tips)) > 0 {
+	if look && len(p.missing(tips)) > 0 {
 		nudge(p.wake)
 	}
 }
@@ -68,8 +82,8 @@ func (p *puller) wants() map[order.Owner]*wanted {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := make(map[order.Owner]*wanted)
-	for from, tips := range p.reports {
-		for _, w := range p.missing(tips) {
+	for from, said := range p.reports {
+		for _, w := range p.missing(said.tips) {
 			if all[w.Owner] == nil {
 				all[w.Owner] = &wanted{Want: w}
 			}
@@ -146,9 +160,9 @@ func (p *puller) ask(ctx context.Context, w lane.Want, peers []order.Owner) bool
 				p.node.running.Go(func() { got <- p.pull(ctx, w, peer) })
 				hedge.Reset(pullPatience)
 			}
-		case new := <-got:
+		case some := <-got:
 			answered++
-			if new {
+			if some {
 				return true
 			}
 			hedge.Reset(0)

@@ -89,7 +89,7 @@ func (r *rogue) Connected(p *transport.Peer) {
 	r.faults.Add(1)
 	far := []order.Tip{{Owner: r.first, Mark: order.Mark{Session: 1 << 60, Sequence: 1 << 60}}}
 	_ = p.Send(transport.TipsOutgoing(far))
-	switch r.wrong.Add(1) % 6 {
+	switch r.wrong.Add(1) % 8 {
 	case 0: // two batches for one position
 		r.offer(p, 7, bundle(r.t, 100))
 		r.offer(p, 7, bundle(r.t, 100))
@@ -110,6 +110,18 @@ func (r *rogue) Connected(p *transport.Peer) {
 		_ = p.Send(transport.DisperseOutgoing(transport.DisperseHead(s), []byte{1}))
 	case 4: // an answer to what was never offered
 		_ = p.Send((&transport.Attest{Position: order.Position{Owner: p.Owner, Mark: order.Mark{Session: 1, Sequence: 1}}}).Outgoing())
+	case 6: // an offer with another's signature
+		s, _ := r.batch(8, bundle(r.t, 100))
+		s.Sign(chainID, testKey(50, 0))
+		_ = p.Send(transport.DisperseOutgoing(transport.DisperseHead(s), []byte{1}))
+	case 7: // a share that is not the receiver's
+		s, coded := r.batch(8, bundle(r.t, 100))
+		share, err := coded.Share(r.layout.Range(r.self.owner[:]))
+		if err != nil {
+			r.t.Error(err)
+			return
+		}
+		_ = p.Send(transport.DisperseOutgoing(transport.DisperseHead(s), share.Append(nil)))
 	case 5: // a reason that there is not
 		_ = p.Send((&transport.Refuse{Position: order.Position{Owner: p.Owner, Mark: order.Mark{Session: 1, Sequence: 1}}, Reason: 200}).Outgoing())
 	}
@@ -170,7 +182,7 @@ func TestRogue(t *testing.T) {
 	if proof.Offender != r.self.owner || proof.First.Core == proof.Second.Core || proof.First.Core.Position != proof.Second.Core.Position {
 		t.Errorf("proof against %v of %v and %v", proof.Offender, proof.First.Core.Position, proof.Second.Core.Position)
 	}
-	if r.faults.Load() < 5 {
+	if r.faults.Load() < 8 {
 		t.Errorf("the rogue was thrown out %d times", r.faults.Load())
 	}
 	for _, v := range honest {

@@ -35,7 +35,7 @@ type Limits struct {
 	// released; default 16 MiB.
 	PeerBytes int
 	// BytesPerSecond and MessagesPerSecond bound what is read from one peer, with a
-	// second's worth as burst; defaults 256 MiB and 20000.
+	// second's worth as burst; defaults 256 MiB and 10000.
 	BytesPerSecond, MessagesPerSecond float64
 	// UrgentBytes and BulkBytes bound what waits to be sent to one peer; defaults 4 and 16 MiB.
 	UrgentBytes, BulkBytes int
@@ -77,7 +77,7 @@ func (l *Limits) complete() {
 		l.BytesPerSecond = 256 << 20
 	}
 	if l.MessagesPerSecond == 0 {
-		l.MessagesPerSecond = 20000
+		l.MessagesPerSecond = 10000
 	}
 }
 
