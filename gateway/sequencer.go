@@ -28,6 +28,8 @@ var (
 	ErrDropped = errors.New("chain dropped the bundle")
 	// ErrUnfunded: the payer's account does not hold what the bundle costs.
 	ErrUnfunded = errors.New("payer cannot pay for ordering")
+	// ErrNoLane: the sequencer is no validator, or not one that can take bundles now.
+	ErrNoLane = errors.New("sequencer takes no bundles: it has no lane")
 )
 
 // Info is what the gateway needs to know of the sequencer chain.
@@ -37,6 +39,7 @@ type Info struct {
 	FeePerKilobyte  uint64 // uordo for 1,000 bytes
 	MaxExpiryBlocks uint64
 	MaxBundleBytes  uint64
+	HasLane         bool // the node takes bundles
 }
 
 // Sequencer is one node of the sequencer chain. Methods are called concurrently.
@@ -45,7 +48,7 @@ type Sequencer interface {
 	String() string
 	// SubmitBundle hands in a bundle's canonical encoding and returns once the node
 	// has it on disk. A bundle that the node knows already is no error.
-	// Errors: ErrBusy, ErrRefused, ErrDropped, ErrUnfunded; any other: no answer.
+	// Errors: ErrBusy, ErrRefused, ErrDropped, ErrUnfunded, ErrNoLane; any other: no answer.
 	SubmitBundle(ctx context.Context, raw []byte) error
 	// Info describes the chain as this node sees it.
 	Info(ctx context.Context) (Info, error)
@@ -120,12 +123,15 @@ func (r *Remote) SubmitBundle(ctx context.Context, raw []byte) error {
 }
 
 // objection finds out what the chain's state has against a bundle that the node
-// refused for it: the code says no more than that. It was dropped, or it is out of
-// bounds; if neither, the payer cannot pay.
+// refused for it: the code says no more than that. The node takes none, the bundle was
+// dropped, or it is out of bounds; if nothing of that, the payer cannot pay.
 func (r *Remote) objection(ctx context.Context, raw []byte) error {
 	info, err := r.Info(ctx)
 	if err != nil {
 		return ErrRefused
+	}
+	if !info.HasLane {
+		return ErrNoLane // says nothing of the bundle: another node may take it
 	}
 	b, err := order.DecodeBundle(raw)
 	if err != nil {
@@ -156,5 +162,6 @@ func (r *Remote) Info(ctx context.Context) (Info, error) {
 	return Info{
 		ChainID: resp.Msg.ChainId, Height: resp.Msg.LatestHeight, FeePerKilobyte: resp.Msg.FeePerKilobyte,
 		MaxExpiryBlocks: resp.Msg.MaxExpiryBlocks, MaxBundleBytes: resp.Msg.MaxBundleBytes,
+		HasLane: len(resp.Msg.LaneOwner) > 0,
 	}, nil
 }

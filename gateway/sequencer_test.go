@@ -66,7 +66,7 @@ func serve(t *testing.T, s sequencerv1connect.SequencerServiceHandler) string {
 
 func TestRemote(t *testing.T) {
 	t.Parallel()
-	info := &sequencerv1.GetInfoResponse{ChainId: simChain, LatestHeight: 100, FeePerKilobyte: 1000, MaxExpiryBlocks: 50, MaxBundleBytes: 1000}
+	info := &sequencerv1.GetInfoResponse{ChainId: simChain, LatestHeight: 100, FeePerKilobyte: 1000, MaxExpiryBlocks: 50, MaxBundleBytes: 1000, LaneOwner: make([]byte, 20)}
 	s := &service{info: info}
 	r := NewRemote(serve(t, s) + "/")
 	t.Cleanup(r.http.CloseIdleConnections)
@@ -80,7 +80,7 @@ func TestRemote(t *testing.T) {
 	}
 	good := bundle(120, 1000, "tx")
 	got, err := r.Info(t.Context())
-	if err != nil || got != (Info{ChainID: simChain, Height: 100, FeePerKilobyte: 1000, MaxExpiryBlocks: 50, MaxBundleBytes: 1000}) {
+	if err != nil || got != (Info{ChainID: simChain, Height: 100, FeePerKilobyte: 1000, MaxExpiryBlocks: 50, MaxBundleBytes: 1000, HasLane: true}) {
 		t.Errorf("info: %+v, %v", got, err)
 	}
 	refuse := func(c connect.Code) error { return connect.NewError(c, errors.New("says why")) }
@@ -106,6 +106,10 @@ func TestRemote(t *testing.T) {
 		if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), "says why") {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
+	}
+	s.set(func(s *service) { s.submit, s.info.LaneOwner = refuse(connect.CodeFailedPrecondition), nil })
+	if err := r.SubmitBundle(t.Context(), good); !errors.Is(err, ErrNoLane) {
+		t.Errorf("no lane: %v", err)
 	}
 	s.set(func(s *service) { s.submit = refuse(connect.CodeUnavailable) })
 	err = r.SubmitBundle(t.Context(), good)
