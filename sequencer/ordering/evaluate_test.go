@@ -157,6 +157,13 @@ func TestRequired(t *testing.T) {
 	r.Moved = func(order.Owner) bool { return true }
 	require.Equal(t, []order.Tip{next}, r.Required(100, said(next, later)), "the session goes on")
 
+	// Who holds the other way into the next session does not vouch for more of this one:
+	// what is left are those who may all be at fault.
+	forked := []order.Report{{Power: 33, Tips: []order.Tip{{Owner: a, Mark: mark(3, 1)}}}, {Power: 33, Tips: []order.Tip{next}}, {Power: 34}}
+	require.Empty(t, r.Required(100, forked))
+	r.Moved = func(order.Owner) bool { return false }
+	require.Equal(t, []order.Tip{next}, r.Required(100, forked), "which the other way reaches too")
+
 	r.Height = 2*r.Params.EpochBlocks + 1
 	require.Empty(t, r.Required(100, said(next, later)), "the first block of an epoch")
 	r.Height++

@@ -1,6 +1,10 @@
 package ordering
 
-import "github.com/ordo-network/ordo/order"
+import (
+	"slices"
+
+	"github.com/ordo-network/ordo/order"
+)
 
 // Required returns the marks that the block has to reach, by what the validators of
 // the height before said when they voted, whose power adds up to that much.
@@ -14,18 +18,20 @@ import "github.com/ordo-network/ordo/order"
 //     this block need not reach anything; what is still open, the next one must.
 //   - Where the block voted for moved a lane, a tip in a later session than the lane
 //     now has may stand on a first batch that went on from the mark before: an owner
-//     at fault can end one session in two ways. Tips in the lane's session are always
-//     to be had, and so are those of a lane that was not moved.
+//     at fault can end one session in two ways. Such a tip counts for nothing, not even
+//     for lower marks, which its validator need not hold. Tips in the lane's session
+//     are always to be had, and so are those of a lane that was not moved.
+//
+// Validators that still hold something say so again with their next vote.
 func (r *Rules) Required(power uint64, reports []order.Report) []order.Tip {
 	if (r.Height-1)%r.Params.EpochBlocks == 0 {
 		return nil
 	}
-	var out []order.Tip
-	for _, t := range order.Required(power, reports) {
-		if t.Session > r.Lane(t.Owner).Session && r.Moved(t.Owner) {
-			continue
-		}
-		out = append(out, t)
+	binding := make([]order.Report, len(reports))
+	for i, said := range reports {
+		binding[i] = order.Report{Power: said.Power, Tips: slices.DeleteFunc(slices.Clone(said.Tips), func(t order.Tip) bool {
+			return r.Moved(t.Owner) && t.Session > r.Lane(t.Owner).Session
+		})}
 	}
-	return out
+	return order.Required(power, binding)
 }
