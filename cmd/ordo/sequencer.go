@@ -34,6 +34,13 @@ func newSequencerCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sequencer",
 		Short: "Run a validator or full node of the sequencer chain, and operate it",
+		Long: `Run a validator or full node of the sequencer chain, and operate it.
+
+A full node becomes a validator when its operator bonds stake to its key and tells
+the chain how it attests batches; then it is started anew:
+
+  ordo sequencer tx staking create-validator validator.json --from operator --fees 500uordo
+  ordo sequencer attester set --from operator --fees 500uordo`,
 		Example: `  ordo sequencer init --moniker alice --genesis genesis.json --peer <id>@203.0.113.7:26600
   ordo sequencer start`,
 	}
