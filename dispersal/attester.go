@@ -119,12 +119,10 @@ func (a *attester) check(ctx context.Context, o *offered) (checked *lane.Checked
 		if err != nil {
 			return err
 		}
-		share, err := shard.DecodeShare(o.share)
-		if err != nil {
-			refusal = &lane.Refusal{Reason: lane.ReasonShare}
-			return nil
+		refusal = &lane.Refusal{Reason: lane.ReasonShare}
+		if share, err := shard.DecodeShare(o.share); err == nil {
+			checked, refusal = lane.Check(v, layout, a.node.opts.Self, &lane.Offer{Batch: o.batch, Share: share})
 		}
-		checked, refusal = lane.Check(v, layout, a.node.opts.Self, &lane.Offer{Batch: o.batch, Share: share})
 		return nil
 	})
 	if err != nil {

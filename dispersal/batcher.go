@@ -37,9 +37,6 @@ func (b *batcher) run(ctx context.Context) error {
 	defer flush.Stop()
 	for {
 		wait, err := b.step(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
 			return err
 		}

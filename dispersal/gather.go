@@ -114,7 +114,7 @@ func (g *gathering) ask(ctx context.Context, answers chan<- given) {
 func (g *gathering) take(a given) {
 	if a.err != nil {
 		if !errors.Is(a.err, ErrNoShare) {
-			g.r.o.Logger.Debug("a share could not be had", "position", g.core.Position.String(), "holder", a.owner.String(), "error", a.err)
+			g.r.o.Logger.Debug("a share could not be had", "position", g.core.String(), "holder", a.owner.String(), "error", a.err)
 		}
 		return
 	}
@@ -129,7 +129,7 @@ func (g *gathering) take(a given) {
 	}
 	if err != nil {
 		g.r.metrics.badShare.Inc()
-		g.r.o.Logger.Warn("a validator gives a share that is not of the batch", "position", g.core.Position.String(), "holder", a.owner.String(), "error", err)
+		g.r.o.Logger.Warn("a validator gives a share that is not of the batch", "position", g.core.String(), "holder", a.owner.String(), "error", err)
 		return
 	}
 	g.shares = append(g.shares, a.share)

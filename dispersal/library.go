@@ -168,7 +168,7 @@ func (l *library) forked(c *order.Certificate, committee *order.Committee) {
 	if held == nil || v.Committee(held.Header.Epoch) == nil {
 		return
 	}
-	l.node.opts.Logger.Error("two batches are certified for one position: more than a third of the stake equivocated", "position", c.Header.Position.String())
+	l.node.opts.Logger.Error("two batches are certified for one position: more than a third of the stake equivocated", "position", c.Header.String())
 	for _, e := range lane.Equivocations(l.node.opts.ChainID, held, v.Committee(held.Header.Epoch), c, committee) {
 		l.node.opts.Evidence(e)
 	}
@@ -197,8 +197,8 @@ func (l *library) run(ctx context.Context) error {
 		l.mu.Unlock()
 		nudge(l.changed)
 		if len(again) > 0 {
-			if sleep(ctx, 100*time.Millisecond) != nil {
-				return nil
+			if err := sleep(ctx, 100*time.Millisecond); err != nil {
+				return err
 			}
 			nudge(l.unstoredC)
 		}
@@ -265,12 +265,16 @@ func (l *library) restore(ctx context.Context, v *lane.View) (own []*order.Certi
 			if committee == nil {
 				continue
 			}
-			if err := l.node.work(ctx, func() error { return l.node.opts.Verifier.Verify(committee, c) }); err != nil {
-				l.node.opts.Logger.Warn("a certificate from disk does not verify", "position", c.Header.Position.String(), "error", err)
+			err = l.node.work(ctx, func() error { return l.node.opts.Verifier.Verify(committee, c) })
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err != nil {
+				l.node.opts.Logger.Warn("a certificate from disk does not verify", "position", c.Header.String(), "error", err)
 				continue
 			}
 			if err := l.add(c, true); err != nil && !errors.Is(err, lane.ErrKnown) {
-				l.node.opts.Logger.Warn("a certificate from disk is left out", "position", c.Header.Position.String(), "error", err)
+				l.node.opts.Logger.Warn("a certificate from disk is left out", "position", c.Header.String(), "error", err)
 			}
 			if owner == l.node.opts.Self {
 				own = append(own, c)

@@ -64,7 +64,7 @@ func (m *mender) run(ctx context.Context) error {
 		}
 		err := m.repair(ctx, p)
 		if ctx.Err() != nil {
-			return nil
+			return ctx.Err()
 		}
 		pause := 10 * time.Millisecond // a bad disk must not take all of the network
 		m.mu.Lock()
@@ -82,8 +82,8 @@ func (m *mender) run(ctx context.Context) error {
 			m.node.opts.Logger.Warn("a damaged share could not be made whole", "position", p.String(), "error", err)
 		}
 		m.mu.Unlock()
-		if sleep(ctx, pause) != nil {
-			return nil
+		if err := sleep(ctx, pause); err != nil {
+			return err
 		}
 	}
 }

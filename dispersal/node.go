@@ -76,21 +76,22 @@ func (n *Node) Run(ctx context.Context) error {
 	select {
 	case <-n.viewed:
 	case <-ctx.Done():
-		if n.opts.Listener != nil {
-			return n.opts.Listener.Close()
-		}
-		return nil
+		return n.close()
 	}
 	if err := n.restore(ctx); err != nil {
 		return errors.Join(fmt.Errorf("restore lanes: %w", err), n.close())
 	}
-	all, ctx := errgroup.WithContext(ctx)
+	all, running := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
 		n.mesh.Run, n.follow, n.owner.run, n.owner.store, n.batcher.run, n.library.run, n.puller.run, n.mender.run,
 	} {
-		all.Go(func() error { return run(ctx) })
+		all.Go(func() error { return run(running) })
 	}
-	return all.Wait()
+	err := all.Wait()
+	if ctx.Err() != nil { // told to stop: what fails then fails for that reason
+		return nil
+	}
+	return err
 }
 
 func (n *Node) close() error {

@@ -201,7 +201,7 @@ func TestLargeBundles(t *testing.T) {
 	eventually(t, "all is certified", func() bool { return certified(w.validators[:1], all) })
 	w.settle(all)
 	var got []order.BundleID
-	slices.SortFunc(w.ordered, func(a, b *order.Certificate) int { return a.Header.Position.Compare(b.Header.Position) })
+	slices.SortFunc(w.ordered, func(a, b *order.Certificate) int { return a.Header.Compare(b.Header.Position) })
 	for _, c := range w.ordered {
 		for i := range c.Header.Bundles {
 			got = append(got, c.Header.Bundles[i].ID(chainID))

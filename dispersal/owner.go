@@ -250,7 +250,7 @@ func (o *owner) announce(c *order.Certificate) {
 		o.node.retriever.Keep(c.Header.ID(o.node.opts.ChainID), f.batch, f.bytes)
 	}
 	if err := o.node.library.add(c, true); err != nil && !errors.Is(err, lane.ErrKnown) {
-		o.node.opts.Logger.Error("a certificate of the own lane is left out", "position", c.Header.Position.String(), "error", err)
+		o.node.opts.Logger.Error("a certificate of the own lane is left out", "position", c.Header.String(), "error", err)
 	}
 	o.node.broadcast(transport.CertificateOutgoing(c.Encode()))
 }
@@ -281,9 +281,6 @@ func (o *owner) store(ctx context.Context) error {
 		}
 		putting.Wait()
 		if err := errors.Join(errs...); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return err
 		}
 		o.post(func(now uint64) {

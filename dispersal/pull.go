@@ -109,8 +109,8 @@ func (p *puller) run(ctx context.Context) error {
 	for {
 		select {
 		case <-p.wake: // most of what is missing is on its way
-			if sleep(ctx, pullPatience) != nil {
-				return nil
+			if err := sleep(ctx, pullPatience); err != nil {
+				return err
 			}
 		case <-again.C:
 		case <-ctx.Done():

@@ -177,7 +177,7 @@ func (r *Retriever) rebuild(ctx context.Context, core order.BatchCore, committee
 	}
 	if err != nil {
 		r.metrics.voids.Inc()
-		r.o.Logger.Warn("a certified batch is void", "position", core.Position.String(), "reason", err)
+		r.o.Logger.Warn("a certified batch is void", "position", core.String(), "reason", err)
 		found.void = &Void{Core: core, Shares: g.shares}
 		for holder := range layout.All {
 			found.void.Holders = append(found.void.Holders, holder)

@@ -222,7 +222,7 @@ func TestVoid(t *testing.T) {
 		decodes bool
 	}{
 		"not an encoding": {func(raw []byte) []byte { return append([]byte{0xff}, raw[1:]...) }, false},
-		"another bundle": {func(raw []byte) []byte {
+		"another bundle": {func([]byte) []byte {
 			return (&order.Batch{Bundles: []*order.Bundle{other}}).Encode()
 		}, true},
 	} {

@@ -20,16 +20,17 @@ type rogue struct {
 	first  order.Owner // of another validator
 	layout *shard.Layout
 	self   *validator
-	wrong  atomic.Int32 // which of its wrongs it does next
-	faults atomic.Int32 // connections it had
+	slow   chan struct{} // if not nil, it takes nothing until this is closed, and does no wrong
+	wrong  atomic.Int32  // which of its wrongs it does next
+	faults atomic.Int32  // connections it had
 }
 
 // corrupt takes the validator's place with a rogue.
-func (w *network) corrupt(t *testing.T, v *validator) *rogue {
+func (w *network) corrupt(t *testing.T, v *validator, slow chan struct{}) *rogue {
 	t.Helper()
 	v.stop()
 	w.listen(v)
-	r := &rogue{t: t, first: w.validators[0].owner, self: v}
+	r := &rogue{t: t, slow: slow, first: w.validators[0].owner, self: v}
 	var err error
 	if r.layout, err = lane.Layout(w.committee(0)); err != nil {
 		t.Fatal(err)
@@ -86,6 +87,9 @@ func (r *rogue) offer(p *transport.Peer, session uint64, b *order.Bundle) {
 }
 
 func (r *rogue) Connected(p *transport.Peer) {
+	if r.slow != nil {
+		return
+	}
 	r.faults.Add(1)
 	far := []order.Tip{{Owner: r.first, Mark: order.Mark{Session: 1 << 60, Sequence: 1 << 60}}}
 	_ = p.Send(transport.TipsOutgoing(far))
@@ -129,6 +133,10 @@ func (r *rogue) Connected(p *transport.Peer) {
 
 func (r *rogue) Handle(p *transport.Peer, f *transport.Frame) {
 	defer f.Release()
+	if r.slow != nil {
+		<-r.slow
+		return
+	}
 	switch f.Type {
 	case transport.TypeDisperse: // attested with no signature
 		d, err := transport.DecodeDisperse(f.Body)
@@ -155,7 +163,7 @@ func TestRogue(t *testing.T) {
 	t.Parallel()
 	w := start(t, 4, nil)
 	w.connected()
-	r := w.corrupt(t, w.validators[3])
+	r := w.corrupt(t, w.validators[3], nil)
 	honest := w.validators[:3]
 	w.validators = honest // the chain's validators that are asked; the committee stays
 	t.Cleanup(func() { r.self.stop() })
@@ -196,4 +204,51 @@ func TestRogue(t *testing.T) {
 		}
 	}
 	w.settle(all)
+}
+
+// A validator that is connected and takes nothing costs the others what may wait for it,
+// and no time.
+func TestSlowPeer(t *testing.T) {
+	t.Parallel()
+	const most = 1 << 20
+	w := start(t, 4, func(o *Options) { o.Transport.BulkBytes, o.Transport.UrgentBytes = most, most })
+	w.connected()
+	slow := make(chan struct{})
+	r := w.corrupt(t, w.validators[3], slow)
+	t.Cleanup(func() { r.self.stop() })
+	t.Cleanup(func() { close(slow) })
+	honest := w.validators[:3]
+	w.validators = honest
+	eventually(t, "it is connected", func() bool { return len(r.Peers()) == 3 })
+	bs := bundles(t, 60, 500<<10) // its half of this is more than waits and what TCP takes in
+	for _, b := range bs {
+		honest[0].source.submit(b)
+	}
+	eventually(t, "the others certify", func() bool {
+		if queued := gauge(t, honest[0], "ordo_transport_queue_bytes"); queued > 3*2*most {
+			t.Errorf("%v bytes wait for peers", queued)
+		}
+		return certified(honest, bs)
+	})
+	if gauge(t, honest[0], "ordo_transport_full_total") == 0 {
+		t.Error("nothing was held back from the slow peer")
+	}
+	w.settle(bs)
+}
+
+// gauge reads a metric of the validator.
+func gauge(t *testing.T, v *validator, name string) float64 {
+	t.Helper()
+	all, err := v.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if f.GetName() == name {
+			m := f.GetMetric()[0]
+			return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }
