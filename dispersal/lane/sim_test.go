@@ -83,17 +83,18 @@ func TestSimulationIsDeterministic(t *testing.T) {
 
 // counts says what the runs went through.
 type counts struct {
-	Blocks, Rejected, Short                    int
-	Batches, Voids, Duplicates, Dead           int
-	Crashes, Torn, Cuts, Failures, Lost        int
-	Sessions, Ended, Resent, Refused, Evidence int
-	Rogues, Omissions, Forks, Pulls, Pairs     int
+	Blocks, Rejected, Short                     int
+	Batches, Voids, Duplicates, Dead            int
+	Crashes, Torn, Cuts, Failures, Lost, Rotten int
+	Sessions, Ended, Resent, Refused, Evidence  int
+	Rogues, Omissions, Forks, Pulls, Pairs      int
 }
 
 func (c *counts) add(d *counts) {
 	c.Blocks, c.Rejected, c.Short = c.Blocks+d.Blocks, c.Rejected+d.Rejected, c.Short+d.Short
 	c.Batches, c.Voids, c.Duplicates, c.Dead = c.Batches+d.Batches, c.Voids+d.Voids, c.Duplicates+d.Duplicates, c.Dead+d.Dead
 	c.Crashes, c.Torn, c.Cuts, c.Failures, c.Lost = c.Crashes+d.Crashes, c.Torn+d.Torn, c.Cuts+d.Cuts, c.Failures+d.Failures, c.Lost+d.Lost
+	c.Rotten += d.Rotten
 	c.Sessions, c.Ended, c.Resent, c.Refused = c.Sessions+d.Sessions, c.Ended+d.Ended, c.Resent+d.Resent, c.Refused+d.Refused
 	c.Evidence, c.Rogues, c.Omissions, c.Forks = c.Evidence+d.Evidence, c.Rogues+d.Rogues, c.Omissions+d.Omissions, c.Forks+d.Forks
 	c.Pulls, c.Pairs = c.Pulls+d.Pulls, c.Pairs+d.Pairs
@@ -104,7 +105,7 @@ func (c *counts) rare() map[string]int {
 	return map[string]int{
 		"rejected block": c.Rejected, "full block": c.Short, "void batch": c.Voids, "bundle ordered twice": c.Duplicates,
 		"certificate whose epoch was over": c.Dead, "crash": c.Crashes, "torn write": c.Torn, "partition": c.Cuts, "failed write": c.Failures,
-		"lost record": c.Lost, "session given up": c.Ended, "refusal": c.Refused, "evidence": c.Evidence, "censored lane": c.Omissions,
+		"lost record": c.Lost, "rotten record": c.Rotten, "session given up": c.Ended, "refusal": c.Refused, "evidence": c.Evidence, "censored lane": c.Omissions,
 		"double batch": c.Forks, "pulled certificate": c.Pulls, "pair of batches apart in time": c.Pairs,
 	}
 }

@@ -249,6 +249,11 @@ func (w *world) report(voters []*simNode) []order.Report {
 		}
 		sum += power(tip, n)
 		tips := n.tips()
+		for _, t := range tips {
+			if n.rogue == nil && n.disk.certs[order.Position(t)] == nil {
+				w.fail("correct node %d reports %v and does not have it on disk", n.index, t)
+			}
+		}
 		reports = append(reports, order.Report{Power: power(tip, n), Tips: tips})
 		for _, peer := range voters {
 			w.send(n, peer, func() { peer.heard(n, tips) })

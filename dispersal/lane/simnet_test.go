@@ -104,6 +104,7 @@ type weather struct {
 	slow        uint64  // ms that a message takes at most, as a rule
 	disk        uint64  // ms that a write takes at most
 	diskFails   float64
+	rots        float64 // of disks, while the node is down
 	crashes     float64 // of a node, each 100 ms
 	cuts        float64 // of the network, each 100 ms
 	skew        int64   // ms that clocks are off at most
@@ -187,7 +188,7 @@ func (w *world) forecast() weather {
 	f := weather{
 		faultsUntil: 3000 + w.rng.Uint64N(3000),
 		loss:        w.upTo(0.3), twice: w.upTo(0.2),
-		slow: 5 + w.rng.Uint64N(100), disk: 1 + w.rng.Uint64N(30), diskFails: w.upTo(0.1),
+		slow: 5 + w.rng.Uint64N(100), disk: 1 + w.rng.Uint64N(30), diskFails: w.upTo(0.1), rots: w.upTo(0.5),
 		crashes: w.upTo(0.03), cuts: w.upTo(0.1), skew: w.rng.Int64N(5000),
 		bundles: 10 + w.rng.IntN(40), interval: 50 + w.rng.Uint64N(400), epochBlocks: 1 << 30,
 		limits: order.BlockLimits{Certificates: 1000, CertificateBytes: 4 << 20, BatchBytes: 64 << 20},
@@ -201,7 +202,7 @@ func (w *world) forecast() weather {
 	}
 	f.forks = f.limits.Certificates == 1000
 	if w.some(0.3) {
-		f.params.LaneQuotaBytes = 190<<10 + w.rng.Uint64N(100<<10)
+		f.params.LaneQuotaBytes = []uint64{12 << 10, 30 << 10, 200 << 10, 290 << 10}[w.rng.IntN(4)]
 	}
 	return f
 }

@@ -137,6 +137,25 @@ func (n *simNode) crash() {
 		_ = write.apply()
 	}
 	n.disk.pending = nil
+	if n.w.some(n.w.weather.rots) {
+		n.rot()
+	}
+}
+
+// rot makes the disk forget a record, as a bad disk and a crash can: one that is not the
+// last of its session, so that the disk still tells that there was something.
+func (n *simNode) rot() {
+	keys := sorted(n.disk.records)
+	if len(keys) < 2 {
+		return
+	}
+	i := n.w.rng.IntN(len(keys) - 1)
+	p, next := keys[i], keys[i+1]
+	if _, attested := n.w.truth.attested[attester{n.index, p}]; attested && p.Owner == next.Owner && p.Session == next.Session {
+		n.w.count.Rotten++
+		delete(n.disk.records, p)
+		n.w.truth.rotten[attester{n.index, p}] = true
+	}
 }
 
 func (n *simNode) restart() {
@@ -154,6 +173,10 @@ func (n *simNode) write(mayFail bool, apply func() error, done func(error)) {
 	n.disk.pending = append(n.disk.pending, write)
 	n.w.after(n.w.rng.Uint64N(n.w.weather.disk), func() {
 		if n.life != life {
+			return
+		}
+		if !n.w.healed() && n.rogue == nil && n.w.some(n.w.weather.crashes/10) { // just before it is done, or just after
+			n.crash()
 			return
 		}
 		n.disk.pending = slices.DeleteFunc(n.disk.pending, func(o *simWrite) bool { return o == write })

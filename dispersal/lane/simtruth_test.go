@@ -19,6 +19,7 @@ type truth struct {
 	certified map[order.Position]order.BatchID
 	announced []*order.Certificate // by correct owners
 	seen      map[order.Position]bool
+	rotten    map[attester]bool // records that a disk forgot
 	acked     []acked
 	clocks    map[order.Owner]uint64 // latest clock of a correct member in the lane so far
 	reports   []order.Report         // that bind the next block
@@ -50,7 +51,7 @@ func newTruth(w *world) truth {
 		w:      w,
 		signed: make(map[order.Position]order.BatchID), attested: make(map[attester]attestedBatch),
 		last: make(map[nodeLane]attestedBatch), certified: make(map[order.Position]order.BatchID),
-		seen: make(map[order.Position]bool), clocks: make(map[order.Owner]uint64),
+		seen: make(map[order.Position]bool), rotten: make(map[attester]bool), clocks: make(map[order.Owner]uint64),
 	}
 }
 
@@ -76,12 +77,16 @@ func (t *truth) attests(n *simNode, a *Answer) {
 	w, key := n.w, attester{n.index, a.Position}
 	now := attestedBatch{a.Position.Mark, a.Batch, a.Attestation.Clock}
 	if old, ok := t.attested[key]; ok {
-		if old != now {
+		if old != now || t.rotten[key] {
 			w.fail("correct member %d attested %s as %v and as %v", n.index, a.Position, old, now)
 		}
 		return
 	}
 	t.attested[key] = now
+	if t.rotten[key] {
+		w.fail("correct member %d attested %s, which its disk forgot", n.index, a.Position)
+		return
+	}
 	record, err := DecodeRecord(n.disk.records[a.Position])
 	if err != nil || record.Clock != now.clock || record.Batch.Header.ID(simChain) != now.id {
 		w.fail("correct member %d attested %s, what is on its disk is not that: %v", n.index, a.Position, err)
@@ -276,6 +281,7 @@ func (w *world) rebuilds(c *order.Certificate) {
 	layout, k := w.layout(h.Epoch), w.committee(h.Epoch)
 	var first []byte
 	var firstErr error
+	rotten := false
 	for try := range 2 {
 		var r shard.Rebuilder
 		if err := r.Reset(layout, shard.Root(h.Root), int(h.Length)); err != nil {
@@ -292,6 +298,10 @@ func (w *world) rebuilds(c *order.Certificate) {
 				}
 				continue
 			}
+			if w.truth.rotten[attester{n.index, h.Position}] {
+				rotten = true
+				continue
+			}
 			record, err := DecodeRecord(n.disk.records[h.Position])
 			if err != nil || record.Batch.Header.ID(simChain) != id {
 				w.fail("correct member %d does not have what it attested at %s: %v", n.index, h.Position, err)
@@ -302,6 +312,9 @@ func (w *world) rebuilds(c *order.Certificate) {
 			}
 		}
 		raw, err := r.Batch()
+		if errors.Is(err, shard.ErrTooFew) && rotten {
+			return
+		}
 		if errors.Is(err, shard.ErrTooFew) {
 			w.fail("batch %s is certified and correct members have too little of it", h.Position)
 			return
