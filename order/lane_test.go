@@ -375,6 +375,25 @@ func TestFullBlockIsFair(t *testing.T) {
 	}
 }
 
+// An owner goes on from 0/0 in two sessions and shows one of them late: votes say 1/3, and
+// those who build blocks hold 2/1, which is beyond it.
+func TestFillStepsOverAForkedMark(t *testing.T) {
+	c := committee(t, 1, 1, 1, 1)
+	var busy []*order.Certificate
+	for s := uint64(1); s <= 9; s++ {
+		busy = append(busy, newCertificate(t, c, position(1, 1, s), order.Mark{}, 1, 1, 1))
+	}
+	lanes := [][]*order.Certificate{busy, {newCertificate(t, c, position(2, 2, 1), order.Mark{}, 1, 1, 1)}}
+	required := []order.Tip{order.Tip(position(1, 1, 9)), order.Tip(position(2, 1, 3))}
+	limits := order.BlockLimits{Certificates: 4, CertificateBytes: 1 << 20, BatchBytes: 64 << 20}
+	none := func(order.Owner) order.LaneState { return order.LaneState{} }
+	for height := range uint64(10) {
+		if err := order.CheckReach(limits, height, order.Fill(limits, height, lanes, required), none, required); err != nil {
+			t.Errorf("height %d: %v", height, err)
+		}
+	}
+}
+
 func TestHeaderHoldsItsBatchOnly(t *testing.T) {
 	a := bundle(t, order.Leg{RollupID: rollup(1), Transactions: [][]byte{{1}}})
 	b := bundle(t, order.Leg{RollupID: rollup(2), Transactions: [][]byte{{2}}})

@@ -118,23 +118,26 @@ func Fill(limits BlockLimits, height uint64, lanes [][]*Certificate, required []
 	}
 	var block []*Certificate
 	var carried load
-	fill := func(wanted func(*Certificate) bool) {
+	reached := make([]Mark, len(queues))
+	fill := func(wanted func(lane int) bool) {
 		for again := true; again; {
 			again = false
 			for i, q := range queues {
-				if len(q) == 0 || !wanted(q[0]) {
+				if len(q) == 0 || !wanted(i) {
 					continue
 				}
 				if carried.full(limits) {
 					return
 				}
 				carried.add(q[0])
-				block, queues[i], again = append(block, q[0]), q[1:], true
+				block, reached[i], queues[i], again = append(block, q[0]), q[0].Header.Mark, q[1:], true
 			}
 		}
 	}
-	fill(func(c *Certificate) bool { return c.Header.Mark.Compare(must[c.Header.Owner]) <= 0 })
-	fill(func(*Certificate) bool { return true })
+	// Until the mark is reached, and not while the next certificate is below it: where
+	// sessions fork, the way that this node holds may step over the mark.
+	fill(func(i int) bool { return reached[i].Compare(must[queues[i][0].Header.Owner]) < 0 })
+	fill(func(int) bool { return true })
 	return block
 }
 

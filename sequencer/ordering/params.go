@@ -16,9 +16,11 @@ type Params = orderingv1.Params
 // of carried bundles below a day of blocks, and what a block takes in memory within
 // what a small machine has.
 const (
-	maxFeePerKilobyte        = 1 << 40
-	maxExpiryBlocks          = 1 << 20
-	maxBlockBytes            = 32 << 20 // followers take no more of one block
+	maxFeePerKilobyte = 1 << 40
+	maxExpiryBlocks   = 1 << 20
+	// Followers take blocks of 64 MiB: that much data, and as much again to show that
+	// batches of it are void, whatever the stakes.
+	maxBlockBytes            = 16 << 20
 	maxBlockCertificates     = 1 << 14
 	maxBlockCertificateBytes = 32 << 20
 	maxEpochBlocks           = 1 << 20
@@ -38,7 +40,7 @@ func DefaultParams() Params {
 		MaxExpiryBlocks:           600,
 		MaxBundleBytes:            256 << 10,
 		MaxBatchBytes:             1 << 20,
-		MaxBlockBytes:             32 << 20,
+		MaxBlockBytes:             16 << 20,
 		MaxBlockCertificates:      1024,
 		MaxBlockCertificateBytes:  2 << 20,
 		EpochBlocks:               600,
