@@ -77,9 +77,10 @@ func NewKeeper(chainID string, self order.Owner, keys Keys) *Keeper {
 }
 
 // Restore tells what the store held when it was opened: for each owner its greatest
-// session, the last sequence that the store knows of there, and those of its records
-// that can be read, ascending. Records that the chain has ordered may be left out; the
-// last one held never. It is called for each owner before the first View.
+// session, the last sequence that the store knows of there, and those of its records, of
+// all sessions, that can be read, ascending. Shares are not looked at. Records that the
+// chain has ordered may be left out; the last one held never. It is called for each owner
+// before the first View.
 func (k *Keeper) Restore(owner order.Owner, session, last uint64, held []*Record) {
 	l := k.lane(owner)
 	l.session, l.spent = session, last

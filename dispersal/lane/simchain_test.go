@@ -88,7 +88,7 @@ func (w *world) propose() {
 	block := proposer.proposal()
 	err := w.judge(block)
 	if proposer.rogue == nil {
-		w.excuse(proposer, block, err)
+		w.excuse(proposer, err)
 	}
 	if err != nil {
 		w.tracef("block %d of %d is refused: %v", tip.Height+1, proposer.index, err)
@@ -149,7 +149,7 @@ func (w *world) judge(block []*order.Certificate) error {
 }
 
 // excuse fails a block of a correct proposer unless it lacked what others hold.
-func (w *world) excuse(n *simNode, block []*order.Certificate, err error) {
+func (w *world) excuse(n *simNode, err error) {
 	if err == nil {
 		return
 	}

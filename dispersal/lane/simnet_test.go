@@ -176,12 +176,12 @@ func newWorld(seed uint64) *world {
 // some is true in that part of the cases.
 func (w *world) some(part float64) bool { return w.rng.Float64() < part }
 
-// upTo is 0 in half of the seeds, else up to max.
-func (w *world) upTo(max float64) float64 {
+// upTo is 0 in half of the seeds, else up to most.
+func (w *world) upTo(most float64) float64 {
 	if w.some(0.5) {
 		return 0
 	}
-	return w.rng.Float64() * max
+	return w.rng.Float64() * most
 }
 
 func (w *world) forecast() weather {

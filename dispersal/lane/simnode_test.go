@@ -101,7 +101,7 @@ func (n *simNode) restoreKeeper() {
 		last := keys[i-1]
 		var held []*Record
 		for _, p := range keys[from:i] {
-			if p.Session != last.Session || p != last && p.Mark.Compare(n.view().Mark(owner)) <= 0 {
+			if p != last && p.Mark.Compare(n.view().Mark(owner)) <= 0 {
 				continue
 			}
 			r, err := DecodeRecord(n.disk.records[p])
@@ -463,7 +463,7 @@ func (n *simNode) answer(answers []Answer) {
 }
 
 func (n *simNode) answered(from *simNode, a *Answer) {
-	if n.rogue != nil && n.rogue.answered(from, a) {
+	if n.rogue != nil && n.rogue.answered(a) {
 		return
 	}
 	if err := n.disperser.Answered(n.w.now, from.owner, a); err != nil && from.rogue == nil {

@@ -106,7 +106,7 @@ func (r *rogue) offered(from *simNode, o *Offer) bool {
 }
 
 // answered takes an answer as an owner; false to act correctly.
-func (r *rogue) answered(from *simNode, a *Answer) bool {
+func (r *rogue) answered(a *Answer) bool {
 	if !r.owns {
 		return false
 	}
@@ -146,7 +146,7 @@ func (r *rogue) proposal(block []*order.Certificate) []*order.Certificate {
 	}
 	block = slices.Clone(block)
 	w.count.Omissions++
-	switch w.rng.IntN(4) {
+	switch w.rng.IntN(5) {
 	case 0:
 		victim := block[w.rng.IntN(len(block))].Header.Owner
 		return slices.DeleteFunc(block, func(c *order.Certificate) bool { return c.Header.Owner == victim })
@@ -155,8 +155,11 @@ func (r *rogue) proposal(block []*order.Certificate) []*order.Certificate {
 	case 2:
 		w.rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
 		return block
-	default:
+	case 3:
 		return append(block, block[w.rng.IntN(len(block))])
+	default: // what is not the next of its lane
+		all := r.n.book.lanes[block[0].Header.Owner].certs
+		return slices.Insert(block, w.rng.IntN(len(block)), all[w.rng.IntN(len(all))].certificate)
 	}
 }
 

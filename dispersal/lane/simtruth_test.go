@@ -179,7 +179,7 @@ func (t *truth) reaches(w *world, block []*order.Certificate) {
 		for _, tip := range r.Tips {
 			var sum uint64
 			for _, other := range t.reports {
-				if slices.ContainsFunc(other.Tips, func(o order.Tip) bool { return o.Owner == tip.Owner && o.Mark.Compare(tip.Mark) >= 0 }) {
+				if slices.ContainsFunc(other.Tips, func(o order.Tip) bool { return o.Owner == tip.Owner && o.Compare(tip.Mark) >= 0 }) {
 					sum += other.Power
 				}
 			}
@@ -206,7 +206,7 @@ func (t *truth) fair(w *world, placed []order.Placed) {
 		if !ok {
 			mark = w.lane(h.Owner).Mark
 		}
-		if !mark.Takes(h) {
+		if before(h.Mark, h.After) != mark {
 			w.fail("batch %s is ordered after %s", h.Position, mark)
 		}
 		state[h.Owner] = h.Mark
