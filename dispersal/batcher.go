@@ -18,9 +18,10 @@ type batcher struct {
 	node *Node
 
 	session uint64
-	queue   []queued // taken and not yet in a batch: about two batches at most
-	bytes   int      // of queue in a batch
-	header  int      // of its summaries in a header
+	done    map[order.BundleID]bool // certified in earlier sessions, and handed out again
+	queue   []queued                // taken and not yet in a batch: about two batches at most
+	bytes   int                     // of queue in a batch
+	header  int                     // of its summaries in a header
 }
 
 // queued is a bundle that was taken.
@@ -59,10 +60,12 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 	for {
 		room, flown := b.node.owner.state()
 		if room.Session != b.session && room.Session != 0 {
-			// Another session: what was taken before will not be certified. What was taken
-			// and not dispersed is handed out again as well.
+			// Another session: what was in flight will not be certified. It is handed out
+			// again, as is what was taken and not dispersed. Certificates of sessions before
+			// that the chain can still order are announced by now.
 			b.session = room.Session
 			b.clear()
+			b.done = b.node.library.own()
 			b.node.opts.Source.Rewind()
 		}
 		if room.Bytes == 0 {
@@ -97,8 +100,8 @@ func (b *batcher) take(most int, room lane.Room) {
 		}
 		for _, bundle := range taken {
 			s := bundle.Summary()
-			if b.node.library.holds(s.ID(b.node.opts.ChainID)).own > 0 {
-				continue // certified before the source was rewound
+			if len(b.done) > 0 && b.done[s.ID(b.node.opts.ChainID)] {
+				continue
 			}
 			q := queued{bundle, s, order.BundleSizeInBatch(s.Size()), order.SummarySizeInHeader(s.EncodedSize()), now}
 			b.queue = append(b.queue, q)

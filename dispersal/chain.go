@@ -38,4 +38,8 @@ func (n *Node) Waiting() bool { return len(n.Candidates()) > 0 }
 func (n *Node) Arrived() <-chan struct{} { return n.library.arrived }
 
 // Status tells whether a certificate that waits to be ordered holds the bundle.
-func (n *Node) Status(id order.BundleID) (certified bool) { return n.library.holds(id).all > 0 }
+func (n *Node) Status(id order.BundleID) (certified bool) {
+	n.library.mu.Lock()
+	defer n.library.mu.Unlock()
+	return n.library.bundles[id] > 0
+}

@@ -21,8 +21,8 @@ type library struct {
 
 	mu        sync.Mutex
 	book      *lane.Book
-	learned   []learned                // in the book, in the order of learning
-	bundles   map[order.BundleID]holds // of learned
+	learned   []learned              // in the book, in the order of learning
+	bundles   map[order.BundleID]int // in how many of learned each stands
 	feed      feed
 	unstored  []*order.Certificate // to be put on disk
 	unstoredC chan struct{}        // holds a token when unstored is not empty
@@ -34,12 +34,9 @@ type learned struct {
 	ids []order.BundleID
 }
 
-// holds is in how many certificates a bundle stands: in all, and of the own lane.
-type holds struct{ all, own int }
-
 func newLibrary(n *Node) *library {
 	return &library{
-		node: n, book: lane.NewBook(lane.DefaultBookLimits()), bundles: make(map[order.BundleID]holds),
+		node: n, book: lane.NewBook(lane.DefaultBookLimits()), bundles: make(map[order.BundleID]int),
 		arrived: make(chan struct{}, 1), changed: make(chan struct{}, 1), unstoredC: make(chan struct{}, 1),
 	}
 }
@@ -72,24 +69,29 @@ func (l *library) view(v *lane.View) {
 
 // count adds to the number of certificates that hold the bundles.
 func (l *library) count(c learned, by int) {
-	own := 0
-	if c.Header.Owner == l.node.opts.Self {
-		own = by
-	}
 	for _, id := range c.ids {
-		h := l.bundles[id]
-		h.all, h.own = h.all+by, h.own+own
-		if l.bundles[id] = h; h.all == 0 {
+		if l.bundles[id] += by; l.bundles[id] == 0 {
 			delete(l.bundles, id)
 		}
 	}
 }
 
-// holds tells in which certificates the bundle stands.
-func (l *library) holds(id order.BundleID) holds {
+// own returns the bundles of the own lane's certificates that the chain can order.
+func (l *library) own() map[order.BundleID]bool {
+	ids := make(map[order.BundleID]bool)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bundles[id]
+	for _, certs := range l.book.Candidates() {
+		for _, c := range certs {
+			if c.Header.Owner != l.node.opts.Self {
+				break
+			}
+			for i := range c.Header.Bundles {
+				ids[c.Header.Bundles[i].ID(l.node.opts.ChainID)] = true
+			}
+		}
+	}
+	return ids
 }
 
 // learn takes a certificate from whomever: it verifies it outside of locks. Errors:

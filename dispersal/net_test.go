@@ -152,6 +152,7 @@ type network struct {
 	validators []*validator
 	tune       func(*Options)
 	disk       store.Options
+	out        *validator // not in the committees that are made from now on
 
 	mu      sync.Mutex
 	view    *lane.View
@@ -211,6 +212,9 @@ func (w *network) listen(v *validator) {
 func (w *network) committee(epoch uint64) *order.Committee {
 	var members []order.Member
 	for _, v := range w.validators {
+		if v == w.out {
+			continue
+		}
 		members = append(members, order.Member{Owner: v.owner, Key: v.public(), Stake: 10})
 	}
 	c, err := order.NewCommittee(epoch, members)

@@ -394,3 +394,33 @@ func TestRetention(t *testing.T) {
 		t.Errorf("the last share: %v", err)
 	}
 }
+
+// A validator that is in no committee any more is disconnected and certifies nothing;
+// once it is in one again it goes on.
+func TestMemberLeaves(t *testing.T) {
+	t.Parallel()
+	w := start(t, 5, nil)
+	w.connected()
+	gone, rest := w.validators[4], w.validators[:4]
+	bs := bundles(t, 5, 100)
+	gone.source.submit(bs...)
+	eventually(t, "its batches are certified", func() bool { return certified(w.validators, bs) })
+	w.out = gone
+	w.epoch() // it is in the committee before
+	w.settle(bs)
+	w.epoch()
+	eventually(t, "it is disconnected", func() bool {
+		return len(gone.mesh.Peers()) == 0 && !slices.ContainsFunc(rest, func(v *validator) bool { return len(v.mesh.Peers()) != 3 })
+	})
+	late, others := bundles(t, 5, 100), bundles(t, 5, 100)
+	gone.source.submit(late...)
+	rest[0].source.submit(others...)
+	eventually(t, "the others certify", func() bool { return certified(rest, others) })
+	if room, _ := gone.Node.owner.state(); room.Bytes != 0 || certified(rest[:1], late[:1]) {
+		t.Error("a lane goes on that nobody shares")
+	}
+	w.out = nil
+	w.epoch()
+	eventually(t, "it certifies again", func() bool { return certified(w.validators, late) })
+	w.settle(append(late, others...))
+}

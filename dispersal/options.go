@@ -58,7 +58,7 @@ type Options struct {
 	WindowBytes   uint64
 	WindowBatches int
 	// RetryMin and RetryMax bound the time after which an offer is repeated; defaults
-	// 500 ms and 8 s.
+	// 1 s and 8 s.
 	RetryMin, RetryMax time.Duration
 	// RetainBlocks is for how many blocks shards and certificates are kept after the
 	// one at which they came; 0 keeps them for ever. It has to span two epochs.
@@ -94,7 +94,7 @@ func (o *Options) complete() error {
 		o.WindowBatches = 64
 	}
 	if o.RetryMin == 0 {
-		o.RetryMin = 500 * time.Millisecond
+		o.RetryMin = time.Second
 	}
 	if o.RetryMax == 0 {
 		o.RetryMax = 8 * time.Second
