@@ -84,7 +84,7 @@ func hold(t testing.TB, n int, bs []*order.Bundle, spoil func(raw []byte) []byte
 
 func (h *holders) retriever(t testing.TB, tune func(*RetrieverOptions)) *Retriever {
 	t.Helper()
-	o := RetrieverOptions{ChainID: chainID, Sources: []ShareSource{h}, Hedge: 20 * time.Millisecond, Logger: logger(t)}
+	o := RetrieverOptions{ChainID: chainID, Sources: []ShareSource{h}, Hedge: time.Minute, Logger: logger(t)}
 	if tune != nil {
 		tune(&o)
 	}
@@ -162,7 +162,11 @@ func TestRetrievesDespite(t *testing.T) {
 			for i := range 4 { // those who hold the data shards among them
 				h.how[order.Owner{byte(i + 1)}] = how
 			}
-			r := h.retriever(t, nil)
+			r := h.retriever(t, func(o *RetrieverOptions) {
+				if name == "silent" {
+					o.Hedge = 20 * time.Millisecond
+				}
+			})
 			h.check(t, r)
 			if n := value(t, r.metrics.badShare); (n > 0) != (name == "liars") {
 				t.Errorf("%v bad shares counted", n)
