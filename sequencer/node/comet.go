@@ -28,14 +28,15 @@ func cometConfig(blockTime time.Duration) *cmtcfg.Config {
 	c.Consensus.PeerGossipSleepDuration = 5 * time.Millisecond
 	c.P2P.FlushThrottleTimeout = 2 * time.Millisecond
 
-	// The application has the pool; CometBFT carries what is in it between nodes.
+	// The application has the pool; CometBFT carries its ordinary transactions between
+	// nodes. Bundles go by lanes.
 	c.Mempool.Type = cmtcfg.MempoolTypeApp
 	c.Mempool.ReapInterval = 2 * time.Millisecond
 	c.Mempool.ReapMaxBytes = 1 << 20
-	c.Mempool.MaxTxBytes = 1<<20 + 1024 // a bundle of the greatest size
+	c.Mempool.MaxTxBytes = 1 << 20
 	c.Mempool.SeenCacheSize = 20_000
 
-	// The index of transactions would store every batch a second time.
+	// The index of transactions would store all certificates a second time.
 	c.TxIndex.Indexer = "null"
 	c.Storage.DiscardABCIResponses = false
 	c.DBBackend = string(dbm.GoLevelDBBackend)
