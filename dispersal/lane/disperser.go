@@ -252,6 +252,9 @@ func (d *Disperser) Room() Room {
 	most, limits := int(min(p.MaxBatchBytes, order.MaxBatchBytes)), DefaultBookLimits()
 	switch {
 	case flying >= d.o.WindowBytes || batches >= d.o.WindowBatches,
+		// After a session that was refused, one batch at a time until one is certified:
+		// what members stored of it counts against the quota until its epoch is over.
+		batches > 0 && d.patience > d.o.RetryMin,
 		// A quarter of what members grant is left for the end of an earlier session, and
 		// for members that have not seen the last blocks.
 		outstanding > 0 && outstanding+uint64(most+order.MaxHeaderBytes) > p.LaneQuotaBytes/4*3,
@@ -281,6 +284,7 @@ func (d *Disperser) Disperse(now uint64, room Room, p Payload) (order.Position, 
 	h.Epoch, h.Root, h.Length, h.Bundles = room.Epoch, order.Digest(p.Coded.Root()), uint64(p.Length), p.Bundles
 	batch.Sign(d.view.ChainID, key)
 	f := newFlight(d.view.ChainID, batch, committee, key, p)
+	f.since = now
 	d.flight = append(d.flight, f)
 	d.next++
 	for i := range committee.Members {

@@ -137,6 +137,37 @@ func TestDisperserEndsASessionThatIsHopeless(t *testing.T) {
 	}
 }
 
+func TestDisperserGivesUpWhatSomeRefuseAndOthersIgnore(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	d, _ := newTestDisperser(l, 0, nil, l.view(nil))
+	p := l.disperse(d)
+	for member := range 2 {
+		if err := l.attest(d, member, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.refuse(d, 2, p, Refusal{Reason: ReasonLost}); err != nil { // the fourth says nothing
+		t.Fatal(err)
+	}
+	d.Tick(399)
+	if r := d.Ready(); r.Ended != nil || d.Deadline() != 400 {
+		t.Fatalf("ended: %v, deadline %d; want to wait until 400 for the fourth", r.Ended, d.Deadline())
+	}
+	d.Tick(400)
+	if r := d.Ready(); r.Ended == nil {
+		t.Fatal("waits for the fourth forever")
+	}
+	d.Tick(500)
+	if d.Ready().Session != 2 {
+		t.Fatal("no session after it")
+	}
+	l.disperse(d)
+	if d.Room().Bytes != 0 {
+		t.Fatal("room for a second batch before one of the new session is certified")
+	}
+}
+
 func TestDisperserSeesThatItWasOvertaken(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -20,6 +20,7 @@ type flight struct {
 	charge uint64
 	bytes  int // of the certificate, roughly
 
+	since   uint64 // when it was signed
 	said    []said // by member
 	stake   uint64 // of those that attested
 	refused uint64 // stake of those that never will
@@ -68,6 +69,11 @@ func (f *flight) never(member int, r Reason) {
 
 // hopeless tells whether too many will not attest.
 func (f *flight) hopeless() bool { return !f.committee.Quorum(f.committee.Stake - f.refused) }
+
+// blocked tells whether there would be enough, had those who never will attested it.
+func (f *flight) blocked() bool {
+	return f.certificate == nil && f.refused > 0 && f.committee.Quorum(f.stake+f.refused)
+}
 
 // certify makes the certificate if there are enough attestations that verify. All are
 // verified at once; only where that fails it is found out who lied.

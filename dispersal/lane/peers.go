@@ -111,12 +111,29 @@ func (d *Disperser) Answered(now uint64, from order.Owner, a *Answer) error {
 		return fmt.Errorf("answer of %s about %s: %w", from, a.Position, ErrAnswer)
 	}
 	if f.certificate == nil && f.hopeless() {
-		// What comes before can still be certified, but not as part of this session.
-		whole := slices.IndexFunc(d.flight, func(f *flight) bool { return f.certificate == nil })
-		d.end(whole, fmt.Errorf("batch %s: more than a third of the stake will not attest it, one because: %s", a.Position, f.why()))
-		d.beginAt, d.patience = now+d.patience, min(2*d.patience, d.o.RetryMax)
+		d.giveUp(now, f)
 	}
 	return nil
+}
+
+// giveUp ends the session because too many will not attest the batch. What comes before
+// it and is certified stays.
+func (d *Disperser) giveUp(now uint64, f *flight) {
+	whole := slices.IndexFunc(d.flight, func(f *flight) bool { return f.certificate == nil })
+	d.end(whole, fmt.Errorf("batch %s: members of stake %d of %d will not attest it, one because: %s",
+		f.batch.Header.Position, f.refused, f.committee.Stake, f.why()))
+	d.beginAt, d.patience = now+d.patience, min(2*d.patience, 8*d.o.RetryMax)
+}
+
+// blockedUntil is when a batch that some refuse, and others do not answer, has waited long
+// enough for these others; 0 where there is none.
+func (d *Disperser) blockedUntil() (uint64, *flight) {
+	for _, f := range d.flight {
+		if f.blocked() {
+			return f.since + d.o.RetryMax, f
+		}
+	}
+	return 0, nil
 }
 
 // why is a reason for which the batch is not attested.
@@ -166,6 +183,9 @@ func (d *Disperser) Tick(now uint64) {
 			d.again(now, p)
 		}
 	}
+	if at, f := d.blockedUntil(); at != 0 && at <= now {
+		d.giveUp(now, f)
+	}
 	if d.beginAt <= now {
 		d.beginAt = 0
 	}
@@ -184,5 +204,7 @@ func (d *Disperser) Deadline() uint64 {
 		sooner(p.retryAt)
 	}
 	sooner(d.beginAt)
+	blocked, _ := d.blockedUntil()
+	sooner(blocked)
 	return next
 }

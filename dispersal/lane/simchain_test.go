@@ -209,7 +209,7 @@ func (w *world) commit(proposer *simNode, voters []*simNode, block []*order.Cert
 	for _, e := range ends {
 		lanes[e.Owner] = e.LaneState
 	}
-	w.truth.reports = binding(w.report(voters), tip.Lanes, lanes)
+	w.truth.reports = w.binding(w.report(voters), lanes)
 	w.chain.required = order.Required(tip.Committees[0].Stake, w.truth.reports)
 	w.chain.views = append(w.chain.views, w.newView(height, lanes))
 	for _, n := range voters {
@@ -226,11 +226,11 @@ func (w *world) commit(proposer *simNode, voters []*simNode, block []*order.Cert
 // block was known: where it took a lane on in another session than the one reported,
 // that session may fork off before, and then nobody can propose it any more. Voters that
 // still hold something say so again.
-func binding(reports []order.Report, before, now map[order.Owner]order.LaneState) []order.Report {
+func (w *world) binding(reports []order.Report, now map[order.Owner]order.LaneState) []order.Report {
 	out := slices.Clone(reports)
 	for i := range out {
 		out[i].Tips = slices.DeleteFunc(slices.Clone(out[i].Tips), func(t order.Tip) bool {
-			return now[t.Owner].Mark != before[t.Owner].Mark && now[t.Owner].Session != t.Session
+			return now[t.Owner].Mark != w.lane(t.Owner).Mark && t.Session > now[t.Owner].Session
 		})
 	}
 	return out

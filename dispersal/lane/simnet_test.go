@@ -113,7 +113,6 @@ type weather struct {
 	epochBlocks uint64
 	limits      order.BlockLimits
 	params      Params
-	forks       bool // rogues' sessions may fork, and their tips be made up
 }
 
 // world is one network from one seed.
@@ -200,7 +199,6 @@ func (w *world) forecast() weather {
 	if w.some(0.4) {
 		f.limits.Certificates = 1 + w.rng.IntN(6)
 	}
-	f.forks = f.limits.Certificates == 1000
 	if w.some(0.3) {
 		f.params.LaneQuotaBytes = []uint64{12 << 10, 30 << 10, 200 << 10, 290 << 10}[w.rng.IntN(4)]
 	}

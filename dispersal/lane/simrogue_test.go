@@ -121,9 +121,6 @@ func (r *rogue) answered(a *Answer) bool {
 }
 
 func (r *rogue) tips() []order.Tip {
-	if !r.n.w.weather.forks {
-		return r.n.book.Tips()
-	}
 	var tips []order.Tip
 	for _, o := range r.n.w.cast.owners {
 		if r.n.w.some(0.5) {
@@ -176,12 +173,10 @@ func (r *rogue) act() {
 	if r.session == 0 || w.some(0.05) {
 		mark := n.view().Mark(n.owner)
 		r.session, r.next, r.after, r.tries = max(r.session, mark.Session)+1, 1, mark, nil
-		switch way := w.rng.IntN(4); {
-		case way == 0, !w.weather.forks:
-			if r.last.Compare(mark) > 0 {
-				r.after = r.last
-			}
-		case way == 1:
+		switch w.rng.IntN(4) {
+		case 0:
+			r.after = r.last
+		case 1:
 			r.after = order.Mark{Session: r.session - 1, Sequence: w.rng.Uint64N(3)}
 		}
 		if r.after.Session >= r.session || r.after.Session == 0 || r.after.Sequence == 0 {
