@@ -14,8 +14,8 @@ import (
 const (
 	// MaxOwnerBytes bounds the owner of a lane.
 	MaxOwnerBytes = shard.MaxKeyBytes
-	// MaxRecordBytes bounds a record: a share and 4 KiB for the batch's header.
-	MaxRecordBytes = shard.MaxShareBytes + 4<<10
+	// MaxRecordBytes bounds a record: a share, and 160 KiB for the batch's header.
+	MaxRecordBytes = shard.MaxShareBytes + 160<<10
 
 	headerBytes = 128
 )

@@ -165,9 +165,7 @@ func TestRequired(t *testing.T) {
 	require.Equal(t, []order.Tip{next}, r.Required(100, forked), "which the other way reaches too")
 
 	r.Height = 2*r.Params.EpochBlocks + 1
-	require.Empty(t, r.Required(100, said(next, later)), "the first block of an epoch")
-	r.Height++
-	require.NotEmpty(t, r.Required(100, said(next, later)))
+	require.NotEmpty(t, r.Required(100, said(next, later)), "the first block of an epoch is as any other")
 	r.Height = 1
 	require.Empty(t, r.Required(0, nil))
 }

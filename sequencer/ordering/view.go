@@ -20,7 +20,7 @@ func (k Keeper) View(ctx sdk.Context, height uint64) (*lane.View, error) {
 		return nil, err
 	}
 	v := &lane.View{
-		ChainID: ctx.ChainID(), Height: height, Epoch: epoch,
+		ChainID: ctx.ChainID(), Height: height, Epoch: epoch, EpochAfter: Epoch(height+2, p),
 		Lanes: make(map[order.Owner]order.LaneState), Contacts: make(map[order.Owner]lane.Contact),
 		Params: lane.Params{MaxBatchBytes: p.MaxBatchBytes, LaneQuotaBytes: p.LaneQuotaBytes, RetainEpochs: p.RetainEpochs},
 	}
