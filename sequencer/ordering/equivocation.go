@@ -117,6 +117,10 @@ func (k Keeper) conflict(ctx sdk.Context, first, second *orderingv1.Signed) (sta
 		return statement{}, fmt.Errorf("positions %s and %s: %w", a.core.Position, b.core.Position, ErrEvidence)
 	case a.core.ID() == b.core.ID():
 		return statement{}, fmt.Errorf("one batch, %s: %w", a.core.ID(), ErrEvidence)
+	case max(a.core.Epoch, b.core.Epoch)-min(a.core.Epoch, b.core.Epoch) > 1:
+		// Of two such batches one could not be ordered any more when the other one could
+		// be attested. No member has to remember for longer what it signed.
+		return statement{}, fmt.Errorf("epochs %d and %d, which were not open at the same time: %w", a.core.Epoch, b.core.Epoch, ErrEvidence)
 	}
 	// The offence is complete with the second signature. Which of both that was, the
 	// epochs tell, and not the order in which they were handed in.

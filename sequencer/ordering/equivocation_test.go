@@ -235,6 +235,18 @@ func TestForgedEvidenceRefused(t *testing.T) {
 	require.NoError(t, n.submit(good, batchBy(b, key)), "what the forgeries were made from is evidence")
 }
 
+// Members need not remember what they signed in epochs that are over.
+func TestEvidenceOfEpochsFarApart(t *testing.T) {
+	n := newNetwork(t, 2, 2)
+	n.toEpoch(3)
+	key := attestationKey(0, 0)
+	for _, epochs := range [][2]uint64{{0, 2}, {3, 0}, {3, 1}} {
+		a, b := core(1, epochs[0], 1), core(1, epochs[1], 2)
+		require.ErrorIs(t, n.keeper.punish(n.ctx, attestedBy(a, 0, key), attestedBy(b, 0, key)), ErrEvidence, epochs)
+	}
+	require.NoError(t, n.submit(attestedBy(core(1, 3, 1), 0, key), attestedBy(core(1, 2, 2), 0, key)))
+}
+
 func TestEvidenceExpires(t *testing.T) {
 	n := newNetwork(t, 2, 2)
 	key := attestationKey(0, 0)
