@@ -170,45 +170,59 @@ func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) {
 
 // restore tells the keeper what is on disk, before the first view.
 func (a *attester) restore(v *lane.View) error {
-	last := make(map[order.Owner]store.Lane)
-	var owners []order.Owner
-	sessions := make(map[order.Owner][]store.Lane)
-	for _, held := range a.node.opts.Shards.Lanes() { // by owner and session
+	spent, err := readSpent(a.node.opts.Dir)
+	if err != nil {
+		return err
+	}
+	last := make(map[order.Owner]uint64) // session of which there are records
+	records := make(map[order.Owner][]*lane.Record)
+	lanes := a.node.opts.Shards.Lanes() // by owner and session
+	for _, held := range lanes {
 		owner, err := order.OwnerFromBytes(held.Owner)
 		if err != nil {
 			return fmt.Errorf("read shards: %w", err)
 		}
-		if _, seen := last[owner]; !seen {
-			owners = append(owners, owner)
+		last[owner] = held.Session
+		s := spent[owner]
+		s.Owner = owner
+		if end := (order.Mark{Session: held.Session, Sequence: held.Last}); end.Compare(s.Mark) > 0 {
+			s.Mark = end
 		}
-		last[owner] = held
-		sessions[owner] = append(sessions[owner], held)
+		spent[owner] = s
 	}
-	for _, owner := range owners {
-		var records []*lane.Record
-		for _, held := range sessions[owner] {
-			from := first(held, v.Mark(owner))
-			if held.Session == last[owner].Session {
-				from = min(from, held.Last) // the last one always
-			}
-			for seq := from; seq <= held.Last; seq++ {
-				r, err := a.load(order.Position{Owner: owner, Mark: order.Mark{Session: held.Session, Sequence: seq}})
-				switch {
-				case errors.Is(err, store.ErrNotFound):
-				case err != nil:
-					if errors.Is(err, store.ErrCorrupt) {
-						a.node.mender.mend(order.Position{Owner: owner, Mark: order.Mark{Session: held.Session, Sequence: seq}})
-					}
-					a.node.opts.Logger.Warn("a share can not be read", "owner", owner.String(), "session", held.Session, "sequence", seq, "error", err)
-				default:
-					r.Share = nil // the keeper has no need of it
-					records = append(records, r)
+	for _, held := range lanes {
+		owner := order.Owner(held.Owner)
+		from := first(held, v.Mark(owner))
+		if held.Session == last[owner] {
+			from = min(from, held.Last) // the last one always
+		}
+		for seq := from; seq <= held.Last; seq++ {
+			p := order.Position{Owner: owner, Mark: order.Mark{Session: held.Session, Sequence: seq}}
+			r, err := a.load(p)
+			switch {
+			case errors.Is(err, store.ErrNotFound):
+			case err != nil:
+				if errors.Is(err, store.ErrCorrupt) {
+					a.node.mender.mend(p)
 				}
+				a.node.opts.Logger.Warn("a share can not be read", "position", p.String(), "error", err)
+			default:
+				r.Share = nil // the keeper has no need of it
+				records[owner] = append(records[owner], r)
 			}
 		}
-		a.keeper.Restore(owner, last[owner].Session, last[owner].Last, records)
+	}
+	for owner, s := range spent { // each by itself, so their order does not matter
+		a.keeper.Restore(s, records[owner])
 	}
 	return nil
+}
+
+// spent tells how far the lanes were attested.
+func (a *attester) spent() []lane.Spent {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.keeper.Spent()
 }
 
 // load reads a record.

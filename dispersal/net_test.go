@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ordo-network/ordo/dispersal/lane"
+	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/dispersal/store"
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
@@ -32,6 +33,7 @@ const chainID = "ordo-test"
 
 // memory is a source of bundles in memory.
 type memory struct {
+	lane   order.Owner
 	mu     sync.Mutex
 	all    []waiting
 	handed int
@@ -45,11 +47,17 @@ type waiting struct {
 	bytes, header int
 }
 
-func newMemory() *memory { return &memory{ready: make(chan struct{}, 1), limit: 1 << 30} }
+func newMemory(lane order.Owner) *memory {
+	return &memory{lane: lane, ready: make(chan struct{}, 1), limit: 1 << 30}
+}
 
+// submit signs the bundles for the lane and takes them in.
 func (m *memory) submit(bundles ...*order.Bundle) bool {
 	var all []waiting
-	for _, b := range bundles {
+	for _, given := range bundles {
+		b := new(order.Bundle)
+		*b = *given
+		b.Sign(chainID, m.lane, testKey(100, 0))
 		s := b.Summary()
 		all = append(all, waiting{b, s.ID(chainID), order.BundleSizeInBatch(b.Size()), order.SummarySizeInHeader(s.EncodedSize())})
 	}
@@ -179,7 +187,7 @@ func startOn(t testing.TB, n int, disk store.Options, tune func(*Options)) *netw
 	for i := range n {
 		v := &validator{
 			owner: order.Owner{byte(i + 1)}, keys: []ed25519.PrivateKey{testKey(i, 0)}, dir: filepath.Join(dir, fmt.Sprint(i)),
-			source: newMemory(), evidence: make(chan lane.Equivocation, 100),
+			source: newMemory(order.Owner{byte(i + 1)}), evidence: make(chan lane.Equivocation, 100),
 		}
 		w.listen(v)
 		w.validators = append(w.validators, v)
@@ -402,7 +410,8 @@ var bundleNumber struct {
 	n uint64
 }
 
-// bundle makes a bundle of one transaction of that size, unlike every other.
+// bundle makes a bundle of one transaction of that size, unlike every other. It is for
+// the lane of the first validator until it is signed for another.
 func bundle(t testing.TB, size int) *order.Bundle {
 	t.Helper()
 	bundleNumber.Lock()
@@ -412,7 +421,7 @@ func bundle(t testing.TB, size int) *order.Bundle {
 	tx := make([]byte, max(8, size))
 	binary.BigEndian.PutUint64(tx, n)
 	b := &order.Bundle{Expiry: 1000, FeeLimit: 1, Legs: []order.Leg{{RollupID: order.RollupID{1}, Transactions: [][]byte{tx}}}}
-	b.Sign(chainID, testKey(100, 0))
+	b.Sign(chainID, order.Owner{1}, testKey(100, 0))
 	return b
 }
 
@@ -447,4 +456,55 @@ func (w *network) settle(bs []*order.Bundle) {
 		defer w.mu.Unlock()
 		return !slices.ContainsFunc(bs, func(b *order.Bundle) bool { return w.bundles[b.ID(chainID)] == 0 })
 	})
+}
+
+// batch is one that the owner signs for the mark, and the validator's share of it.
+func (w *network) batch(owner *validator, at order.Mark, to *validator) (*order.SignedBatch, []byte) {
+	w.t.Helper()
+	w.mu.Lock()
+	committee := w.view.Committees[0]
+	w.mu.Unlock()
+	layout, err := lane.Layout(committee)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b := bundle(w.t, 100)
+	b.Sign(chainID, owner.owner, testKey(100, 0))
+	raw := (&order.Batch{Bundles: []*order.Bundle{b}}).Encode()
+	var coded shard.Coded
+	if err := coded.Encode(layout, raw); err != nil {
+		w.t.Fatal(err)
+	}
+	s := &order.SignedBatch{Header: order.BatchHeader{
+		Position: order.Position{Owner: owner.owner, Mark: at}, Epoch: committee.Epoch,
+		Root: order.Digest(coded.Root()), Length: uint64(len(raw)), Bundles: []order.BundleSummary{b.Summary()},
+	}}
+	s.Sign(chainID, owner.keys[len(owner.keys)-1])
+	share, err := coded.Share(layout.Range(to.owner[:]))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s, share.Append(nil)
+}
+
+// take offers the batch to the validator as if its owner had sent it.
+func (v *validator) take(s *order.SignedBatch, share []byte) {
+	v.attester.take(context.Background(), offered{from: s.Header.Owner, batch: s, share: share, release: func() {}, since: time.Now()})
+}
+
+// counter reads a metric that has one label; 0 where there is none yet.
+func counter(t testing.TB, v *validator, name, label string) float64 {
+	t.Helper()
+	all, err := v.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == label {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
 }

@@ -130,7 +130,7 @@ func (n *Node) restore(ctx context.Context) error {
 // follow takes each view of the chain to those who need it. Views in between may be
 // skipped.
 func (n *Node) follow(ctx context.Context) error {
-	var pruned uint64
+	prune := pruner{node: n}
 	for {
 		select {
 		case <-n.viewed:
@@ -147,13 +147,7 @@ func (n *Node) follow(ctx context.Context) error {
 		if err := n.mesh.SetMembers(members); err != nil {
 			return err
 		}
-		// Segments are large, so now and then is often enough.
-		if keep := n.opts.RetainBlocks; keep > 0 && v.Height > keep && v.Height-keep >= pruned+max(1, keep/64) {
-			pruned = v.Height - keep
-			if err := errors.Join(n.opts.Shards.Prune(pruned), n.opts.Certificates.Prune(pruned)); err != nil {
-				n.opts.Logger.Warn("old shards and certificates stay on disk", "error", err)
-			}
-		}
+		prune.view(v)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/dispersal/store"
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
@@ -379,11 +380,22 @@ func TestRetention(t *testing.T) {
 	w := startOn(t, 4, store.Options{SegmentBytes: 1}, func(o *Options) { o.RetainBlocks = 10 })
 	w.connected()
 	v := w.validators[1]
-	for range 20 {
+	some := func() {
 		bs := bundles(t, 1, 100)
 		w.validators[0].source.submit(bs...)
 		eventually(t, "it is certified", func() bool { return certified(w.validators, bs) })
 		w.settle(bs)
+	}
+	for range 20 {
+		some()
+	}
+	first := &w.ordered[0].Header
+	for range 3 {
+		if _, err := v.Share(t.Context(), first.Position, first.Epoch, first.ID(chainID)); err != nil {
+			t.Fatalf("a share of an epoch that counts, in epoch %d: %v", w.view.Epoch, err)
+		}
+		w.epoch()
+		some()
 	}
 	old, last := &w.ordered[0].Header, &w.ordered[len(w.ordered)-1].Header
 	eventually(t, "the first share is gone", func() bool {
@@ -392,6 +404,70 @@ func TestRetention(t *testing.T) {
 	})
 	if _, err := v.Share(t.Context(), last.Position, last.Epoch, last.ID(chainID)); err != nil {
 		t.Errorf("the last share: %v", err)
+	}
+}
+
+// A lane's owner is silent until the records of its batches are pruned and the node has
+// restarted. It does not get a second batch attested for the position.
+func TestNoSecondAttestationAfterPruning(t *testing.T) {
+	t.Parallel()
+	w := startOn(t, 4, store.Options{SegmentBytes: 1}, func(o *Options) { o.RetainBlocks = 10 })
+	w.connected()
+	silent, v := w.validators[0], w.validators[1]
+	silent.stop()
+	p := order.Position{Owner: silent.owner, Mark: order.Mark{Session: 7, Sequence: 1}}
+	s, share := w.batch(silent, p.Mark, v)
+	v.take(s, share)
+	eventually(t, "it is attested", func() bool { _, err := v.attester.load(p); return err == nil })
+	for range 4 {
+		bs := bundles(t, 1, 100)
+		v.source.submit(bs...)
+		w.settle(bs)
+		for range 5 {
+			w.commit(1)
+		}
+		w.epoch()
+	}
+	w.commit(1)
+	eventually(t, "the record is gone", func() bool { _, err := v.attester.load(p); return errors.Is(err, store.ErrNotFound) })
+	w.crash(v)
+	eventually(t, "it is restored", func() bool { return len(v.attester.spent()) > 0 })
+	s, share = w.batch(silent, p.Mark, v)
+	v.take(s, share)
+	eventually(t, "it is refused", func() bool { return counter(t, v, "ordo_dispersal_refusals_total", "lost") > 0 })
+	if _, err := v.attester.load(p); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the second batch: %v, want that it is not stored", err)
+	}
+}
+
+func TestSpentFile(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "lane")
+	if all, err := readSpent(dir); err != nil || len(all) != 0 {
+		t.Fatalf("before there is a file: %v, %v", all, err)
+	}
+	want := []lane.Spent{
+		{Position: order.Position{Owner: order.Owner{1}, Mark: order.Mark{Session: 3, Sequence: 1 << 40}}, Clock: 1 << 63},
+		{Position: order.Position{Owner: order.Owner{0xab}, Mark: order.Mark{Session: 1}}},
+	}
+	if err := writeSpent(dir, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readSpent(dir)
+	if err != nil || len(got) != 2 || got[order.Owner{1}] != want[0] || got[order.Owner{0xab}] != want[1] {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	good, err := os.ReadFile(filepath.Join(dir, spentFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"x", string(good[:len(good)-1]), string(good) + "\n", string(good[2:]), " " + string(good)} {
+		if err := os.WriteFile(filepath.Join(dir, spentFile), []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readSpent(dir); err == nil {
+			t.Errorf("%q passes", bad)
+		}
 	}
 }
 

@@ -34,8 +34,9 @@ type Options struct {
 	ChainID string
 	Self    order.Owner // whose lane this node disperses
 	Keys    lane.Keys   // of attestation
-	// Dir keeps the number of the lane's last session. A lane whose number is lost may
-	// sign two batches for one position, so it belongs where the other state is.
+	// Dir keeps the number of the lane's last session, and how far other lanes were
+	// attested. Without them a node may sign two batches for one position, so it belongs
+	// where the other state is.
 	Dir string
 	// Shards and Certificates are two stores; the caller closes them after Run.
 	Shards, Certificates *store.Store
@@ -61,7 +62,8 @@ type Options struct {
 	// 1 s and 8 s.
 	RetryMin, RetryMax time.Duration
 	// RetainBlocks is for how many blocks shards and certificates are kept after the
-	// one at which they came; 0 keeps them for ever. It has to span two epochs.
+	// one at which they came; 0 keeps them for ever. Those of the last three epochs
+	// are kept in any case.
 	RetainBlocks uint64
 	Workers      int   // that check signatures and shares; default GOMAXPROCS
 	CacheBytes   int64 // of batches in memory; default 64 MiB

@@ -63,6 +63,7 @@ func (w *network) corrupt(t *testing.T, v *validator, slow chan struct{}) *rogue
 
 // batch is one of the rogue's own at the first position of its session.
 func (r *rogue) batch(session uint64, b *order.Bundle) (*order.SignedBatch, *shard.Coded) {
+	b.Sign(chainID, r.self.owner, testKey(100, 0))
 	raw := (&order.Batch{Bundles: []*order.Bundle{b}}).Encode()
 	coded := new(shard.Coded)
 	if err := coded.Encode(r.layout, raw); err != nil {

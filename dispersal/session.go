@@ -32,23 +32,28 @@ func readSession(dir string) (uint64, error) {
 
 // writeSession makes the number durable before a batch of that session is signed.
 func writeSession(dir string, session uint64) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("write lane session: %w", err)
-	}
-	path := filepath.Join(dir, sessionFile)
-	// Crash before the rename is durable: the old number is there, and nothing of the
-	// new session was signed. After it: the next start takes the number after this one.
-	err := writeSynced(path+".part", strconv.FormatUint(session, 10)+"\n")
-	if err == nil {
-		err = os.Rename(path+".part", path)
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
+	// Crash before it is durable: the old number is there, and nothing of the new session
+	// was signed. After it: the next start takes the number after this one.
+	if err := replace(dir, sessionFile, strconv.FormatUint(session, 10)+"\n"); err != nil {
 		return fmt.Errorf("write lane session: %w", err)
 	}
 	return nil
+}
+
+// replace writes a file as a whole. Crash at any time: it is there as it was before, or as
+// it is now, and as it is now from when replace has returned.
+func replace(dir, name, content string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, name)
+	if err := writeSynced(path+".part", content); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".part", path); err != nil {
+		return err
+	}
+	return syncDir(dir)
 }
 
 func writeSynced(path, content string) error {

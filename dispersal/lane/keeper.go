@@ -2,6 +2,7 @@ package lane
 
 import (
 	"crypto/ed25519"
+	"slices"
 
 	"github.com/ordo-network/ordo/order"
 )
@@ -76,18 +77,44 @@ func NewKeeper(chainID string, self order.Owner, keys Keys) *Keeper {
 	return &Keeper{chainID: chainID, self: self, keys: keys, lanes: make(map[order.Owner]*kept)}
 }
 
-// Restore tells what the store held when it was opened: for each owner its greatest
-// session, the last sequence that the store knows of there, and those of its records, of
-// all sessions, that can be read, ascending. Shares are not looked at. Records that the
-// chain has ordered may be left out; the last one held never. It is called for each owner
-// before the first View.
-func (k *Keeper) Restore(owner order.Owner, session, last uint64, held []*Record) {
-	l := k.lane(owner)
-	l.session, l.spent = session, last
+// Spent is how far a member has taken the batches of a lane: of sessions before that
+// of the position, and of that one up to it, it takes none but those that it can show.
+type Spent struct {
+	order.Position
+	Clock uint64 // of the last
+}
+
+// Restore tells, for a lane, how far batches were taken before this start, and those of
+// their records, of all sessions, that can be read, ascending. Shares are not looked at.
+// Records that the chain has ordered may be left out; the last one held never. It is
+// called for each lane before the first View.
+func (k *Keeper) Restore(s Spent, held []*Record) {
+	l := k.lane(s.Owner)
+	l.session, l.spent, l.clock = s.Session, s.Sequence, s.Clock
 	for _, r := range held {
 		l.clock = max(l.clock, r.Clock)
 		l.add(k.chainID, r, stateStored)
 	}
+}
+
+// Spent tells how far each lane's batches were taken, by owner. It is to be durable before
+// records are removed: then Restore does not depend on them.
+func (k *Keeper) Spent() []Spent {
+	var out []Spent
+	for owner, l := range k.lanes {
+		if l.session == 0 {
+			continue
+		}
+		s := Spent{Position: order.Position{Owner: owner, Mark: order.Mark{Session: l.session, Sequence: l.spent}}, Clock: l.clock}
+		for m := range l.batches {
+			if m.Compare(s.Mark) > 0 {
+				s.Mark = m
+			}
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b Spent) int { return a.Owner.Compare(b.Owner) })
+	return out
 }
 
 func (k *Keeper) lane(owner order.Owner) *kept {

@@ -156,7 +156,7 @@ func TestKeeperRestores(t *testing.T) {
 		}
 	}
 	k := NewKeeper(simChain, l.owner(1), l.find)
-	k.Restore(l.owner(0), 2, 4, held)
+	k.Restore(Spent{Position: order.Position{Owner: l.owner(0), Mark: mark(2, 4)}}, held)
 	k.View(l.view(nil))
 	for i, want := range []Reason{99, ReasonLost, ReasonSequence, ReasonSequence} {
 		if got := l.give(k, 5, offers[i], codes[i]).reason(t); got != want {
@@ -174,5 +174,39 @@ func TestKeeperRestores(t *testing.T) {
 	k.View(l.view(map[order.Owner]order.LaneState{l.owner(0): {Mark: mark(2, 4)}}))
 	if lane := k.lanes[l.owner(0)]; len(lane.batches) != 1 || lane.charge != minCharge {
 		t.Fatalf("%d batches of %d bytes are kept when all but one are ordered", len(lane.batches), lane.charge)
+	}
+}
+
+// What was pruned is not attested anew, and the clock does not fall either.
+func TestKeeperRestoresWithoutRecords(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	k := newTestKeeper(l, l.view(nil))
+	first, coded := l.signed(0, mark(3, 1), order.Mark{})
+	if v := l.give(k, 700, first, coded); v.Store == nil {
+		t.Fatalf("a new batch gives %+v", v)
+	}
+	k.Stored(first.Header.Position)
+	spent := k.Spent()
+	if len(spent) != 1 || spent[0] != (Spent{first.Header.Position, 700}) {
+		t.Fatalf("spent is %+v", spent)
+	}
+	k = NewKeeper(simChain, l.owner(1), l.find)
+	k.Restore(spent[0], nil)
+	k.View(l.view(nil))
+	if again := k.Spent(); len(again) != 1 || again[0] != spent[0] {
+		t.Fatalf("after a restart spent is %+v, want %+v", again, spent)
+	}
+	other, coded2 := l.signed(0, mark(3, 1), order.Mark{})
+	if got := l.give(k, 800, other, coded2).reason(t); got != ReasonLost {
+		t.Fatalf("another batch for the position: %v, want %v", got, ReasonLost)
+	}
+	older, coded3 := l.signed(0, mark(2, 1), order.Mark{})
+	if got := l.give(k, 800, older, coded3).reason(t); got != ReasonSession {
+		t.Fatalf("a session before: %v, want %v", got, ReasonSession)
+	}
+	next, coded4 := l.signed(0, mark(4, 1), order.Mark{})
+	if v := l.give(k, 600, next, coded4); v.Store == nil || v.Store.Clock != 700 {
+		t.Fatalf("the next session gives %+v, want a record with a clock of 700", v)
 	}
 }

@@ -111,7 +111,7 @@ func (n *simNode) restoreKeeper() {
 			}
 			held = append(held, r)
 		}
-		n.keeper.Restore(owner, last.Session, last.Sequence, held)
+		n.keeper.Restore(Spent{Position: last}, held)
 	}
 }
 

@@ -40,7 +40,7 @@ type Contact struct {
 type Params struct {
 	MaxBatchBytes  uint64
 	LaneQuotaBytes uint64 // attested but not ordered
-	RetainEpochs   uint64 // for which shards are kept after theirs
+	RetainEpochs   uint64 // for which the chain knows committees, so that evidence counts
 }
 
 // Committee returns the committee whose batches the next block may order if they are

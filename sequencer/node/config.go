@@ -64,7 +64,7 @@ type Config struct {
 	} `toml:"pool" comment:"What may wait at this node to be ordered."`
 	Retention struct {
 		BundleHeights uint64 `toml:"bundle_heights" comment:"Blocks for which GetBundleStatus remembers what became of a bundle; 0 is for ever."`
-		ShardHeights  uint64 `toml:"shard_heights" comment:"Blocks for which the shards of batches are kept, which is for how long the order can be read here; 0 is for ever. It has to span two epochs of the chain."`
+		ShardHeights  uint64 `toml:"shard_heights" comment:"Blocks for which the shards of batches are kept, which is for how long the order can be read here; 0 is for ever. Those of the last three epochs of the chain are kept in any case."`
 	} `toml:"retention" comment:"How long this node remembers."`
 	Runtime struct {
 		MemoryTarget int `toml:"memory_target_mb" comment:"Memory in MB, beside the program itself (about 120), that the node tries to stay below by collecting garbage more often. GOMEMLIMIT and GOGC in the environment come first; 0 leaves it to them alone."`
@@ -95,6 +95,9 @@ func DefaultConfig() Config {
 	return c
 }
 
+// minShardHeights is three epochs of ordering.DefaultParams.
+const minShardHeights = 1800
+
 func (c Config) validate() error {
 	block, idle := time.Duration(c.Pacing.BlockTime), time.Duration(c.Pacing.IdleInterval)
 	switch {
@@ -120,6 +123,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("pacing.idle_interval is %v, want block_time (%v) to 1m", idle, block)
 	case c.Pool.Bytes <= 0 || c.Pool.Bundles <= 0 || c.Pool.PayerShare <= 0 || c.Pool.Txs <= 0 || c.Pool.TxBytes <= 0:
 		return errors.New("pool.bytes, bundles, payer_share, txs and tx_bytes must be 1 or more")
+	case c.Retention.ShardHeights > 0 && c.Retention.ShardHeights < minShardHeights:
+		return fmt.Errorf("retention.shard_heights is %d, want 0, or %d and more: others read the order by these shards", c.Retention.ShardHeights, minShardHeights)
 	case c.Runtime.MemoryTarget < 0:
 		return fmt.Errorf("runtime.memory_target_mb is %d, want 0 or more", c.Runtime.MemoryTarget)
 	}
