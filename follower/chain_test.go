@@ -90,7 +90,7 @@ func bundle(n int, txs [][]byte, rollups ...order.RollupID) *order.Bundle {
 		b.Legs = append(b.Legs, order.Leg{RollupID: id, Transactions: txs})
 	}
 	seed := sha256.Sum256([]byte("payer"))
-	b.Sign(testChainID, stded25519.NewKeyFromSeed(seed[:]))
+	b.Sign(testChainID, order.Owner{1}, stded25519.NewKeyFromSeed(seed[:]))
 	return b
 }
 

@@ -91,13 +91,12 @@ type sender struct {
 
 // bundle is a live bundle.
 type bundle struct {
-	seq       uint64 // order of making, key in the journal
-	id        order.BundleID
-	payer     order.Payer
-	expiry    uint64
-	feeLimit  uint64
-	signature [ed25519.SignatureSize]byte
-	txs       []*entry
+	seq      uint64 // order of making, key in the journal
+	id       order.BundleID
+	payer    order.Payer
+	expiry   uint64
+	feeLimit uint64
+	txs      []*entry
 
 	acked    uint64 // last epoch in which a sequencer took it; 0 for none
 	ackedAt  time.Time
@@ -114,6 +113,7 @@ type bundle struct {
 type core struct {
 	cfg   *Config
 	chain Chain
+	self  order.Payer
 	payer string // its address
 
 	txs     map[[32]byte]*entry
@@ -145,8 +145,9 @@ type core struct {
 }
 
 func newCore(cfg *Config, l *loaded) (*core, error) {
+	public := cfg.Key.Public().(ed25519.PublicKey)
 	c := &core{
-		cfg: cfg, chain: cfg.Chain, payer: keys.Address(cfg.Key.Public().(ed25519.PublicKey)),
+		cfg: cfg, chain: cfg.Chain, self: order.Payer(public), payer: keys.Address(public),
 		txs: make(map[[32]byte]*entry), senders: make(map[string]*sender), byID: make(map[order.BundleID]*bundle),
 		ready: list.New(), held: list.New(), views: 1,
 		history: newHistory(cfg.KeepEnded), send: newSending(cfg.ResendAfter),
@@ -162,7 +163,7 @@ func newCore(cfg *Config, l *loaded) (*core, error) {
 		c.insert(e)
 	}
 	for _, rec := range l.bundles {
-		b := &bundle{seq: rec.seq, id: rec.id, payer: rec.payer, expiry: rec.expiry, feeLimit: rec.feeLimit, signature: rec.signature}
+		b := &bundle{seq: rec.seq, id: rec.id, payer: rec.payer, expiry: rec.expiry, feeLimit: rec.feeLimit}
 		for _, seq := range rec.txs {
 			e := bySeq[seq]
 			if e == nil || e.bundle != nil {
@@ -174,6 +175,9 @@ func newCore(cfg *Config, l *loaded) (*core, error) {
 		if id := c.wire(b).ID(cfg.ChainID); id != b.id {
 			return nil, fmt.Errorf("bundle %s: its transactions make bundle %s", b.id, id)
 		}
+		if !c.signs(b) {
+			b.trouble = "made by another payer's key: it is ordered as it was sent, or expires"
+		}
 		c.live = append(c.live, b)
 		c.byID[b.id] = b
 	}
@@ -183,13 +187,28 @@ func newCore(cfg *Config, l *loaded) (*core, error) {
 	return c, nil
 }
 
-// wire returns the bundle as it is sent.
+// wire returns the bundle without a signature.
 func (c *core) wire(b *bundle) *order.Bundle {
 	leg := order.Leg{RollupID: c.cfg.RollupID, Transactions: make([][]byte, len(b.txs))}
 	for i, e := range b.txs {
 		leg.Transactions[i] = e.Raw
 	}
-	return &order.Bundle{Payer: b.payer, Expiry: b.expiry, FeeLimit: b.feeLimit, Legs: []order.Leg{leg}, Signature: b.signature}
+	return &order.Bundle{Payer: b.payer, Expiry: b.expiry, FeeLimit: b.feeLimit, Legs: []order.Leg{leg}}
+}
+
+// signs reports whether the bundle may be sent: one that was made with another payer's
+// key cannot be signed any more.
+func (c *core) signs(b *bundle) bool { return b.payer == c.self }
+
+// signer returns how the bundle is signed when it is sent. It may be called later, while
+// the core goes on.
+func (c *core) signer(b *bundle) SignFor {
+	wire, id, key := c.wire(b), b.id, c.cfg.Key
+	return func(lane order.Owner) []byte {
+		signed := *wire
+		copy(signed.Signature[:], ed25519.Sign(key, id.SignBytes(lane)))
+		return signed.Encode()
+	}
 }
 
 // admit queues a transaction. One of the same sender and nonce that is still
@@ -244,7 +263,7 @@ func (c *core) admit(tx Tx, now time.Time) error {
 }
 
 // end takes a transaction out. Where its bundle is live, its bytes stay with the
-// bundle, on disk too: the bundle is sent again as it was signed.
+// bundle, on disk too: the bundle is sent again as it was made.
 func (c *core) end(e *entry, st State, now time.Time) {
 	s := c.senders[e.Sender]
 	s.txs = slices.DeleteFunc(s.txs, func(x *entry) bool { return x == e })
@@ -340,8 +359,8 @@ type work struct {
 	changes  []change
 	sync     bool // an answer or a sending waits for the disk
 	send     *bundle
-	target   int    // index of the sequencer
-	raw      []byte // of the bundle
+	target   int // index of the sequencer
+	sign     SignFor
 	deadline time.Time
 	unfunded string
 }
@@ -352,7 +371,7 @@ func (c *core) step(now time.Time) work {
 	c.cut(now)
 	var w work
 	if b, target, ok := c.nextSend(now); ok {
-		w.send, w.target, w.raw = b, target, c.wire(b).Encode()
+		w.send, w.target, w.sign = b, target, c.signer(b)
 	}
 	w.changes, w.sync = c.changes, c.sync
 	c.changes, c.sync = nil, false

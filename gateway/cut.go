@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"time"
 
@@ -29,7 +28,7 @@ func (c *core) mayCut(now time.Time) bool {
 	}
 	unsent := 0
 	for _, b := range c.live {
-		if b.acked == 0 && b.refusals == 0 {
+		if b.acked == 0 && b.refusals == 0 && c.signs(b) {
 			unsent++
 		}
 	}
@@ -88,7 +87,7 @@ func (c *core) cut(now time.Time) *bundle {
 	for _, e := range txs {
 		c.assign(e, b)
 	}
-	c.sign(b)
+	c.seal(b)
 	c.live = append(c.live, b)
 	c.byID[b.id] = b
 	c.change(bundleKey(b.seq), encodeBundle(b))
@@ -104,15 +103,14 @@ func (c *core) expiryBlocks() uint64 {
 	return max(1, min(n, maxExpiry))
 }
 
-func (c *core) sign(b *bundle) {
-	copy(b.payer[:], c.cfg.Key.Public().(ed25519.PublicKey))
+// seal fixes what the bundle's ID covers. It is signed when it is sent, for the lane that
+// it then goes to.
+func (c *core) seal(b *bundle) {
+	b.payer = c.self
 	size := uint64(c.wire(b).Size() + 16) // and the limit itself
 	// Twice today's fee: a bundle in flight outlives a change of the price.
 	b.feeLimit = 2 * ((size*c.info.FeePerKilobyte + 999) / 1000)
-	w := c.wire(b)
-	w.Sign(c.cfg.ChainID, c.cfg.Key)
-	b.signature = w.Signature
-	b.id = w.ID(c.cfg.ChainID)
+	b.id = c.wire(b).ID(c.cfg.ChainID)
 }
 
 // eligible returns the sender's queued transactions that may be ordered now, by

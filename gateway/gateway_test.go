@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -23,6 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // rollup behind it.
 type node struct {
 	mu       sync.Mutex
+	lane     order.Owner
+	forged   int   // bundles that were not signed for the lane
 	fail     error // answer of SubmitBundle
 	store    bool  // and whether the bundle is stored all the same
 	height   uint64
@@ -34,7 +38,7 @@ type node struct {
 }
 
 func newNode() *node {
-	return &node{height: 1, ids: make(map[order.BundleID]bool), nonces: make(map[string]uint64), executed: make(map[[32]byte]bool)}
+	return &node{lane: order.Owner{1}, height: 1, ids: make(map[order.BundleID]bool), nonces: make(map[string]uint64), executed: make(map[[32]byte]bool)}
 }
 
 func (n *node) String() string { return "node" }
@@ -45,18 +49,23 @@ func (n *node) Info(context.Context) (Info, error) {
 	return Info{ChainID: simChain, Height: n.height, FeePerKilobyte: 10, MaxExpiryBlocks: 1000, MaxBundleBytes: 1 << 20}, nil
 }
 
-func (n *node) SubmitBundle(_ context.Context, raw []byte) error {
+func (n *node) SubmitBundle(_ context.Context, sign SignFor) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.sends++
 	if n.fail != nil && !n.store {
 		return n.fail
 	}
-	b, err := order.DecodeBundle(raw)
+	b, err := order.DecodeBundle(sign(n.lane))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	if id := b.ID(simChain); !n.ids[id] {
+	id, err := b.Verify(simChain, n.lane)
+	if err != nil {
+		n.forged++
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if !n.ids[id] {
 		n.ids[id] = true
 		n.pool = append(n.pool, b)
 	}
@@ -109,8 +118,13 @@ func (n *node) order() Observed {
 // returns once the gateway is closed.
 func open(t testing.TB, dir string, n *node, ordering bool) (g *Gateway, stop func()) {
 	t.Helper()
+	return openAs(t, dir, n, simKey, ordering)
+}
+
+func openAs(t testing.TB, dir string, n *node, key ed25519.PrivateKey, ordering bool) (g *Gateway, stop func()) {
+	t.Helper()
 	g, err := New(Config{
-		RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: dir, Sequencers: []Sequencer{n}, Chain: n,
+		RollupID: simRollup, ChainID: simChain, Key: key, Dir: dir, Sequencers: []Sequencer{n}, Chain: n,
 		ResendAfter: 50 * time.Millisecond, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -214,6 +228,40 @@ func TestKilled(t *testing.T) {
 	waitFor(t, "all executed", func() bool { c := again.Counts(); return c.Queued+c.InFlight == 0 })
 	if n.nonces["a"] != 20 {
 		t.Errorf("%d executed, want 20", n.nonces["a"])
+	}
+}
+
+// What another payer's key has made cannot be signed any more. It may still be ordered,
+// so that its transactions wait until it has expired; others do not wait for them.
+func TestAnotherPayer(t *testing.T) {
+	t.Parallel()
+	n, dir := newNode(), t.TempDir()
+	n.set(errors.New("connection refused"), false)
+	g, stop := open(t, dir, n, false)
+	for nonce := range uint64(3) { // each in a bundle of its own, as far as there may be several
+		if err := g.Submit(t.Context(), simTx("a", nonce, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitFor(t, "something sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
+	stop()
+	n.set(nil, false)
+	g, _ = openAs(t, dir, n, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32)), true)
+	if _, st, _ := g.Get(simTx("a", 0, 0).Hash); st.Phase != PhaseInFlight || st.Reason == "" {
+		t.Errorf("state does not say what it waits for: %+v", st)
+	}
+	if err := g.Submit(t.Context(), simTx("b", 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "another's executed", func() bool { _, st, _ := g.Get(simTx("b", 0, 0).Hash); return st.Phase == PhaseExecuted })
+	if _, st, _ := g.Get(simTx("a", 0, 0).Hash); st.Phase != PhaseInFlight {
+		t.Errorf("before its bundle has expired: %+v", st)
+	}
+	waitFor(t, "all executed", func() bool { c := g.Counts(); return c.Queued+c.InFlight == 0 })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.nonces["a"] != 3 || n.forged > 0 {
+		t.Errorf("%d executed, want 3; %d sent with a signature that does not verify", n.nonces["a"], n.forged)
 	}
 }
 

@@ -14,15 +14,14 @@ import (
 var errRecord = errors.New("malformed record")
 
 // bundleRecord is a live bundle on disk. Its bytes are rebuilt from those of its
-// transactions, so that nothing is written twice.
+// transactions, so that nothing is written twice, and signed anew for each sending.
 type bundleRecord struct {
-	seq       uint64
-	id        order.BundleID
-	payer     order.Payer
-	signature [64]byte
-	expiry    uint64
-	feeLimit  uint64
-	txs       []uint64
+	seq      uint64
+	id       order.BundleID
+	payer    order.Payer
+	expiry   uint64
+	feeLimit uint64
+	txs      []uint64
 }
 
 func encodeTx(e *entry) []byte {
@@ -49,10 +48,9 @@ func decodeTx(v []byte) (*entry, error) {
 }
 
 func encodeBundle(x *bundle) []byte {
-	b := make([]byte, 0, 32+32+64+8+8+8*len(x.txs))
+	b := make([]byte, 0, 32+32+8+8+8*len(x.txs))
 	b = append(b, x.id[:]...)
 	b = append(b, x.payer[:]...)
-	b = append(b, x.signature[:]...)
 	b = binary.BigEndian.AppendUint64(b, x.expiry)
 	b = binary.BigEndian.AppendUint64(b, x.feeLimit)
 	for _, e := range x.txs {
@@ -66,7 +64,6 @@ func decodeBundle(v []byte) (bundleRecord, error) {
 	var b bundleRecord
 	copy(b.id[:], r.take(32))
 	copy(b.payer[:], r.take(32))
-	copy(b.signature[:], r.take(64))
 	b.expiry = r.uint()
 	b.feeLimit = r.uint()
 	for len(r.buf) > 0 && !r.bad {

@@ -77,7 +77,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, g.cfg.SendTimeout)
 				defer cancel()
-				answers <- answer{w.send, w.target, seq.SubmitBundle(ctx, w.raw)}
+				answers <- answer{w.send, w.target, seq.SubmitBundle(ctx, w.sign)}
 			})
 		}
 	}

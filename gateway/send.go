@@ -61,7 +61,7 @@ func (c *core) nextSend(now time.Time) (*bundle, int, bool) {
 		c.stats.failovers++
 	}
 	for _, b := range c.live {
-		if b.acked != s.epoch && !now.Before(b.retryAt) {
+		if b.acked != s.epoch && !now.Before(b.retryAt) && c.signs(b) {
 			s.inProgress = true
 			return b, int((s.epoch - 1 + uint64(b.refusals)) % uint64(len(c.cfg.Sequencers))), true
 		}
@@ -157,7 +157,7 @@ func (c *core) deadline(now time.Time) time.Time {
 	}
 	if s := &c.send; !s.inProgress {
 		for _, b := range c.live {
-			if b.acked != s.epoch {
+			if b.acked != s.epoch && c.signs(b) {
 				earlier(latest(s.retryAt, b.retryAt))
 			}
 		}

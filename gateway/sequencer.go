@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -39,17 +40,21 @@ type Info struct {
 	FeePerKilobyte  uint64 // uordo for 1,000 bytes
 	MaxExpiryBlocks uint64
 	MaxBundleBytes  uint64
-	HasLane         bool // the node takes bundles
+	LaneOwner       order.Owner // whose lane takes the node's bundles; zero where it takes none
 }
+
+// SignFor returns a bundle's canonical encoding, signed for the owner's lane. Whatever
+// the lane, it is the same bundle with the same ID.
+type SignFor func(lane order.Owner) []byte
 
 // Sequencer is one node of the sequencer chain. Methods are called concurrently.
 type Sequencer interface {
 	// String names the node in logs and metrics.
 	String() string
-	// SubmitBundle hands in a bundle's canonical encoding and returns once the node
-	// has it on disk. A bundle that the node knows already is no error.
+	// SubmitBundle hands in a bundle, signed for the node's lane, and returns once the
+	// node has it on disk. A bundle that the node knows already is no error.
 	// Errors: ErrBusy, ErrRefused, ErrDropped, ErrUnfunded, ErrNoLane; any other: no answer.
-	SubmitBundle(ctx context.Context, raw []byte) error
+	SubmitBundle(ctx context.Context, sign SignFor) error
 	// Info describes the chain as this node sees it.
 	Info(ctx context.Context) (Info, error)
 }
@@ -60,6 +65,7 @@ type Remote struct {
 	http      *http.Client
 	client    sequencerv1connect.SequencerServiceClient
 	certified sequencerv1connect.SequencerServiceClient // for large messages
+	lane      atomic.Pointer[order.Owner]               // as the node last told it; zero for none
 }
 
 var _ Sequencer = (*Remote)(nil)
@@ -98,9 +104,41 @@ func newHTTPClient() *http.Client {
 // String returns the URL.
 func (r *Remote) String() string { return r.url }
 
-// SubmitBundle implements Sequencer.
-func (r *Remote) SubmitBundle(ctx context.Context, raw []byte) error {
+// SubmitBundle implements Sequencer. The node is asked for its lane where that is not
+// known, and where it refuses the bundle as it is: it may be another validator's by now.
+func (r *Remote) SubmitBundle(ctx context.Context, sign SignFor) error {
+	lane := r.lane.Load()
+	if lane == nil || *lane == (order.Owner{}) {
+		info, err := r.Info(ctx)
+		if err != nil {
+			return err
+		}
+		lane = &info.LaneOwner
+	}
+	for again := false; ; again = true {
+		if *lane == (order.Owner{}) {
+			return fmt.Errorf("%w: use the API of a validator that has", ErrNoLane)
+		}
+		raw := sign(*lane)
+		err := r.submit(ctx, raw)
+		if connect.CodeOf(err) != connect.CodeInvalidArgument || again {
+			return r.explain(ctx, raw, err)
+		}
+		info, infoErr := r.Info(ctx)
+		if infoErr != nil || info.LaneOwner == *lane {
+			return r.explain(ctx, raw, err)
+		}
+		lane = &info.LaneOwner
+	}
+}
+
+func (r *Remote) submit(ctx context.Context, raw []byte) error {
 	_, err := r.client.SubmitBundle(ctx, connect.NewRequest(&sequencerv1.SubmitBundleRequest{Bundle: raw}))
+	return err
+}
+
+// explain says in the gateway's terms why the node did not take the bundle.
+func (r *Remote) explain(ctx context.Context, raw []byte, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -130,7 +168,7 @@ func (r *Remote) objection(ctx context.Context, raw []byte) error {
 	if err != nil {
 		return ErrRefused
 	}
-	if !info.HasLane {
+	if info.LaneOwner == (order.Owner{}) {
 		return ErrNoLane // says nothing of the bundle: another node may take it
 	}
 	b, err := order.DecodeBundle(raw)
@@ -159,9 +197,14 @@ func (r *Remote) Info(ctx context.Context) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
+	lane, err := order.OwnerFromBytes(resp.Msg.LaneOwner)
+	if err != nil {
+		lane = order.Owner{}
+	}
+	r.lane.Store(&lane)
 	return Info{
 		ChainID: resp.Msg.ChainId, Height: resp.Msg.LatestHeight, FeePerKilobyte: resp.Msg.FeePerKilobyte,
 		MaxExpiryBlocks: resp.Msg.MaxExpiryBlocks, MaxBundleBytes: resp.Msg.MaxBundleBytes,
-		HasLane: len(resp.Msg.LaneOwner) > 0,
+		LaneOwner: lane,
 	}, nil
 }

@@ -177,7 +177,7 @@ func (s *sim) step(acks []Tx) {
 		return
 	}
 	if w.send != nil {
-		s.answer = &answer{b: w.send, target: w.target, err: s.submit(s.nodes[w.target], w.raw)}
+		s.answer = &answer{b: w.send, target: w.target, err: s.submit(s.nodes[w.target], w.sign)}
 		s.answerAt = s.now.Add(time.Duration(s.rng.IntN(30)) * time.Millisecond)
 	}
 	if !w.deadline.After(s.now) && w.send == nil {
@@ -186,12 +186,13 @@ func (s *sim) step(acks []Tx) {
 }
 
 // submit is a sequencer's answer. It may fail before and after storing.
-func (s *sim) submit(n *simNode, raw []byte) error {
-	b, err := order.DecodeBundle(raw)
+func (s *sim) submit(n *simNode, sign SignFor) error {
+	lane := order.Owner{byte(n.index + 1)}
+	b, err := order.DecodeBundle(sign(lane))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	id, err := b.Verify(simChain)
+	id, err := b.Verify(simChain, lane)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -291,7 +292,7 @@ func (s *sim) copied() *simBundle {
 	}
 	e := s.core.live[0].txs[0]
 	b := &order.Bundle{Expiry: s.height, Legs: []order.Leg{{RollupID: simRollup, Transactions: [][]byte{e.Raw}}}}
-	b.Sign(simChain, ed25519.NewKeyFromSeed(binary.BigEndian.AppendUint64(make([]byte, 24), s.rng.Uint64())))
+	b.Sign(simChain, order.Owner{1}, ed25519.NewKeyFromSeed(binary.BigEndian.AppendUint64(make([]byte, 24), s.rng.Uint64())))
 	x := &simBundle{id: b.ID(simChain), b: b, ordered: s.height}
 	s.fate[x.id] = x
 	return x

@@ -16,20 +16,20 @@ func sized(i, bytes int) *order.Bundle {
 		txs = append(txs, tx)
 	}
 	b := &order.Bundle{Expiry: uint64(i) + 1, FeeLimit: 1000, Legs: []order.Leg{{RollupID: rollup(i % 1000), Transactions: txs}}}
-	b.Sign(chainID, key(byte(i)))
+	b.Sign(chainID, owner(1), key(byte(i)))
 	return b
 }
 
 var sizes = []int{250, 100_000}
 
-func BenchmarkSignBytes(b *testing.B) {
+func BenchmarkDocument(b *testing.B) {
 	for _, size := range sizes {
 		bundle := sized(1, size)
 		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
 			b.SetBytes(int64(bundle.Size()))
 			b.ReportAllocs()
 			for b.Loop() {
-				bundle.SignBytes(chainID)
+				bundle.Document(chainID)
 			}
 		})
 	}
@@ -62,7 +62,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.ReportAllocs()
 		i := 0
 		for b.Loop() {
-			if _, err := bundles[i%len(bundles)].Verify(chainID); err != nil {
+			if _, err := bundles[i%len(bundles)].Verify(chainID, owner(1)); err != nil {
 				b.Fatal(err)
 			}
 			i++
@@ -72,7 +72,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(fmt.Sprintf("batch-%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				order.VerifySummaries(chainID, summaries[:n])
+				order.VerifySummaries(chainID, owner(1), summaries[:n])
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/bundle")
 		})

@@ -15,14 +15,17 @@ import (
 var (
 	// ErrInvalid is returned for a well-encoded bundle that breaks a rule or a bound.
 	ErrInvalid = errors.New("invalid bundle")
-	// ErrSignature is returned where the payer's signature does not verify.
-	ErrSignature = errors.New("payer's signature does not verify")
+	// ErrSignature is returned where a payer's, an owner's or a member's signature does not verify.
+	ErrSignature = errors.New("signature does not verify")
 )
 
-const bundleDomain = "ordo/bundle/v1\x00"
+const (
+	bundleDomain     = "ordo/bundle/v1\x00"
+	bundleLaneDomain = "ordo/bundle-lane/v1\x00"
+)
 
-// BundleID is the SHA-256 of a bundle's sign bytes. It covers the chain ID and
-// all of the bundle but its signature.
+// BundleID is the SHA-256 of a bundle's document. It covers the chain ID and all of
+// the bundle but its signature, and so is the same in every lane.
 type BundleID [32]byte
 
 // String returns the ID in lower-case hex, without prefix.
@@ -38,6 +41,19 @@ func BundleIDFromBytes(b []byte) (BundleID, error) {
 	return id, nil
 }
 
+// SignBytes returns what the payer signs so that the owner's lane may carry the bundle.
+// Whoever only saw the signature, in the batch header of one lane, cannot bring the
+// bundle in by another one, where its data need not be.
+func (id BundleID) SignBytes(lane Owner) []byte {
+	return id.appendSignBytes(make([]byte, 0, len(bundleLaneDomain)+len(id)+len(lane)), lane)
+}
+
+func (id BundleID) appendSignBytes(b []byte, lane Owner) []byte {
+	b = append(b, bundleLaneDomain...)
+	b = append(b, id[:]...)
+	return append(b, lane[:]...)
+}
+
 // Payer is an ed25519 public key; the account that pays is its Cosmos address.
 type Payer [ed25519.PublicKeySize]byte
 
@@ -51,10 +67,11 @@ type Bundle struct {
 	Signature [ed25519.SignatureSize]byte
 }
 
-// Sign sets the payer and the signature for the chain.
-func (b *Bundle) Sign(chainID string, key ed25519.PrivateKey) {
+// Sign sets the payer and the signature for one owner's lane on the chain. Signed again
+// for another lane it remains the same bundle, which the chain orders once.
+func (b *Bundle) Sign(chainID string, lane Owner, key ed25519.PrivateKey) {
 	copy(b.Payer[:], key.Public().(ed25519.PublicKey))
-	copy(b.Signature[:], ed25519.Sign(key, b.SignBytes(chainID)))
+	copy(b.Signature[:], ed25519.Sign(key, b.ID(chainID).SignBytes(lane)))
 }
 
 // Summaries hashes the legs.
@@ -66,26 +83,26 @@ func (b *Bundle) Summaries() []LegSummary {
 	return out
 }
 
-// SignBytes returns what the payer signs: the domain tag and the canonical
-// encoding of BundleSignDoc. Legs stand there as summaries, so that a signature
-// is verified without their data.
-func (b *Bundle) SignBytes(chainID string) []byte {
+// Document returns what the ID is the hash of: the domain tag and the canonical
+// encoding of BundleDoc. Legs stand there as summaries, so that the ID is known and
+// a signature verified without their data.
+func (b *Bundle) Document(chainID string) []byte {
 	s := b.Summary()
-	return s.SignBytes(chainID)
+	return s.Document(chainID)
 }
 
 // ID returns the bundle's ID on the chain.
-func (b *Bundle) ID(chainID string) BundleID { return sha256.Sum256(b.SignBytes(chainID)) }
+func (b *Bundle) ID(chainID string) BundleID { return sha256.Sum256(b.Document(chainID)) }
 
-// Verify checks the payer's signature by the rules of ZIP 215, under which
-// single and batched verification always agree, and returns the ID.
+// Verify checks the payer's signature for the lane by the rules of ZIP 215, under
+// which single and batched verification always agree, and returns the ID.
 // Errors: ErrSignature.
-func (b *Bundle) Verify(chainID string) (BundleID, error) {
-	doc := b.SignBytes(chainID)
-	if !cmted25519.PubKey(b.Payer[:]).VerifySignature(doc, b.Signature[:]) {
-		return BundleID{}, ErrSignature
+func (b *Bundle) Verify(chainID string, lane Owner) (BundleID, error) {
+	id := b.ID(chainID)
+	if !cmted25519.PubKey(b.Payer[:]).VerifySignature(id.SignBytes(lane), b.Signature[:]) {
+		return BundleID{}, fmt.Errorf("payer's signature for lane %s: %w", lane, ErrSignature)
 	}
-	return sha256.Sum256(doc), nil
+	return id, nil
 }
 
 // Validate checks the rules that need neither state nor signature.

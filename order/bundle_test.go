@@ -59,21 +59,21 @@ func TestBundleEncodesAsItsWireType(t *testing.T) {
 	})
 }
 
-func TestSignBytesEncodeAsTheirWireType(t *testing.T) {
+func TestDocumentEncodesAsItsWireType(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := drawBundle(t, 8)
-		doc := &orderv1.BundleSignDoc{ChainId: chainID, Payer: b.Payer[:], Expiry: b.Expiry, FeeLimit: b.FeeLimit}
+		doc := &orderv1.BundleDoc{ChainId: chainID, Payer: b.Payer[:], Expiry: b.Expiry, FeeLimit: b.FeeLimit}
 		size := uint64(b.Size())
 		for _, s := range b.Summaries() {
 			doc.Legs = append(doc.Legs, &orderv1.LegSummary{RollupId: s.RollupID[:], Digest: s.Digest[:], Length: s.Length, Count: s.Count})
 			size -= 1 + uint64(protowire.SizeBytes(int(s.Length)))
 		}
 		want := append([]byte("ordo/bundle/v1\x00"), marshal(t, doc)...)
-		if got := b.SignBytes(chainID); !bytes.Equal(got, want) {
-			t.Fatalf("sign bytes %x\nprotobuf %x", got, want)
+		if got := b.Document(chainID); !bytes.Equal(got, want) {
+			t.Fatalf("document %x\nprotobuf %x", got, want)
 		}
 		if b.ID(chainID) != sha256.Sum256(want) {
-			t.Fatal("ID is not the hash of the sign bytes")
+			t.Fatal("ID is not the hash of the document")
 		}
 		// What remains once the legs, at their signed lengths, are taken away does not depend on data.
 		if empty := (&order.Bundle{Expiry: b.Expiry, FeeLimit: b.FeeLimit}).Size(); size != uint64(empty) {
@@ -216,14 +216,14 @@ func TestIDCoversAllButTheSignature(t *testing.T) {
 			if c.ID(chainID) == id {
 				t.Fatalf("same ID after a change of the %s", what)
 			}
-			if _, err := c.Verify(chainID); !errors.Is(err, order.ErrSignature) {
+			if _, err := c.Verify(chainID, owner(1)); !errors.Is(err, order.ErrSignature) {
 				t.Fatalf("signature holds after a change of the %s: %v", what, err)
 			}
 		}
 		if b.ID(chainID+"x") == id || b.ID("") == id {
 			t.Fatal("same ID on another chain")
 		}
-		if _, err := b.Verify(chainID + "x"); !errors.Is(err, order.ErrSignature) {
+		if _, err := b.Verify(chainID+"x", owner(1)); !errors.Is(err, order.ErrSignature) {
 			t.Fatalf("signature holds on another chain: %v", err)
 		}
 		c := clone(b)
@@ -231,7 +231,7 @@ func TestIDCoversAllButTheSignature(t *testing.T) {
 		if c.ID(chainID) != id {
 			t.Fatal("ID depends on the signature")
 		}
-		if got, err := b.Verify(chainID); err != nil || got != id {
+		if got, err := b.Verify(chainID, owner(1)); err != nil || got != id {
 			t.Fatalf("Verify: %s, %v", got, err)
 		}
 	})

@@ -32,7 +32,7 @@ func drawBundle(t *rapid.T, rollups int) *order.Bundle {
 	for _, r := range rapid.SliceOfNDistinct(rapid.IntRange(0, rollups-1), 1, min(4, rollups), rapid.ID[int]).Draw(t, "rollups") {
 		b.Legs = append(b.Legs, order.Leg{RollupID: rollup(r), Transactions: rapid.SliceOfN(tx, 1, 6).Draw(t, "transactions")})
 	}
-	b.Sign(chainID, key(rapid.Byte().Draw(t, "key")))
+	b.Sign(chainID, owner(1), key(rapid.Byte().Draw(t, "key")))
 	return b
 }
 
@@ -98,6 +98,6 @@ func mustBlock(t testing.TB, height uint64, bundles ...*order.Bundle) *order.Blo
 func bundle(t testing.TB, legs ...order.Leg) *order.Bundle {
 	t.Helper()
 	b := &order.Bundle{Expiry: 10, FeeLimit: 5, Legs: legs}
-	b.Sign(chainID, key(0))
+	b.Sign(chainID, owner(1), key(0))
 	return b
 }

@@ -37,8 +37,10 @@ type (
 		Expiry    uint64      `json:"expiry,string"`
 		FeeLimit  uint64      `json:"fee_limit,string"`
 		Legs      []legVector `json:"legs"`
-		SignBytes hexBytes    `json:"sign_bytes"`
+		Document  hexBytes    `json:"document"`
 		ID        hexBytes    `json:"id"`
+		Lane      hexBytes    `json:"lane"` // owner of the lane that it is signed for
+		SignBytes hexBytes    `json:"sign_bytes"`
 		Signature hexBytes    `json:"signature"`
 		Encoding  hexBytes    `json:"encoding"`
 		Size      uint64      `json:"size,string"`
@@ -58,6 +60,7 @@ type (
 	signatureVector struct {
 		Name     string   `json:"name"`
 		ChainID  string   `json:"chain_id"`
+		Lane     hexBytes `json:"lane"`
 		Encoding hexBytes `json:"encoding"`
 		ID       hexBytes `json:"id"`
 		Valid    bool     `json:"valid"`
@@ -204,8 +207,9 @@ func TestBundleVectors(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", v.Name, err)
 		}
-		id, err := b.Verify(v.ChainID)
-		if err != nil || !bytes.Equal(id[:], v.ID) || !bytes.Equal(b.SignBytes(v.ChainID), v.SignBytes) {
+		lane := order.Owner(v.Lane)
+		id, err := b.Verify(v.ChainID, lane)
+		if err != nil || !bytes.Equal(id[:], v.ID) || !bytes.Equal(b.Document(v.ChainID), v.Document) || !bytes.Equal(id.SignBytes(lane), v.SignBytes) {
 			t.Errorf("%s: ID %s, %v", v.Name, id, err)
 		}
 		if !bytes.Equal(b.Payer[:], v.Payer) || b.Expiry != v.Expiry || b.FeeLimit != v.FeeLimit ||
@@ -222,7 +226,7 @@ func TestBundleVectors(t *testing.T) {
 		for _, l := range v.Legs {
 			again.Legs = append(again.Legs, order.Leg{RollupID: order.RollupID(l.RollupID), Transactions: fromHex(l.Transactions)})
 		}
-		again.Sign(v.ChainID, ed25519.NewKeyFromSeed(v.Seed))
+		again.Sign(v.ChainID, lane, ed25519.NewKeyFromSeed(v.Seed))
 		if !bytes.Equal(again.Encode(), v.Encoding) {
 			t.Errorf("%s: made anew, encodes to %x", v.Name, again.Encode())
 		}
@@ -244,7 +248,7 @@ func TestSignatureVectors(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", v.Name, err)
 		}
-		if _, err := b.Verify(v.ChainID); (err == nil) != v.Valid {
+		if _, err := b.Verify(v.ChainID, order.Owner(v.Lane)); (err == nil) != v.Valid {
 			t.Errorf("%s: %v", v.Name, err)
 		}
 		if id := b.ID(v.ChainID); !bytes.Equal(id[:], v.ID) {

@@ -63,7 +63,7 @@ func signWithPoint(b *order.Bundle, key ed25519.PrivateKey, r []byte) {
 	secret := sha512.Sum512(key.Seed())
 	secret[0] &= 248
 	secret[31] = secret[31]&127 | 64
-	k := sha512.Sum512(slices.Concat(r, b.Payer[:], b.SignBytes(chainID)))
+	k := sha512.Sum512(slices.Concat(r, b.Payer[:], b.ID(chainID).SignBytes(owner(1))))
 	s := new(big.Int).Mul(fromLittleEndian(k[:]), fromLittleEndian(secret[:32]))
 	copy(b.Signature[:], r)
 	copy(b.Signature[32:], littleEndian(s.Mod(s, groupOrder)))
@@ -75,7 +75,7 @@ var signatures = []struct {
 	sign  func(t *rapid.T, b *order.Bundle)
 	valid bool
 }{
-	{"honest", func(t *rapid.T, b *order.Bundle) { b.Sign(chainID, key(rapid.Byte().Draw(t, "key"))) }, true},
+	{"honest", func(t *rapid.T, b *order.Bundle) { b.Sign(chainID, owner(1), key(rapid.Byte().Draw(t, "key"))) }, true},
 	{"small-order R", func(t *rapid.T, b *order.Bundle) {
 		signWithPoint(b, key(rapid.Byte().Draw(t, "key")), rapid.SampledFrom(smallOrder).Draw(t, "R"))
 	}, true},
@@ -90,27 +90,39 @@ var signatures = []struct {
 		b.Signature[32] = 1
 	}, false},
 	{"non-canonical S", func(t *rapid.T, b *order.Bundle) {
-		b.Sign(chainID, key(rapid.Byte().Draw(t, "key")))
+		b.Sign(chainID, owner(1), key(rapid.Byte().Draw(t, "key")))
 		s := fromLittleEndian(b.Signature[32:])
 		copy(b.Signature[32:], littleEndian(s.Add(s, groupOrder)))
 	}, false},
 	{"payer that is no point", func(_ *rapid.T, b *order.Bundle) {
-		b.Sign(chainID, key(1))
+		b.Sign(chainID, owner(1), key(1))
 		b.Payer = order.Payer{2}
 	}, false},
 	{"R that is no point", func(_ *rapid.T, b *order.Bundle) {
-		b.Sign(chainID, key(1))
+		b.Sign(chainID, owner(1), key(1))
 		copy(b.Signature[:], append([]byte{2}, make([]byte, 31)...))
 	}, false},
 	{"altered", func(t *rapid.T, b *order.Bundle) {
-		b.Sign(chainID, key(rapid.Byte().Draw(t, "key")))
+		b.Sign(chainID, owner(1), key(rapid.Byte().Draw(t, "key")))
 		b.Expiry++
 	}, false},
 	{"altered signature", func(t *rapid.T, b *order.Bundle) {
-		b.Sign(chainID, key(rapid.Byte().Draw(t, "key")))
+		b.Sign(chainID, owner(1), key(rapid.Byte().Draw(t, "key")))
 		b.Signature[rapid.IntRange(0, 63).Draw(t, "byte")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
 	}, false},
-	{"another chain", func(t *rapid.T, b *order.Bundle) { b.Sign("another", key(rapid.Byte().Draw(t, "key"))) }, false},
+	{"another chain", func(t *rapid.T, b *order.Bundle) { b.Sign("another", owner(1), key(rapid.Byte().Draw(t, "key"))) }, false},
+	{"another lane", func(t *rapid.T, b *order.Bundle) { b.Sign(chainID, owner(2), key(rapid.Byte().Draw(t, "key"))) }, false},
+	{"the ID without a lane", func(t *rapid.T, b *order.Bundle) {
+		k := key(rapid.Byte().Draw(t, "key"))
+		copy(b.Payer[:], k.Public().(ed25519.PublicKey))
+		id := b.ID(chainID)
+		copy(b.Signature[:], ed25519.Sign(k, id[:]))
+	}, false},
+	{"the document", func(t *rapid.T, b *order.Bundle) {
+		k := key(rapid.Byte().Draw(t, "key"))
+		copy(b.Payer[:], k.Public().(ed25519.PublicKey))
+		copy(b.Signature[:], ed25519.Sign(k, b.Document(chainID)))
+	}, false},
 	{"zero key and signature, both of small order", func(*rapid.T, *order.Bundle) {}, true},
 }
 
@@ -133,12 +145,12 @@ func TestBatchedVerificationAgreesWithSingle(t *testing.T) {
 		for i, b := range bundles {
 			summaries[i] = b.Summary()
 		}
-		ids, valid := order.VerifySummaries(chainID, summaries)
+		ids, valid := order.VerifySummaries(chainID, owner(1), summaries)
 		if len(ids) != len(bundles) || !slices.Equal(valid, want) {
 			t.Fatalf("batched: %v\nwant:    %v", valid, want)
 		}
 		for i, b := range bundles {
-			id, err := b.Verify(chainID)
+			id, err := b.Verify(chainID, owner(1))
 			if (err == nil) != valid[i] || err != nil && !errors.Is(err, order.ErrSignature) {
 				t.Fatalf("bundle %d: batched %v, single %v", i, valid[i], err)
 			}
@@ -158,10 +170,10 @@ func TestSignaturesFollowZIP215(t *testing.T) {
 			b := &order.Bundle{Expiry: 1, Legs: []order.Leg{{RollupID: rollup(1), Transactions: [][]byte{{1}}}}}
 			copy(b.Payer[:], a)
 			copy(b.Signature[:], r)
-			if _, err := b.Verify(chainID); err != nil {
+			if _, err := b.Verify(chainID, owner(1)); err != nil {
 				t.Errorf("A %x, R %x: %v", a, r, err)
 			}
-			if !ed25519.Verify(a, b.SignBytes(chainID), b.Signature[:]) {
+			if !ed25519.Verify(a, b.ID(chainID).SignBytes(owner(1)), b.Signature[:]) {
 				refused++
 			}
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // BundleSummary stands for a bundle where its data is not at hand: all that decides
-// whether it is ordered, and what its payer signed.
+// whether it is ordered, and what its payer signed for a lane.
 type BundleSummary struct {
 	Payer     Payer
 	Expiry    uint64
@@ -32,12 +32,12 @@ func (s *BundleSummary) Size() int {
 	return n + sizeBytes(5, len(s.Signature))
 }
 
-// SignBytes returns what the payer signs, as Bundle.SignBytes does.
-func (s *BundleSummary) SignBytes(chainID string) []byte {
-	return s.appendSignBytes(make([]byte, 0, 160+len(s.Legs)*80), chainID)
+// Document returns what the ID is the hash of, as Bundle.Document does.
+func (s *BundleSummary) Document(chainID string) []byte {
+	return s.appendDocument(make([]byte, 0, 160+len(s.Legs)*80), chainID)
 }
 
-func (s *BundleSummary) appendSignBytes(out []byte, chainID string) []byte {
+func (s *BundleSummary) appendDocument(out []byte, chainID string) []byte {
 	out = append(out, bundleDomain...)
 	if chainID != "" {
 		out = protowire.AppendTag(out, 1, protowire.BytesType)
@@ -55,7 +55,7 @@ func (s *BundleSummary) appendSignBytes(out []byte, chainID string) []byte {
 }
 
 // ID returns the bundle's ID on the chain.
-func (s *BundleSummary) ID(chainID string) BundleID { return sha256.Sum256(s.SignBytes(chainID)) }
+func (s *BundleSummary) ID(chainID string) BundleID { return sha256.Sum256(s.Document(chainID)) }
 
 // EncodedSize returns the length of the summary's own canonical encoding, in bytes.
 func (s *BundleSummary) EncodedSize() int {

@@ -26,7 +26,7 @@ func filled(n int) []byte {
 
 func sampleBundle(seed byte, expiry, feeLimit uint64, legs ...order.Leg) *order.Bundle {
 	b := &order.Bundle{Expiry: expiry, FeeLimit: feeLimit, Legs: legs}
-	b.Sign(chainID, key(seed))
+	b.Sign(chainID, owner(1), key(seed))
 	return b
 }
 
@@ -34,30 +34,32 @@ func bundleVectors() (out []bundleVector) {
 	legs := func(l ...order.Leg) []order.Leg { return l }
 	for _, v := range []struct {
 		name, chainID    string
+		lane             order.Owner
 		seed             byte
 		expiry, feeLimit uint64
 		legs             []order.Leg
 	}{
-		{"one transaction", chainID, 0, 100, 5000, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{1, 2, 3}}})},
-		{"two legs, several transactions", chainID, 1, 100, 5000, legs(
+		{"one transaction", chainID, owner(1), 0, 100, 5000, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{1, 2, 3}}})},
+		{"the same for another lane", chainID, owner(0xff), 0, 100, 5000, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{1, 2, 3}}})},
+		{"two legs, several transactions", chainID, owner(1), 1, 100, 5000, legs(
 			order.Leg{RollupID: alpha, Transactions: [][]byte{{1}, {2, 2}, {3, 3, 3}}},
 			order.Leg{RollupID: beta, Transactions: [][]byte{{4}}})},
-		{"legs in the other order", chainID, 1, 100, 5000, legs(
+		{"legs in the other order", chainID, owner(1), 1, 100, 5000, legs(
 			order.Leg{RollupID: beta, Transactions: [][]byte{{4}}},
 			order.Leg{RollupID: alpha, Transactions: [][]byte{{1}, {2, 2}, {3, 3, 3}}})},
-		{"numbers at zero are not written", chainID, 2, 0, 0, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{0}}})},
-		{"numbers at their largest", chainID, 3, 1<<64 - 1, 1<<64 - 1, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{0xff}}})},
-		{"transactions at the edges of varint lengths", chainID, 4, 127, 128, legs(
+		{"numbers at zero are not written", chainID, owner(1), 2, 0, 0, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{0}}})},
+		{"numbers at their largest", chainID, owner(1), 3, 1<<64 - 1, 1<<64 - 1, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{0xff}}})},
+		{"transactions at the edges of varint lengths", chainID, owner(1), 4, 127, 128, legs(
 			order.Leg{RollupID: alpha, Transactions: [][]byte{filled(127), filled(128), filled(300)}})},
-		{"another chain", "ordo-1", 0, 100, 5000, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{1, 2, 3}}})},
-		{"chain ID of 50 bytes", "ordo-chain-with-a-name-of-fifty-bytes-0123456789-ab", 0, 100, 5000, legs(order.Leg{RollupID: gamma, Transactions: [][]byte{{1, 2, 3}}})},
+		{"another chain", "ordo-1", owner(1), 0, 100, 5000, legs(order.Leg{RollupID: alpha, Transactions: [][]byte{{1, 2, 3}}})},
+		{"chain ID of 50 bytes", "ordo-chain-with-a-name-of-fifty-bytes-0123456789-ab", owner(1), 0, 100, 5000, legs(order.Leg{RollupID: gamma, Transactions: [][]byte{{1, 2, 3}}})},
 	} {
 		b := &order.Bundle{Expiry: v.expiry, FeeLimit: v.feeLimit, Legs: v.legs}
-		b.Sign(v.chainID, key(v.seed))
+		b.Sign(v.chainID, v.lane, key(v.seed))
 		id := b.ID(v.chainID)
 		vec := bundleVector{
 			Name: v.name, ChainID: v.chainID, Seed: key(v.seed).Seed(), Payer: b.Payer[:], Expiry: b.Expiry, FeeLimit: b.FeeLimit,
-			SignBytes: b.SignBytes(v.chainID), ID: id[:], Signature: b.Signature[:], Encoding: b.Encode(), Size: uint64(b.Size()),
+			Document: b.Document(v.chainID), ID: id[:], Lane: v.lane[:], SignBytes: id.SignBytes(v.lane), Signature: b.Signature[:], Encoding: b.Encode(), Size: uint64(b.Size()),
 		}
 		for i, s := range b.Summaries() {
 			vec.Legs = append(vec.Legs, legVector{
@@ -107,8 +109,8 @@ func refusedVectors() (out []refusedVector) {
 
 func signatureVectors() (out []signatureVector) {
 	add := func(name string, b *order.Bundle, valid bool) {
-		id := b.ID(chainID)
-		out = append(out, signatureVector{name, chainID, b.Encode(), id[:], valid})
+		id, lane := b.ID(chainID), owner(1)
+		out = append(out, signatureVector{name, chainID, lane[:], b.Encode(), id[:], valid})
 	}
 	fresh := func() *order.Bundle {
 		return sampleBundle(7, 1, 2, order.Leg{RollupID: alpha, Transactions: [][]byte{{1}}})
@@ -117,6 +119,9 @@ func signatureVectors() (out []signatureVector) {
 	b := fresh()
 	b.Expiry++
 	add("altered after signing", b, false)
+	b = fresh()
+	b.Sign(chainID, owner(2), key(7))
+	add("for another lane", b, false)
 	b = fresh()
 	s := fromLittleEndian(b.Signature[32:])
 	copy(b.Signature[32:], littleEndian(s.Add(s, groupOrder)))

@@ -11,10 +11,10 @@ import (
 // gains little and gives whoever sends bad signatures more work to cause.
 const verifyChunk = 32
 
-// VerifySummaries checks the payers' signatures of many bundles at about half the cost
-// of Bundle.Verify for each, with the same outcome. Results i belong to bundle i: its
-// ID, computed whether or not the signature holds, and whether it does.
-func VerifySummaries(chainID string, bundles []BundleSummary) (ids []BundleID, valid []bool) {
+// VerifySummaries checks the payers' signatures for the lane, of many bundles, at about
+// half the cost of Bundle.Verify for each, with the same outcome. Results i belong to
+// bundle i: its ID, computed whether or not the signature holds, and whether it does.
+func VerifySummaries(chainID string, lane Owner, bundles []BundleSummary) (ids []BundleID, valid []bool) {
 	ids = make([]BundleID, len(bundles))
 	valid = make([]bool, 0, len(bundles))
 	var doc []byte
@@ -24,8 +24,9 @@ func VerifySummaries(chainID string, bundles []BundleSummary) (ids []BundleID, v
 		equation := cmted25519.NewBatchVerifier()
 		for i := from; i < to; i++ {
 			s := &bundles[i]
-			doc = s.appendSignBytes(doc[:0], chainID)
+			doc = s.appendDocument(doc[:0], chainID)
 			ids[i] = sha256.Sum256(doc)
+			doc = ids[i].appendSignBytes(doc[:0], lane)
 			// Add hashes doc at once and keeps nothing of it. It fails only for a key or
 			// signature of the wrong length, which the types rule out.
 			if err := equation.Add(cmted25519.PubKey(s.Payer[:]), doc, s.Signature[:]); err != nil {

@@ -66,7 +66,7 @@ func (c *testChain) grow(txs map[string][][]byte) {
 	b := &testBlock{}
 	for name, list := range txs {
 		bundle := &order.Bundle{Expiry: uint64(height), FeeLimit: 1, Legs: []order.Leg{{RollupID: order.NewRollupID(name), Transactions: list}}}
-		bundle.Sign(testChainID, stded25519.NewKeyFromSeed(seed[:]))
+		bundle.Sign(testChainID, header.Owner, stded25519.NewKeyFromSeed(seed[:]))
 		b.bundles = append(b.bundles, bundle)
 		header.Bundles = append(header.Bundles, bundle.Summary())
 	}

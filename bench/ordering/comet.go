@@ -82,7 +82,7 @@ func (s *comet) received(ctx context.Context) ([]float64, error) {
 	return scrapeAll(ctx, s.all, cometReceived)
 }
 
-func (s *comet) wrap(_ channel, payload []byte) (parcel, error) {
+func (s *comet) wrap(_ channel, _ int, payload []byte) (parcel, error) {
 	return parcel{key: sha256.Sum256(payload), wire: payload}, nil
 }
 

@@ -31,6 +31,8 @@ func channelOf(i int) channel {
 	return bulk
 }
 
+func validatorOf(i, validators int) int { return i % validators }
+
 // count is how many payloads the load has.
 func (ld load) count() int { return max(int(ld.rate/float64(ld.size)*ld.duration.Seconds()), 1) }
 
@@ -40,7 +42,7 @@ func (ld load) plan(start time.Time, validators int) []*entry {
 	interval := float64(ld.size) / ld.rate * float64(time.Second)
 	for i := range entries {
 		entries[i] = &entry{
-			size: ld.size, validator: i % validators, channel: channelOf(i),
+			size: ld.size, validator: validatorOf(i, validators), channel: channelOf(i),
 			due: start.Add(time.Duration(float64(i) * interval)),
 		}
 	}
@@ -53,7 +55,9 @@ type wrapper func(i int) (parcel, error)
 // prepare returns a wrapper for the load, having done its work where it is to be
 // done beforehand.
 func (ld load) prepare(ctx context.Context, s system, p *payloads) (wrapper, error) {
-	wrap := func(i int) (parcel, error) { return s.wrap(channelOf(i), p.make(ld.size)) }
+	wrap := func(i int) (parcel, error) {
+		return s.wrap(channelOf(i), validatorOf(i, s.validators()), p.make(ld.size))
+	}
 	if !ld.ahead {
 		return wrap, nil
 	}

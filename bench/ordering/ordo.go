@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"net"
 	"net/http"
@@ -44,6 +43,7 @@ type ordo struct {
 	urls    []string                                    // of the API: validators, then the node to read from
 	genesis string
 	info    *sequencerv1.GetInfoResponse
+	lanes   []order.Owner // of the validators
 
 	next   atomic.Uint64 // bundle
 	height atomic.Uint64 // last one that was heard of
@@ -61,7 +61,7 @@ func startOrdo(ctx context.Context, o Options, validators int, reader bool) (_ *
 	if err != nil {
 		return nil, err
 	}
-	s := &ordo{group: g, o: o, n: validators, genesis: filepath.Join(g.dir, "validator-0", "config", "genesis.json")}
+	s := &ordo{group: g, o: o, n: validators, lanes: make([]order.Owner, validators), genesis: filepath.Join(g.dir, "validator-0", "config", "genesis.json")}
 	defer func() {
 		if err != nil {
 			_ = s.end() // the error that is returned says more
@@ -111,6 +111,11 @@ func startOrdo(ctx context.Context, o Options, validators int, reader bool) (_ *
 		}
 		if info.Msg.GetLatestHeight() < 2 {
 			return fmt.Errorf("it is at height %d", info.Msg.GetLatestHeight())
+		}
+		if i < validators {
+			if s.lanes[i], err = order.OwnerFromBytes(info.Msg.GetLaneOwner()); err != nil {
+				return fmt.Errorf("it has no lane yet: %w", err)
+			}
 		}
 		s.info = info.Msg
 		s.height.Store(info.Msg.GetLatestHeight())
@@ -213,27 +218,27 @@ func rollupOf(ch channel) order.RollupID {
 	return order.NewRollupID([channels]string{bulk: "bench-bulk", sample: "bench-sample"}[ch])
 }
 
-func (s *ordo) wrap(ch channel, payload []byte) (parcel, error) {
+func (s *ordo) wrap(ch channel, validator int, payload []byte) (parcel, error) {
 	var txs [][]byte
 	for size := s.o.TransactionBytes; len(payload) > size; payload = payload[size:] {
 		txs = append(txs, payload[:size:size])
 	}
-	return s.sign([]order.Leg{{RollupID: rollupOf(ch), Transactions: append(txs, payload)}})
+	return s.sign(validator, []order.Leg{{RollupID: rollupOf(ch), Transactions: append(txs, payload)}})
 }
 
-// sign makes a bundle of the legs, by the payers in turn.
-func (s *ordo) sign(legs []order.Leg) (parcel, error) {
+// sign makes a bundle of the legs for the validator's lane, by the payers in turn.
+func (s *ordo) sign(validator int, legs []order.Leg) (parcel, error) {
 	payer := s.payers[s.next.Add(1)%payers]
 	b := order.Bundle{Legs: legs, Expiry: s.height.Load() + s.info.GetMaxExpiryBlocks()*9/10}
 	copy(b.Payer[:], payer.Public().(ed25519.PublicKey))
 	b.FeeLimit = (uint64(b.Size())+64)*s.info.GetFeePerKilobyte()/1000 + 1
-	doc := b.SignBytes(chainID) // hashes the legs: once is enough
-	copy(b.Signature[:], ed25519.Sign(payer, doc))
+	id := b.ID(chainID) // hashes the legs: once is enough
+	copy(b.Signature[:], ed25519.Sign(payer, id.SignBytes(s.lanes[validator])))
 	raw := b.Encode()
 	if limit := s.info.GetMaxBundleBytes(); uint64(len(raw)) > limit {
 		return parcel{}, fmt.Errorf("a bundle has %d bytes and the chain takes %d: make it smaller with --size", len(raw), limit)
 	}
-	return parcel{key: sha256.Sum256(doc), wire: raw}, nil
+	return parcel{key: key(id), wire: raw}, nil
 }
 
 // submitTimeout is after which a validator counts as not answering.

@@ -122,11 +122,12 @@ func (o Options) own(ctx context.Context, st *stage, s *ordo) (stretch, error) {
 			return stretch{}, ctx.Err()
 		case <-tick.C:
 		}
-		p, err := s.sign([]order.Leg{{RollupID: ownRollup, Transactions: [][]byte{st.payloads.make(ownBytes)}}})
+		validator := validatorOf(i, s.n)
+		p, err := s.sign(validator, []order.Leg{{RollupID: ownRollup, Transactions: [][]byte{st.payloads.make(ownBytes)}}})
 		if err != nil {
 			return stretch{}, err
 		}
-		if err := s.submit(ctx, i%s.n, p); err != nil {
+		if err := s.submit(ctx, validator, p); err != nil {
 			return stretch{}, fmt.Errorf("hand in what is read: %w", err)
 		}
 	}
@@ -157,11 +158,12 @@ func (o Options) crowd(ctx context.Context, s *ordo) (some []key, err error) {
 		for _, id := range groups[i%len(groups)] {
 			legs = append(legs, order.Leg{RollupID: id, Transactions: [][]byte{p.make(crowdBytes)}})
 		}
-		b, err := s.sign(legs)
+		validator := validatorOf(i, s.n)
+		b, err := s.sign(validator, legs)
 		if err != nil {
 			return some, err
 		}
-		if err := s.submit(ctx, i%s.n, b); ctx.Err() == nil && err != nil {
+		if err := s.submit(ctx, validator, b); ctx.Err() == nil && err != nil {
 			return some, fmt.Errorf("hand in for the other rollups: %w", err)
 		}
 		if i%10 == 0 {

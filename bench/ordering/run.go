@@ -243,11 +243,12 @@ func (o Options) idle(ctx context.Context, st *stage) (*Trial, error) {
 				return nil, ctx.Err()
 			case <-time.After(150*time.Millisecond + rand.N(time.Second)):
 			}
-			p, err := st.wrap(sample, st.payloads.make(idlePayload))
+			validator := validatorOf(i, st.validators())
+			p, err := st.wrap(sample, validator, st.payloads.make(idlePayload))
 			if err != nil {
 				return nil, err
 			}
-			e := &entry{size: idlePayload, validator: i % st.validators(), channel: sample, due: time.Now()}
+			e := &entry{size: idlePayload, validator: validator, channel: sample, due: time.Now()}
 			entries[i] = e
 			st.ledger.enter(p.key, e)
 			st.ledger.ack(e, st.submit(ctx, e.validator, p))

@@ -29,7 +29,7 @@ func (*fake) processes() []*process                       { return nil }
 func (*fake) received(context.Context) ([]float64, error) { return make([]float64, 4), nil }
 func (*fake) close() error                                { return nil }
 
-func (*fake) wrap(_ channel, payload []byte) (parcel, error) {
+func (*fake) wrap(_ channel, _ int, payload []byte) (parcel, error) {
 	p := parcel{wire: payload}
 	copy(p.key[:], payload)
 	return p, nil

@@ -27,9 +27,9 @@ const (
 // system is a running network. Its methods may be called concurrently.
 type system interface {
 	name() string
-	// wrap makes a parcel of a payload: signs it, where the system wants that.
-	wrap(ch channel, payload []byte) (parcel, error)
-	// submit hands a parcel to a validator and returns when it has it in safe keeping.
+	// wrap makes a parcel of a payload for a validator: signs it, where the system wants that.
+	wrap(ch channel, validator int, payload []byte) (parcel, error)
+	// submit hands a parcel to the validator that it is for and returns when it has it in safe keeping.
 	// Errors: errBusy; any other: refused.
 	submit(ctx context.Context, validator int, p parcel) error
 	// follow reads the order from now on and enters into the ledger what it has

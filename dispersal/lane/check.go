@@ -15,8 +15,8 @@ type Checked struct {
 }
 
 // Check checks all of an offer that does not depend on what was attested before: that
-// owner and self are in the committee, the header's bounds, the owner's and the payers'
-// signatures, and that the share is the one that self holds. It is what costs time:
+// owner and self are in the committee, the header's bounds, the owner's signature and
+// the payers' for this lane, and that the share is the one that self holds. It is what costs time:
 // call it from many goroutines, after Keeper.Screen. The layout is that of the batch's
 // epoch; that the offer came from the batch's owner is for the caller to see.
 func Check(v *View, l *shard.Layout, self order.Owner, o *Offer) (*Checked, *Refusal) {
@@ -60,7 +60,7 @@ func checkBatch(v *View, b *order.SignedBatch) (order.BatchID, *Refusal) {
 	if err != nil {
 		return id, &Refusal{Reason: ReasonSignature}
 	}
-	if _, valid := order.VerifySummaries(v.ChainID, b.Header.Bundles); slices.Contains(valid, false) {
+	if _, valid := order.VerifySummaries(v.ChainID, b.Header.Owner, b.Header.Bundles); slices.Contains(valid, false) {
 		return id, &Refusal{Reason: ReasonPayer}
 	}
 	return id, nil

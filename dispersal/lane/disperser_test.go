@@ -20,7 +20,7 @@ func newTestDisperser(l *lab, session uint64, own []*order.Certificate, v *View)
 
 func (l *lab) disperse(d *Disperser) order.Position {
 	l.t.Helper()
-	batch, coded := l.batch()
+	batch, coded := l.batch(0)
 	p, err := d.Disperse(0, d.Room(), Payload{
 		Bundles: []order.BundleSummary{batch.Bundles[0].Summary()}, Length: batch.Size(), Layout: l.layout, Coded: coded,
 	})

@@ -52,12 +52,12 @@ func (l *lab) view(lanes map[order.Owner]order.LaneState) *View {
 	}
 }
 
-// batch codes a batch of one bundle that is like no other.
-func (l *lab) batch() (*order.Batch, *shard.Coded) {
+// batch codes a batch for the member's lane of one bundle that is like no other.
+func (l *lab) batch(member int) (*order.Batch, *shard.Coded) {
 	l.t.Helper()
 	l.serial++
 	b := &order.Bundle{Expiry: 1, Legs: []order.Leg{{RollupID: order.RollupID{1}, Transactions: [][]byte{{l.serial}}}}}
-	b.Sign(simChain, l.key(0))
+	b.Sign(simChain, l.owner(member), l.key(0))
 	batch, coded := &order.Batch{Bundles: []*order.Bundle{b}}, new(shard.Coded)
 	if err := coded.Encode(l.layout, batch.Encode()); err != nil {
 		l.t.Fatal(err)
@@ -68,7 +68,7 @@ func (l *lab) batch() (*order.Batch, *shard.Coded) {
 // signed is the member's batch for the mark, and its shards.
 func (l *lab) signed(member int, at, after order.Mark) (*order.SignedBatch, *shard.Coded) {
 	l.t.Helper()
-	batch, coded := l.batch()
+	batch, coded := l.batch(member)
 	s := &order.SignedBatch{Header: order.BatchHeader{
 		Position: order.Position{Owner: l.owner(member), Mark: at}, After: after, Root: order.Digest(coded.Root()),
 		Length: uint64(batch.Size()), Bundles: []order.BundleSummary{batch.Bundles[0].Summary()},
@@ -163,12 +163,18 @@ func TestCheckRefuses(t *testing.T) {
 		want   Reason
 		change func(v *View, o *Offer)
 	}{
-		"nothing":             {0, func(*View, *Offer) {}},
-		"another epoch":       {ReasonEpoch, func(_ *View, o *Offer) { o.Batch.Header.Epoch = 1; sign(o) }},
-		"owner no member":     {ReasonCommittee, func(_ *View, o *Offer) { o.Batch.Header.Owner[19] = 1; sign(o) }},
-		"too large":           {ReasonHeader, func(v *View, _ *Offer) { v.Params.MaxBatchBytes = 10 }},
-		"owner's signature":   {ReasonSignature, func(_ *View, o *Offer) { o.Batch.Signature[3]++ }},
-		"payer's signature":   {ReasonPayer, func(_ *View, o *Offer) { o.Batch.Header.Bundles[0].Signature[3]++; sign(o) }},
+		"nothing":           {0, func(*View, *Offer) {}},
+		"another epoch":     {ReasonEpoch, func(_ *View, o *Offer) { o.Batch.Header.Epoch = 1; sign(o) }},
+		"owner no member":   {ReasonCommittee, func(_ *View, o *Offer) { o.Batch.Header.Owner[19] = 1; sign(o) }},
+		"too large":         {ReasonHeader, func(v *View, _ *Offer) { v.Params.MaxBatchBytes = 10 }},
+		"owner's signature": {ReasonSignature, func(_ *View, o *Offer) { o.Batch.Signature[3]++ }},
+		"payer's signature": {ReasonPayer, func(_ *View, o *Offer) { o.Batch.Header.Bundles[0].Signature[3]++; sign(o) }},
+		"for another lane": {ReasonPayer, func(_ *View, o *Offer) {
+			b, _ := l.batch(1)
+			o.Batch.Header.Bundles[0].Signature = b.Bundles[0].Signature
+			o.Batch.Header.Bundles[0].Legs = b.Bundles[0].Summaries()
+			sign(o)
+		}},
 		"another's share":     {ReasonShare, func(_ *View, o *Offer) { o.Share.First = 0 }},
 		"damaged share":       {ReasonShare, func(_ *View, o *Offer) { o.Share.Shards[0]++ }},
 		"half a share":        {ReasonShare, func(_ *View, o *Offer) { o.Share.Shards = o.Share.Shards[:1] }},
@@ -189,6 +195,44 @@ func TestCheckRefuses(t *testing.T) {
 	s, coded := l.signed(0, mark(1, 1), order.Mark{})
 	if _, r := Check(l.view(nil), l.layout, order.Owner{9}, l.offer(s, coded, 1)); r == nil || r.Reason != ReasonCommittee {
 		t.Fatalf("who is no member gets %v", r)
+	}
+}
+
+// A header shows the summaries of a lane's bundles to all members. None of them gets a
+// batch of its own attested by them over data that it makes up.
+func TestNoBundleOfAnotherLaneWithoutItsData(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	const honest, hostile = 0, 1
+	// refusals are of a batch in the hostile lane of those bundles, over zeros.
+	refusals := func(bundles []order.BundleSummary, length uint64) (out []*Refusal) {
+		coded := new(shard.Coded)
+		if err := coded.Encode(l.layout, make([]byte, length)); err != nil {
+			t.Fatal(err)
+		}
+		s := &order.SignedBatch{Header: order.BatchHeader{
+			Position: order.Position{Owner: l.owner(hostile), Mark: mark(1, 1)}, Root: order.Digest(coded.Root()), Length: length, Bundles: bundles,
+		}}
+		s.Sign(simChain, l.key(hostile))
+		for member := range l.committee.Members {
+			_, r := Check(l.view(nil), l.layout, l.owner(member), l.offer(s, coded, member))
+			out = append(out, r)
+		}
+		return out
+	}
+	seen, _ := l.signed(honest, mark(1, 1), order.Mark{})
+	for member, r := range refusals(seen.Header.Bundles, seen.Header.Length) {
+		if r == nil || r.Reason != ReasonPayer {
+			t.Errorf("member %d: refusal %v, want that of a payer's signature", member, r)
+		}
+	}
+	// The payer's signature for the lane is all that keeps them from it: whoever signs
+	// for a lane relies on its owner.
+	own, _ := l.signed(hostile, mark(1, 1), order.Mark{})
+	for member, r := range refusals(own.Header.Bundles, own.Header.Length) {
+		if r != nil {
+			t.Errorf("member %d, bundles signed for the lane: %v", member, r)
+		}
 	}
 }
 

@@ -362,18 +362,18 @@ func (w *world) client() {
 	}
 	if n := w.nodes[w.rng.IntN(len(w.nodes))]; n.up && n.rogue == nil {
 		for range 1 + w.rng.IntN(3) {
-			n.submit(w.bundle())
+			n.submit(w.bundle(n.owner))
 		}
 	}
 	w.after(1+w.rng.Uint64N(2*w.weather.faultsUntil/uint64(w.weather.bundles)), w.client)
 }
 
-// bundle makes one that there has not been before.
-func (w *world) bundle() *order.Bundle {
+// bundle makes one for the owner's lane that there has not been before.
+func (w *world) bundle(lane order.Owner) *order.Bundle {
 	w.bundles++
 	tx := binary.BigEndian.AppendUint64(nil, uint64(w.bundles))
 	tx = append(tx, make([]byte, w.rng.IntN(300))...)
 	b := &order.Bundle{Expiry: 1, Legs: []order.Leg{{RollupID: order.RollupID{1}, Transactions: [][]byte{tx}}}}
-	b.Sign(simChain, w.payers[w.rng.IntN(len(w.payers))])
+	b.Sign(simChain, lane, w.payers[w.rng.IntN(len(w.payers))])
 	return b
 }

@@ -222,10 +222,10 @@ func (r *rogue) batch() *rogueBatch {
 	if !ok {
 		return nil
 	}
-	b := w.bundle()
+	b := w.bundle(n.owner)
 	w.bundles-- // it counts for nobody
 	b.Expiry = w.rng.Uint64()
-	b.Sign(simChain, w.payers[0])
+	b.Sign(simChain, n.owner, w.payers[0])
 	content := &order.Batch{Bundles: []*order.Bundle{b}}
 	raw, layout := content.Encode(), w.layout(epoch)
 	if w.some(0.2) {

@@ -12,7 +12,7 @@ import (
 func testBatch(t testing.TB) *order.SignedBatch {
 	t.Helper()
 	bundle := order.Bundle{Expiry: 100, Legs: []order.Leg{{RollupID: order.RollupID{1}, Transactions: [][]byte{{1, 2, 3}}}}}
-	bundle.Sign(chainID, testKey(1))
+	bundle.Sign(chainID, testPosition.Owner, testKey(1))
 	batch := order.Batch{Bundles: []*order.Bundle{&bundle}}
 	s := &order.SignedBatch{Header: order.BatchHeader{
 		Position: testPosition, Epoch: 1, Root: order.Digest{1}, Length: uint64(batch.Size()), Bundles: []order.BundleSummary{bundle.Summary()},

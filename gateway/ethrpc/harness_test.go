@@ -70,8 +70,8 @@ type submitted struct {
 // String, SubmitBundle and Info make it a gateway.Sequencer.
 func (r *rollup) String() string { return "test" }
 
-func (r *rollup) SubmitBundle(_ context.Context, raw []byte) error {
-	b, err := order.DecodeBundle(raw)
+func (r *rollup) SubmitBundle(_ context.Context, sign gateway.SignFor) error {
+	b, err := order.DecodeBundle(sign(order.Owner{1}))
 	if err != nil {
 		return fmt.Errorf("%w: %w", gateway.ErrRefused, err)
 	}

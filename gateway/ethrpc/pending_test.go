@@ -211,7 +211,7 @@ func (r *rollup) mustSendPast(tx *types.Transaction) {
 		r.t.Fatal(err)
 	}
 	b := &order.Bundle{Expiry: 1000, Legs: []order.Leg{{RollupID: rollupID, Transactions: [][]byte{raw}}}}
-	if err := r.SubmitBundle(context.Background(), b.Encode()); err != nil {
+	if err := r.SubmitBundle(context.Background(), func(order.Owner) []byte { return b.Encode() }); err != nil {
 		r.t.Fatal(err)
 	}
 }

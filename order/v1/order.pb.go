@@ -93,7 +93,8 @@ type Bundle struct {
 	// The most that the payer agrees to pay, in uordo.
 	FeeLimit uint64 `protobuf:"varint,3,opt,name=fee_limit,json=feeLimit,proto3" json:"fee_limit,omitempty"`
 	Legs     []*Leg `protobuf:"bytes,4,rep,name=legs,proto3" json:"legs,omitempty"`
-	// ed25519 over the sign bytes (see BundleSignDoc), 64 bytes.
+	// ed25519 by the payer over "ordo/bundle-lane/v1\x00", the bundle ID and the
+	// 20 bytes of the owner whose lane is to carry the bundle; 64 bytes.
 	Signature     []byte `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -237,9 +238,10 @@ func (x *LegSummary) GetCount() uint64 {
 	return 0
 }
 
-// BundleSignDoc is what a payer signs, after the domain tag
-// "ordo/bundle/v1\x00"; the bundle ID is the SHA-256 of both.
-type BundleSignDoc struct {
+// BundleDoc is what a bundle's ID covers: it is the SHA-256 of the domain tag
+// "ordo/bundle/v1\x00" and this. The lane is not in it: a payer may sign a bundle
+// for several lanes, and it remains one bundle.
+type BundleDoc struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ChainId       string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
 	Payer         []byte                 `protobuf:"bytes,2,opt,name=payer,proto3" json:"payer,omitempty"`
@@ -250,20 +252,20 @@ type BundleSignDoc struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *BundleSignDoc) Reset() {
-	*x = BundleSignDoc{}
+func (x *BundleDoc) Reset() {
+	*x = BundleDoc{}
 	mi := &file_order_v1_order_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *BundleSignDoc) String() string {
+func (x *BundleDoc) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*BundleSignDoc) ProtoMessage() {}
+func (*BundleDoc) ProtoMessage() {}
 
-func (x *BundleSignDoc) ProtoReflect() protoreflect.Message {
+func (x *BundleDoc) ProtoReflect() protoreflect.Message {
 	mi := &file_order_v1_order_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -275,40 +277,40 @@ func (x *BundleSignDoc) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use BundleSignDoc.ProtoReflect.Descriptor instead.
-func (*BundleSignDoc) Descriptor() ([]byte, []int) {
+// Deprecated: Use BundleDoc.ProtoReflect.Descriptor instead.
+func (*BundleDoc) Descriptor() ([]byte, []int) {
 	return file_order_v1_order_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *BundleSignDoc) GetChainId() string {
+func (x *BundleDoc) GetChainId() string {
 	if x != nil {
 		return x.ChainId
 	}
 	return ""
 }
 
-func (x *BundleSignDoc) GetPayer() []byte {
+func (x *BundleDoc) GetPayer() []byte {
 	if x != nil {
 		return x.Payer
 	}
 	return nil
 }
 
-func (x *BundleSignDoc) GetExpiry() uint64 {
+func (x *BundleDoc) GetExpiry() uint64 {
 	if x != nil {
 		return x.Expiry
 	}
 	return 0
 }
 
-func (x *BundleSignDoc) GetFeeLimit() uint64 {
+func (x *BundleDoc) GetFeeLimit() uint64 {
 	if x != nil {
 		return x.FeeLimit
 	}
 	return 0
 }
 
-func (x *BundleSignDoc) GetLegs() []*LegSummary {
+func (x *BundleDoc) GetLegs() []*LegSummary {
 	if x != nil {
 		return x.Legs
 	}
@@ -1719,8 +1721,8 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\trollup_id\x18\x01 \x01(\fR\brollupId\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x16\n" +
 	"\x06length\x18\x03 \x01(\x04R\x06length\x12\x14\n" +
-	"\x05count\x18\x04 \x01(\x04R\x05count\"\xa4\x01\n" +
-	"\rBundleSignDoc\x12\x19\n" +
+	"\x05count\x18\x04 \x01(\x04R\x05count\"\xa0\x01\n" +
+	"\tBundleDoc\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x14\n" +
 	"\x05payer\x18\x02 \x01(\fR\x05payer\x12\x16\n" +
 	"\x06expiry\x18\x03 \x01(\x04R\x06expiry\x12\x1b\n" +
@@ -1852,7 +1854,7 @@ var file_order_v1_order_proto_goTypes = []any{
 	(*Leg)(nil),            // 0: ordo.order.v1.Leg
 	(*Bundle)(nil),         // 1: ordo.order.v1.Bundle
 	(*LegSummary)(nil),     // 2: ordo.order.v1.LegSummary
-	(*BundleSignDoc)(nil),  // 3: ordo.order.v1.BundleSignDoc
+	(*BundleDoc)(nil),      // 3: ordo.order.v1.BundleDoc
 	(*Batch)(nil),          // 4: ordo.order.v1.Batch
 	(*BundleSummary)(nil),  // 5: ordo.order.v1.BundleSummary
 	(*BatchHeader)(nil),    // 6: ordo.order.v1.BatchHeader
@@ -1874,7 +1876,7 @@ var file_order_v1_order_proto_goTypes = []any{
 }
 var file_order_v1_order_proto_depIdxs = []int32{
 	0,  // 0: ordo.order.v1.Bundle.legs:type_name -> ordo.order.v1.Leg
-	2,  // 1: ordo.order.v1.BundleSignDoc.legs:type_name -> ordo.order.v1.LegSummary
+	2,  // 1: ordo.order.v1.BundleDoc.legs:type_name -> ordo.order.v1.LegSummary
 	1,  // 2: ordo.order.v1.Batch.bundles:type_name -> ordo.order.v1.Bundle
 	2,  // 3: ordo.order.v1.BundleSummary.legs:type_name -> ordo.order.v1.LegSummary
 	5,  // 4: ordo.order.v1.BatchHeader.bundles:type_name -> ordo.order.v1.BundleSummary

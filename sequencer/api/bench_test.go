@@ -28,7 +28,7 @@ func BenchmarkStream(b *testing.B) {
 					_, _ = rand.Read(tx[:120]) // a signature, a hash, numbers
 					bundle.Legs[0].Transactions = append(bundle.Legs[0].Transactions, tx)
 				}
-				bundle.Sign(chainID, key)
+				bundle.Sign(chainID, laneOwner, key)
 				bundles = append(bundles, bundle)
 			}
 			certs = append(certs, c.disperse(bundles, &order.Batch{Bundles: bundles}))

@@ -32,6 +32,8 @@ const chainID = "ordo-test"
 var (
 	alpha = order.NewRollupID("alpha")
 	beta  = order.NewRollupID("beta")
+	// laneOwner is that of the node's lane.
+	laneOwner = order.Owner{1}
 )
 
 // testChain is CometBFT's own stores, filled with signed blocks.
@@ -216,7 +218,7 @@ func (p *testPool) Submit(_ context.Context, raw []byte) (order.BundleID, error)
 	if err != nil {
 		return order.BundleID{}, err
 	}
-	id, err := b.Verify(chainID)
+	id, err := b.Verify(chainID, laneOwner)
 	if err != nil {
 		return id, err
 	}
@@ -254,7 +256,7 @@ func newBundle(expiry uint64, rollups ...order.RollupID) *order.Bundle {
 	for _, r := range rollups {
 		b.Legs = append(b.Legs, order.Leg{RollupID: r, Transactions: [][]byte{tx, append([]byte("second "), tx...)}})
 	}
-	b.Sign(chainID, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)))
+	b.Sign(chainID, laneOwner, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)))
 	return b
 }
 

@@ -173,7 +173,7 @@ func TestReaderThatTakesNothingIsCutOff(t *testing.T) {
 	c := newTestChain(t, 1)
 	fill := func() {
 		b := &order.Bundle{Expiry: 99, Legs: []order.Leg{{RollupID: alpha, Transactions: [][]byte{make([]byte, 900<<10)}}}}
-		b.Sign(chainID, ed25519.NewKeyFromSeed(make([]byte, 32)))
+		b.Sign(chainID, laneOwner, ed25519.NewKeyFromSeed(make([]byte, 32)))
 		c.commit([]*order.Bundle{b, newBundle(99, alpha)})
 	}
 	for range 24 {

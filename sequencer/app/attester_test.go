@@ -53,7 +53,7 @@ func (c *chain) members() (uint64, map[order.Owner]*orderingv1.Member) {
 
 // A validator that joins dispersal, and one that is caught: what blocks make of it.
 func TestCommitteeFollowsTheChain(t *testing.T) {
-	const epochBlocks = 5
+	const epochBlocks = 10
 	doc := newGenesis(t, 4)
 	editOrdering(t, doc, func(g *orderingv1.GenesisState) {
 		g.Params.EpochBlocks, g.Attesters = epochBlocks, nil

@@ -112,7 +112,7 @@ func newGenesis(t testingT, validators int) *cmttypes.GenesisDoc {
 func (c *chain) open() {
 	a, err := app.New(c.logger(), c.db, app.Options{ChainID: chainID, PoolDir: c.dir, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(c.t, err)
-	a.Pool().SetMember(func() bool { return true })
+	require.NoError(c.t, a.Pool().SetLane(laneOwner(0), func() bool { return true }))
 	c.lanes = newLanes()
 	a.SetLanes(c.lanes)
 	c.app, c.abci = a, a.ABCI()
@@ -283,7 +283,7 @@ func (c *chain) bundle(i int, edit func(*order.Bundle)) *order.Bundle {
 	if edit != nil {
 		edit(b)
 	}
-	b.Sign(chainID, payer(i))
+	b.Sign(chainID, laneOwner(0), payer(i))
 	return b
 }
 

@@ -275,7 +275,7 @@ func TestFirstBlock(t *testing.T) {
 }
 
 func TestEpochs(t *testing.T) {
-	const epochBlocks = 5
+	const epochBlocks = 10
 	doc := newGenesis(t, 4)
 	editOrdering(t, doc, func(g *orderingv1.GenesisState) { g.Params.EpochBlocks = epochBlocks })
 	c := start(t, doc, t.TempDir())
@@ -286,11 +286,11 @@ func TestEpochs(t *testing.T) {
 		}
 	}
 	first, second := c.certs(0, 2), c.certs(1, 1)
-	to(epochBlocks) // block 6 is of epoch 1
+	to(epochBlocks) // the next block is of epoch 1
 	require.EqualValues(t, 1, c.lanes.view.Epoch)
 	c.apply(c.layout(first[:1], nil))
 	to(2*epochBlocks - 1)
-	require.True(t, c.process(c.layout(second, nil)), "block 10 still takes epoch 0")
+	require.True(t, c.process(c.layout(second, nil)), "the last block of epoch 1 still takes epoch 0")
 	c.apply(c.layout(nil, nil))
 	// All hold it, and no block can take it any more: their votes did not tell of it.
 	c.refused(t, c.layout(second, nil), "batch is of another epoch")

@@ -78,7 +78,7 @@ func drawBundle(rt *rapid.T, c *chain, i int) *order.Bundle {
 			Transactions: [][]byte{make([]byte, rapid.IntRange(1, 300).Draw(rt, "size")), fmt.Append(nil, c.height, i)},
 		}},
 	}
-	b.Sign(chainID, payer(rapid.IntRange(0, funded).Draw(rt, "payer")))
+	b.Sign(chainID, laneOwner(0), payer(rapid.IntRange(0, funded).Draw(rt, "payer")))
 	return b
 }
 

@@ -55,6 +55,7 @@ func TestAcknowledgedBundlesSurviveKill(t *testing.T) {
 	for round := range 3 {
 		child := n.spawn(0)
 		n.reach(0, 1)
+		n.lane(0)
 		expiry := n.height(0) + 500
 		ctx, stop := context.WithCancel(t.Context())
 		var (
@@ -65,7 +66,7 @@ func TestAcknowledgedBundlesSurviveKill(t *testing.T) {
 			writers.Go(func() {
 				for ctx.Err() == nil {
 					b := n.bundle(expiry, 300)
-					_, err := n.running[0].client.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: b.Encode()}))
+					_, err := n.running[0].client.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: n.signed(0, b)}))
 					if err == nil {
 						mu.Lock()
 						acked = append(acked, b.ID(chainID))

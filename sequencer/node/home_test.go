@@ -50,10 +50,12 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		{"ordo.toml", "client_share = 4", "client_share = 0", "must be 1 or more"},
 		{"ordo.toml", "flush_age = '3ms'", "flush_age = '0s'", "dispersal.flush_age is 0s"},
 		{"ordo.toml", "operator = ''", "operator = 'cosmos1xyz'", "dispersal.operator is"},
+		{"ordo.toml", "shard_heights = 864000", "shard_heights = 100", "retention.shard_heights is 100, want 0, or 1800"},
 		{"attestation_keys.json", `"private_key"`, `"key"`, "unknown field"},
 		{"config.toml", `type = "app"`, `type = "flood"`, "the pool of bundles is in the application"},
 		{"config.toml", "discard_abci_responses = false", "discard_abci_responses = true", "want false"},
 		{"config.toml", "create_empty_blocks = true", "create_empty_blocks = false", "want true"},
+		{"config.toml", `timeout_propose = "300ms"`, `timeout_propose = "200ms"`, "consensus.timeout_propose is 200ms, want 240ms"},
 		{"config.toml", "prometheus = false", "prometheus = true", "metrics.listen in ordo.toml"},
 		{"genesis.json", `"chain_id"`, `"chain_idd"`, "chain_id"},
 	} {
@@ -107,7 +109,7 @@ func TestFullNodeJoins(t *testing.T) {
 	}
 	// It has no lane either, and says who has.
 	b := n.bundle(n.height(1)+100, 50)
-	_, err = n.running[1].client.SubmitBundle(t.Context(), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: b.Encode()}))
+	_, err = n.running[1].client.SubmitBundle(t.Context(), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: n.signed(0, b)}))
 	if connect.CodeOf(err) != connect.CodeFailedPrecondition || !strings.Contains(err.Error(), "API of a validator") {
 		t.Fatalf("a bundle at a full node: %v", err)
 	}

@@ -91,7 +91,9 @@ func (n *Node) openLanes(ctx context.Context, h home, doc *cmttypes.GenesisDoc, 
 	n.background = append(n.background, n.dispersal.Run, evidence.run)
 	n.retriever = n.dispersal.Retriever()
 	n.app.SetLanes(validator{n.dispersal, n.watch})
-	n.app.Pool().SetMember(n.watch.attests)
+	if err := n.app.Pool().SetLane(owner, n.watch.attests); err != nil {
+		return fmt.Errorf("open the lane: %w", err)
+	}
 	return nil
 }
 

@@ -41,6 +41,7 @@ type network struct {
 
 	mu    sync.Mutex
 	nonce uint64
+	lanes map[int]order.Owner
 }
 
 // running is one validator, or nil where it is stopped.
@@ -53,7 +54,7 @@ type running struct {
 func newNetwork(t testing.TB, validators int) *network {
 	t.Helper()
 	n := &network{
-		t: t, dir: t.TempDir(), running: make([]*running, validators),
+		t: t, dir: t.TempDir(), running: make([]*running, validators), lanes: make(map[int]order.Owner),
 		payer: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
 	}
 	for range validators {
@@ -192,21 +193,51 @@ func (n *network) reach(i int, height uint64) {
 	until(n.t, 30*time.Second, fmt.Sprintf("validator %d reaches height %d", i, height), func() bool { return n.height(i) >= height })
 }
 
-// bundle makes one that is unlike every other.
+// bundle makes one that is unlike every other. It is not signed yet.
 func (n *network) bundle(expiry uint64, size int) *order.Bundle {
 	n.mu.Lock()
 	n.nonce++
 	tx := binary.BigEndian.AppendUint64(make([]byte, size), n.nonce)
 	n.mu.Unlock()
 	b := &order.Bundle{Expiry: expiry, FeeLimit: 1_000_000, Legs: []order.Leg{{RollupID: alpha, Transactions: [][]byte{tx}}}}
-	b.Sign(chainID, n.payer)
+	copy(b.Payer[:], n.payer.Public().(ed25519.PublicKey))
 	return b
+}
+
+// signed returns the bundle as the lane of validator i may carry it.
+func (n *network) signed(i int, b *order.Bundle) []byte {
+	n.t.Helper()
+	c := *b
+	c.Sign(chainID, n.lane(i), n.payer)
+	return c.Encode()
+}
+
+// lane returns whose lane validator i has, once it has one.
+func (n *network) lane(i int) order.Owner {
+	n.t.Helper()
+	n.mu.Lock()
+	owner, known := n.lanes[i]
+	n.mu.Unlock()
+	if known {
+		return owner
+	}
+	until(n.t, 30*time.Second, fmt.Sprintf("validator %d has a lane", i), func() bool {
+		res, err := n.running[i].client.GetInfo(n.t.Context(), connect.NewRequest(&v1.GetInfoRequest{}))
+		if err == nil {
+			owner, err = order.OwnerFromBytes(res.Msg.LaneOwner)
+		}
+		return err == nil
+	})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lanes[i] = owner
+	return owner
 }
 
 // submit hands a bundle to validator i.
 func (n *network) submit(i int, b *order.Bundle) order.BundleID {
 	n.t.Helper()
-	res, err := n.running[i].client.SubmitBundle(n.t.Context(), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: b.Encode()}))
+	res, err := n.running[i].client.SubmitBundle(n.t.Context(), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: n.signed(i, b)}))
 	if err != nil {
 		n.t.Fatalf("submit to validator %d: %v", i, err)
 	}

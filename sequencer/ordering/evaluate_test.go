@@ -51,7 +51,7 @@ func TestDrops(t *testing.T) {
 	fine, ordered, dropped := bundle(0, 20, "fine"), bundle(0, 20, "ordered"), bundle(0, 20, "dropped")
 	large, cheap, poor := bundle(0, 20, string(make([]byte, 300<<10))), bundle(0, 20, "cheap"), bundle(7, 20, "poor")
 	cheap.FeeLimit = 1
-	cheap.Sign(chainID, key(0))
+	cheap.Sign(chainID, order.Owner{1}, key(0))
 	r.Balance = func(p order.Payer) uint64 {
 		if p == poor.Payer {
 			return 0
@@ -98,6 +98,21 @@ func TestDrops(t *testing.T) {
 	require.Len(t, e.IDs, len(bundles))
 	require.Len(t, e.Block.Bundles, 2)
 	require.EqualValues(t, 4, e.Block.Bundles[1].BatchIndex)
+}
+
+// A payer may sign one bundle for several lanes. It remains one bundle.
+func TestBundleOfSeveralLanes(t *testing.T) {
+	g := newGroup(t, 0)
+	first := bundle(0, 20, "once")
+	second := *first
+	second.Sign(chainID, g.Members[1].Owner, key(0))
+	require.NotEqual(t, first.Signature, second.Signature)
+	e, err := g.rules(1<<20).Evaluate([]*order.Certificate{g.certify(0, mark(1, 1), 1, first), g.certify(1, mark(1, 1), 2, &second)}, nil)
+	require.NoError(t, err)
+	require.Len(t, e.Block.Bundles, 1)
+	require.Equal(t, first.Signature, e.Block.Bundles[0].Summary.Signature)
+	require.Equal(t, []ordering.Drop{{Index: 1, ID: first.ID(chainID), Reason: ordering.DropDuplicate}}, e.Drops)
+	require.Len(t, e.Charges, 1)
 }
 
 func TestCertificatesRefused(t *testing.T) {

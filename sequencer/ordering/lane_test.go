@@ -24,7 +24,7 @@ func bundle(payer int, expiry uint64, data string) *order.Bundle {
 	b := &order.Bundle{Expiry: expiry, FeeLimit: math.MaxUint64, Legs: []order.Leg{{
 		RollupID: order.NewRollupID("alpha"), Transactions: [][]byte{[]byte(data)},
 	}}}
-	b.Sign(chainID, key(payer))
+	b.Sign(chainID, order.Owner{1}, key(payer))
 	return b
 }
 

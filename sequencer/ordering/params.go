@@ -18,14 +18,20 @@ type Params = orderingv1.Params
 const (
 	maxFeePerKilobyte = 1 << 40
 	maxExpiryBlocks   = 1 << 20
-	// Followers take blocks of 64 MiB: that much data, and as much again to show that
-	// batches of it are void, whatever the stakes.
+	// Followers take blocks of 64 MiB: that much data, as much again to show that batches
+	// of it are void, records of legs, and for each batch that is void up to 115 KiB of
+	// proofs, whatever the stakes (follower.MaxBlockBytes has the sum).
 	maxBlockBytes            = 16 << 20
-	maxBlockCertificates     = 1 << 14
-	maxBlockCertificateBytes = 32 << 20
-	maxEpochBlocks           = 1 << 20
-	maxLaneQuotaBytes        = 1 << 36
-	maxRetainEpochs          = 1 << 20
+	maxBlockCertificates     = 256
+	maxBlockCertificateBytes = 3 << 20
+	// A block is full where the largest batch that there may be has no room any more: a
+	// block of no more than that would be full from the start, and order nothing.
+	minBlockBytes = 2 * order.MaxBatchBytes
+	// A batch is attested, certified and ordered within its epoch and the next.
+	minEpochBlocks    = 10
+	maxEpochBlocks    = 1 << 20
+	maxLaneQuotaBytes = 1 << 36
+	maxRetainEpochs   = 1 << 20
 	// minRetainEpochs: a block orders batches of its epoch and the one before.
 	minRetainEpochs = 1
 	maxFractionLen  = 20 // "0." and 18 digits, which is all that a fraction has
@@ -33,7 +39,7 @@ const (
 
 // DefaultParams returns the rules of a new chain: 1 uordo for 1,000 bytes, a
 // minute of 100 ms blocks until a bundle must have been ordered, 1 MiB a batch and
-// 32 MiB a block, an epoch a minute, two weeks of epochs kept.
+// 16 MiB and 256 batches a block, an epoch a minute, two weeks of epochs kept.
 func DefaultParams() Params {
 	return Params{
 		FeePerKilobyte:            1000,
@@ -41,7 +47,7 @@ func DefaultParams() Params {
 		MaxBundleBytes:            256 << 10,
 		MaxBatchBytes:             1 << 20,
 		MaxBlockBytes:             16 << 20,
-		MaxBlockCertificates:      1024,
+		MaxBlockCertificates:      maxBlockCertificates,
 		MaxBlockCertificateBytes:  2 << 20,
 		EpochBlocks:               600,
 		LaneQuotaBytes:            64 << 20,
@@ -62,10 +68,10 @@ func ValidateParams(p Params) error {
 		{"max_expiry_blocks", p.MaxExpiryBlocks, 1, maxExpiryBlocks},
 		{"max_bundle_bytes", p.MaxBundleBytes, 1, order.MaxBundleBytes},
 		{"max_batch_bytes", p.MaxBatchBytes, 1, order.MaxBatchBytes},
-		{"max_block_bytes", p.MaxBlockBytes, p.MaxBatchBytes, maxBlockBytes},
+		{"max_block_bytes", p.MaxBlockBytes, minBlockBytes, maxBlockBytes},
 		{"max_block_certificates", p.MaxBlockCertificates, 1, maxBlockCertificates},
 		{"max_block_certificate_bytes", p.MaxBlockCertificateBytes, order.MaxCertificateBytes, maxBlockCertificateBytes},
-		{"epoch_blocks", p.EpochBlocks, 1, maxEpochBlocks},
+		{"epoch_blocks", p.EpochBlocks, minEpochBlocks, maxEpochBlocks},
 		{"lane_quota_bytes", p.LaneQuotaBytes, p.MaxBatchBytes, maxLaneQuotaBytes},
 		{"retain_epochs", p.RetainEpochs, minRetainEpochs, maxRetainEpochs},
 	} {

@@ -19,7 +19,7 @@ func TestParams(t *testing.T) {
 		"large bundle":        func(p *Params) { p.MaxBundleBytes = order.MaxBundleBytes + 1 },
 		"large batch":         func(p *Params) { p.MaxBatchBytes = order.MaxBatchBytes + 1 },
 		"small batch":         func(p *Params) { p.MaxBatchBytes = p.MaxBundleBytes },
-		"small block":         func(p *Params) { p.MaxBlockBytes = p.MaxBatchBytes - 1 },
+		"small block":         func(p *Params) { p.MaxBlockBytes = 2*order.MaxBatchBytes - 1 },
 		"no certificates":     func(p *Params) { p.MaxBlockCertificates = 0 },
 		"no certificate fits": func(p *Params) { p.MaxBlockCertificateBytes = order.MaxCertificateBytes - 1 },
 		"no epoch":            func(p *Params) { p.EpochBlocks = 0 },

@@ -8,7 +8,7 @@ import (
 )
 
 // Why the pool refuses a bundle. Beside these, order.ErrEncoding, order.ErrInvalid
-// and order.ErrSignature tell of the bundle's own form.
+// and order.ErrSignature tell of the bundle itself.
 var (
 	// ErrNoLane: this node is not in the epoch's committee, so no batch of its own can
 	// be certified. Use the API of a validator.

@@ -79,9 +79,9 @@ type Pool struct {
 	journal *journal
 	metrics *metrics
 	txs     *txQueue
-	ready   chan struct{}               // bundles to take
-	member  atomic.Pointer[func() bool] // whether this node has a lane
-	writers sync.WaitGroup              // Submits at the journal
+	ready   chan struct{} // bundles to take
+	lane    atomic.Pointer[lane]
+	writers sync.WaitGroup // Submits at the journal
 
 	mu      sync.Mutex
 	closed  bool
@@ -92,6 +92,12 @@ type Pool struct {
 	payers  map[order.Payer]*account
 	bytes   int
 	taking  taking
+}
+
+// lane is where this node's batches go. Payers sign for its owner.
+type lane struct {
+	owner order.Owner
+	open  func() bool // whether it takes batches in the current epoch
 }
 
 type entry struct {
@@ -138,11 +144,41 @@ func New(chain Chain, opts Options) (*Pool, error) {
 	return p, nil
 }
 
-// SetMember says how to find out whether this node has a lane in the current epoch.
-// Until it is called, the pool takes no bundles in. member must not block.
-func (p *Pool) SetMember(member func() bool) { p.member.Store(&member) }
+// SetLane says whose lane this node's batches go into, and how to find out whether it
+// is open in the current epoch; open must not block. Until it is called, the pool takes
+// no bundles in and hands none out.
+//
+// Bundles of the journal that are not signed for the lane leave the pool: the node was
+// another validator's when it accepted them, and no attester would take a batch with
+// one of them.
+func (p *Pool) SetLane(owner order.Owner, open func() bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var waiting []order.BundleSummary
+	for elem := p.bundles.Front(); elem != nil; elem = elem.Next() {
+		waiting = append(waiting, elem.Value.(*entry).summary)
+	}
+	ids, valid := order.VerifySummaries(p.chainID, owner, waiting)
+	var gone []uint64
+	for i, id := range ids {
+		if valid[i] {
+			continue
+		}
+		if seq, ok := p.remove(id); ok {
+			gone = append(gone, seq)
+		}
+	}
+	if len(gone) > 0 {
+		p.log.Warn("accepted bundles are signed for another lane and left out: their payers may sign them for this one", "bundles", len(gone), "lane", owner.String())
+	}
+	p.lane.Store(&lane{owner, open})
+	if p.bundles.Len() > 0 {
+		p.signal()
+	}
+	return p.journal.delete(gone)
+}
 
-// load takes in the journal. What is done with is deleted. What has been
+// load takes in the journal; SetLane checks its signatures. What is done with is deleted. What has been
 // acknowledged is kept beyond limits, and though the rules have changed against it:
 // they may change again before it expires.
 func (p *Pool) load() error {
@@ -150,8 +186,6 @@ func (p *Pool) load() error {
 	if err != nil && !errors.Is(err, ErrNotReady) {
 		return err
 	}
-	var entries []*entry
-	var summaries []order.BundleSummary
 	var gone []uint64
 	err = p.journal.load(func(seq uint64, raw []byte) {
 		p.nextSeq = max(p.nextSeq, seq+1)
@@ -161,20 +195,15 @@ func (p *Pool) load() error {
 			return
 		}
 		e := &entry{seq: seq, raw: raw, bundle: b, summary: b.Summary()}
-		entries, summaries = append(entries, e), append(summaries, e.summary)
+		e.id = e.summary.ID(p.chainID)
+		if _, twice := p.byID[e.id]; twice || rules != nil && done(p.judge(e, rules)) {
+			gone = append(gone, seq)
+			return
+		}
+		p.insert(e)
 	})
 	if err != nil {
 		return err
-	}
-	ids, valid := order.VerifySummaries(p.chainID, summaries)
-	for i, e := range entries {
-		e.id = ids[i]
-		_, twice := p.byID[e.id]
-		if twice || !valid[i] || rules != nil && done(p.judge(e, rules)) {
-			gone = append(gone, e.seq)
-			continue
-		}
-		p.insert(e)
 	}
 	if n := p.bundles.Len(); n+len(gone) > 0 {
 		p.log.Info("loaded accepted bundles", "waiting", n, "bytes", p.bytes, "done_with", len(gone))
@@ -219,10 +248,11 @@ func (p *Pool) admit(raw []byte) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if member := p.member.Load(); member == nil || !(*member)() {
+	l := p.lane.Load()
+	if l == nil || !l.open() {
 		return nil, ErrNoLane
 	}
-	e, err := p.decode(raw)
+	e, err := p.decode(raw, l.owner)
 	if err != nil {
 		return nil, err
 	}
@@ -252,15 +282,15 @@ func (p *Pool) admit(raw []byte) (*entry, error) {
 }
 
 // decode checks form and signature.
-func (p *Pool) decode(raw []byte) (*entry, error) {
+func (p *Pool) decode(raw []byte, lane order.Owner) (*entry, error) {
 	b, err := order.DecodeBundle(raw)
 	if err != nil {
 		return nil, err
 	}
 	e := &entry{raw: raw, bundle: b, summary: b.Summary()}
-	ids, valid := order.VerifySummaries(p.chainID, []order.BundleSummary{e.summary})
+	ids, valid := order.VerifySummaries(p.chainID, lane, []order.BundleSummary{e.summary})
 	if !valid[0] {
-		return nil, order.ErrSignature
+		return nil, fmt.Errorf("the payer has not signed bundle %s for %s, the lane of this node (lane_owner of GetInfo): %w", ids[0], lane, order.ErrSignature)
 	}
 	e.id = ids[0]
 	return e, nil

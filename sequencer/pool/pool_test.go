@@ -90,12 +90,15 @@ func (f *fakeChain) set(edit func(*fakeChain)) {
 	edit(f)
 }
 
+// owner is that of the pool's lane.
+var owner = order.Owner{1}
+
 func newPool(t testing.TB, c Chain, opts Options) *Pool {
 	t.Helper()
 	opts.ChainID, opts.Logger = chainID, slog.New(slog.DiscardHandler)
 	p, err := New(c, opts)
 	require.NoError(t, err)
-	p.SetMember(func() bool { return true })
+	require.NoError(t, p.SetLane(owner, func() bool { return true }))
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
 }
@@ -107,7 +110,7 @@ func bundle(payer, n int, edit func(*order.Bundle)) []byte {
 	if edit != nil {
 		edit(b)
 	}
-	b.Sign(chainID, key(payer))
+	b.Sign(chainID, owner, key(payer))
 	return b.Encode()
 }
 
@@ -181,7 +184,7 @@ func TestRefusals(t *testing.T) {
 	c.set(func(c *fakeChain) { c.balance = 1 })
 	_, err := p.Submit(context.Background(), raw)
 	require.ErrorIs(t, err, ErrInsufficientFunds)
-	p.SetMember(func() bool { return false })
+	require.NoError(t, p.SetLane(owner, func() bool { return false }))
 	_, err = p.Submit(context.Background(), raw)
 	require.ErrorIs(t, err, ErrNoLane)
 	require.True(t, Temporary(err), "nothing is wrong with the bundle")
@@ -198,6 +201,45 @@ func TestNoLaneAtFirst(t *testing.T) {
 	_, err = p.Submit(context.Background(), bundle(0, 0, nil))
 	require.ErrorIs(t, err, ErrNoLane)
 	require.NoError(t, p.Close())
+}
+
+// A bundle is taken in where its payer wants it: whoever only saw the signature for
+// another lane does not bring it in here.
+func TestAnotherLane(t *testing.T) {
+	c := newFakeChain()
+	fs := vfs.NewMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	raw := bundle(0, 0, nil)
+	b, err := order.DecodeBundle(raw)
+	require.NoError(t, err)
+	there := order.Owner{2}
+	b.Sign(chainID, there, key(0))
+	_, err = p.Submit(context.Background(), b.Encode())
+	require.ErrorIs(t, err, order.ErrSignature)
+	require.ErrorContains(t, err, owner.String(), "it says for which lane the node takes bundles")
+	require.True(t, p.Empty())
+
+	id := submit(t, p, raw)
+	require.Equal(t, id, b.ID(chainID), "it is the same bundle")
+	_, err = p.Submit(context.Background(), b.Encode())
+	require.ErrorIs(t, err, order.ErrSignature)
+	require.NoError(t, p.Close())
+
+	// The node becomes another validator's.
+	q, err := New(c, Options{Dir: "/pool", fs: fs, ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	require.Empty(t, take(t, q, 1<<20), "no lane yet")
+	require.NoError(t, q.SetLane(there, func() bool { return true }))
+	require.Empty(t, take(t, q, 1<<20), "no attester would take it")
+	require.True(t, q.Empty())
+	require.Equal(t, id, submit(t, q, b.Encode()))
+	require.NoError(t, q.Close())
+
+	q, err = New(c, Options{Dir: "/pool", fs: fs, ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	require.NoError(t, q.SetLane(there, func() bool { return true }))
+	require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
+	require.NoError(t, q.Close())
 }
 
 func TestSubmitIsIdempotent(t *testing.T) {
@@ -595,7 +637,7 @@ func TestTakeFollowsTheModel(t *testing.T) {
 		p, err := New(c, Options{ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(rt, err)
 		defer func() { require.NoError(rt, p.Close()) }()
-		p.SetMember(func() bool { return true })
+		require.NoError(t, p.SetLane(owner, func() bool { return true }))
 		var waits []order.BundleID
 		taken := map[order.BundleID]bool{}
 		n := 0

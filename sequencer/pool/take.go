@@ -38,7 +38,7 @@ func (t *taking) restart(bundles *list.List) { *t = taking{next: bundles.Front()
 // spent the money that is for it. So nobody fills lanes with what he does not pay for.
 func (p *Pool) Take(maxBytes, maxHeaderBytes int) []*order.Bundle {
 	rules, err := p.chain.Rules()
-	if err != nil {
+	if err != nil || p.lane.Load() == nil {
 		return nil
 	}
 	p.mu.Lock()

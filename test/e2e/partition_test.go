@@ -242,13 +242,17 @@ const expiryBlocks = 580
 
 // hand hands in a bundle that is unlike every other.
 func hand(ctx context.Context, c sequencerv1connect.SequencerServiceClient, payer ed25519.PrivateKey, nonce uint64) (order.BundleID, error) {
-	height, err := chainHeight(ctx, c)
+	info, err := c.GetInfo(ctx, connect.NewRequest(&sequencerv1.GetInfoRequest{}))
+	if err != nil {
+		return order.BundleID{}, err
+	}
+	lane, err := order.OwnerFromBytes(info.Msg.LaneOwner)
 	if err != nil {
 		return order.BundleID{}, err
 	}
 	tx := enc.BigEndian.AppendUint64(make([]byte, 2000), nonce)
-	b := &order.Bundle{Expiry: height + expiryBlocks, FeeLimit: 1_000_000, Legs: []order.Leg{{RollupID: order.NewRollupID("alpha"), Transactions: [][]byte{tx}}}}
-	b.Sign(partitionChain, payer)
+	b := &order.Bundle{Expiry: info.Msg.LatestHeight + expiryBlocks, FeeLimit: 1_000_000, Legs: []order.Leg{{RollupID: order.NewRollupID("alpha"), Transactions: [][]byte{tx}}}}
+	b.Sign(partitionChain, lane, payer)
 	_, err = c.SubmitBundle(ctx, connect.NewRequest(&sequencerv1.SubmitBundleRequest{Bundle: b.Encode()}))
 	return b.ID(partitionChain), err
 }
