@@ -28,8 +28,8 @@ func (n *Node) Tips() []order.Tip {
 	return n.library.book.Tips()
 }
 
-// Heard tells of tips that another validator reports. What this node lacks is asked for.
-func (n *Node) Heard(from order.Owner, tips []order.Tip) { n.puller.heard(from, tips) }
+// Heard tells of tips that another validator reports by its vote. What this node lacks is asked for.
+func (n *Node) Heard(from order.Owner, tips []order.Tip) { n.puller.voted(from, tips) }
 
 // Waiting tells whether there are certificates for the next block.
 func (n *Node) Waiting() bool { return len(n.Candidates()) > 0 }

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// pullPatience is how long a certificate that others have may be on its way here
-	// before it is asked for, and how long one peer has to answer before the next is asked.
+	// pullPatience is how long a certificate that a peer has may be on its way here before
+	// it is asked for. What a proposer may have to carry is asked for at once.
 	pullPatience = 100 * time.Millisecond
+	pullHedge    = 50 * time.Millisecond // after which one more peer is asked
 	pullTimeout  = 5 * time.Second
 	pullAgain    = time.Second // after which what nobody gave is asked for again
 	pullMost     = 256         // certificates
-	pullPeers    = 3           // that are asked for the same
 	maxReports   = 2 * order.MaxMembers
 	// tipsEvery bounds how often peers are told of new tips. They serve who missed a
 	// certificate, which is rare.
@@ -30,8 +30,9 @@ const (
 // puller asks peers for certificates that they have and this node lacks. What each
 // validator last said of itself is kept, so that a request which failed is made again.
 type puller struct {
-	node *Node
-	wake chan struct{} // holds a token after something is missing
+	node   *Node
+	wake   chan struct{} // holds a token after something is missing
+	urgent chan struct{} // the same, where a proposer needs it
 
 	mu      sync.Mutex
 	reports map[order.Owner]report // by who said so
@@ -39,7 +40,10 @@ type puller struct {
 }
 
 func newPuller(n *Node) *puller {
-	return &puller{node: n, wake: make(chan struct{}, 1), reports: make(map[order.Owner]report), active: make(map[order.Owner]bool)}
+	return &puller{
+		node: n, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
+		reports: make(map[order.Owner]report), active: make(map[order.Owner]bool),
+	}
 }
 
 // report is what a validator last said that it has.
@@ -48,27 +52,73 @@ type report struct {
 	looked time.Time // when what is missing was looked for last
 }
 
-// heard notes what a validator has. It does not block. Whoever says it too often is
+// heard notes what a validator has. It does not block. A peer that says it too often is
 // looked at with all others.
 func (p *puller) heard(from order.Owner, tips []order.Tip) {
-	if from == p.node.opts.Self {
+	if p.note(from, tips, false) && len(p.missing(tips)) > 0 {
+		nudge(p.wake)
+	}
+}
+
+// voted notes what a validator has by its vote, of which there is one for each round.
+func (p *puller) voted(from order.Owner, tips []order.Tip) {
+	if !p.note(from, tips, true) {
 		return
+	}
+	if wants := p.missing(tips); slices.ContainsFunc(wants, p.required) {
+		nudge(p.urgent)
+	} else if len(wants) > 0 {
+		nudge(p.wake)
+	}
+}
+
+// note tells whether to look for what is missing now.
+func (p *puller) note(from order.Owner, tips []order.Tip, vote bool) bool {
+	if from == p.node.opts.Self {
+		return false
 	}
 	now := p.node.opts.Now()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	last, known := p.reports[from]
 	next := report{tips, last.looked}
-	look := !known || now.Sub(last.looked) >= pullPatience
+	look := !known || vote || now.Sub(last.looked) >= pullPatience
 	if look {
 		next.looked = now
 	}
 	if known || len(p.reports) < maxReports {
 		p.reports[from] = next
 	}
-	p.mu.Unlock()
-	if look && len(p.missing(tips)) > 0 {
-		nudge(p.wake)
+	return look
+}
+
+// required tells whether validators that hold what is missing have more than a third of
+// the stake: then a proposer must carry it, or soon must.
+func (p *puller) required(w lane.Want) bool {
+	v := p.node.chain()
+	if v == nil || v.Committees[0] == nil {
+		return false
 	}
+	c := v.Committees[0]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var stake uint64
+	for from, said := range p.reports {
+		i, ok := c.Index(from)
+		if ok && said.beyond(w.Owner, w.After) != nil {
+			stake += c.Members[i].Stake
+		}
+	}
+	return stake > c.Stake/3
+}
+
+// beyond returns the tip of the lane where it is after the mark. Tips are by owner.
+func (r *report) beyond(owner order.Owner, after order.Mark) *order.Tip {
+	i, ok := slices.BinarySearchFunc(r.tips, owner, func(t order.Tip, o order.Owner) int { return t.Owner.Compare(o) })
+	if !ok || r.tips[i].Mark.Compare(after) <= 0 {
+		return nil
+	}
+	return &r.tips[i]
 }
 
 func (p *puller) missing(tips []order.Tip) []lane.Want {
@@ -77,17 +127,34 @@ func (p *puller) missing(tips []order.Tip) []lane.Want {
 	return p.node.library.book.Missing(tips)
 }
 
-// wants returns the lanes of which others have more, and of each who does.
-func (p *puller) wants() map[order.Owner]*wanted {
+// wants returns the lanes of which others have more.
+func (p *puller) wants() map[order.Owner]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make(map[order.Owner]*wanted)
-	for from, said := range p.reports {
+	all := make(map[order.Owner]bool)
+	for _, said := range p.reports {
 		for _, w := range p.missing(said.tips) {
-			if all[w.Owner] == nil {
-				all[w.Owner] = &wanted{Want: w}
+			all[w.Owner] = true
+		}
+	}
+	return all
+}
+
+// wanted returns what is missing of the lane, and who has it; nil where nothing is.
+func (p *puller) wanted(owner order.Owner) *wanted {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all *wanted
+	for from, said := range p.reports {
+		t := said.beyond(owner, order.Mark{})
+		if t == nil {
+			continue
+		}
+		for _, w := range p.missing([]order.Tip{*t}) {
+			if all == nil {
+				all = &wanted{Want: w}
 			}
-			all[w.Owner].from = append(all[w.Owner].from, from) // in no order, so not always the same one is asked
+			all.from = append(all.from, from) // in no order, so not always the same one is asked
 		}
 	}
 	return all
@@ -108,8 +175,9 @@ func (p *puller) run(ctx context.Context) error {
 	defer again.Stop()
 	for {
 		select {
+		case <-p.urgent:
 		case <-p.wake: // most of what is missing is on its way
-			if err := sleep(ctx, pullPatience); err != nil {
+			if err := p.wait(ctx); err != nil {
 				return err
 			}
 		case <-again.C:
@@ -128,6 +196,18 @@ func (p *puller) run(ctx context.Context) error {
 	}
 }
 
+// wait lets pass the time in which most certificates come by themselves.
+func (p *puller) wait(ctx context.Context) error {
+	t := time.NewTimer(pullPatience)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.urgent:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
 // lane asks for the lane's certificates until none is missing or nobody gives any; then
 // run looks again, later.
 func (p *puller) lane(ctx context.Context, owner order.Owner) {
@@ -136,39 +216,50 @@ func (p *puller) lane(ctx context.Context, owner order.Owner) {
 		defer p.mu.Unlock()
 		delete(p.active, owner)
 	}()
-	for more := true; more; {
-		w := p.wants()[owner]
-		more = w != nil && p.ask(ctx, w.Want, w.from)
+	for p.ask(ctx, owner) {
 	}
 }
 
-// ask pulls from the first of the peers, and from the next as well where that takes
-// long. It reports whether anything new came.
-func (p *puller) ask(ctx context.Context, w lane.Want, peers []order.Owner) bool {
+// ask pulls from one of those that have more of the lane, and from one more whenever that
+// takes long: whoever is silent costs one such time. Who says meanwhile that it has more
+// is asked, too. It reports whether anything new came.
+func (p *puller) ask(ctx context.Context, owner order.Owner) bool {
 	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
-	peers = peers[:min(len(peers), pullPeers)]
-	got := make(chan bool, len(peers))
-	hedge := time.NewTimer(0)
+	got := make(chan bool)
+	asked := make(map[order.Owner]bool)
+	hedge := time.NewTicker(pullHedge)
 	defer hedge.Stop()
-	for asked, answered := 0, 0; answered < len(peers); {
+	for waiting := 0; ; {
+		w := p.wanted(owner)
+		if w == nil {
+			return false
+		}
+		if i := slices.IndexFunc(w.from, func(o order.Owner) bool { return !asked[o] }); i >= 0 {
+			peer := w.from[i]
+			asked[peer] = true
+			waiting++
+			p.node.running.Go(func() {
+				some := p.pull(ctx, w.Want, peer)
+				select {
+				case got <- some:
+				case <-ctx.Done():
+				}
+			})
+		} else if waiting == 0 {
+			return false
+		}
 		select {
-		case <-hedge.C:
-			if asked < len(peers) {
-				peer := peers[asked]
-				asked++
-				p.node.running.Go(func() { got <- p.pull(ctx, w, peer) })
-				hedge.Reset(pullPatience)
-			}
 		case some := <-got:
-			answered++
+			waiting--
 			if some {
 				return true
 			}
-			hedge.Reset(0)
+		case <-hedge.C:
+		case <-ctx.Done():
+			return false
 		}
 	}
-	return false
 }
 
 // pull asks one peer.

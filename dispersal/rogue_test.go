@@ -237,6 +237,49 @@ func TestSlowPeer(t *testing.T) {
 	w.settle(bs)
 }
 
+// Those that say they have a certificate and do not give it do not keep a validator from
+// getting it where it can be had.
+func TestSilentHoldersHoldNothingUp(t *testing.T) {
+	t.Parallel()
+	w := start(t, 6, nil)
+	w.connected()
+	owner, holder, v := w.validators[0], w.validators[1], w.validators[5]
+	v.stop()
+	bs := bundles(t, 3, 1000)
+	owner.source.submit(bs...)
+	eventually(t, "the others certify", func() bool { return certified(w.validators[:5], bs) && len(holder.Tips()) > 0 })
+	tips := holder.Tips()
+	owner.stop()
+	holder.stop()
+	silent := make(chan struct{})
+	all := w.validators
+	var rogues []*rogue
+	for _, r := range all[2:5] {
+		rogues = append(rogues, w.corrupt(t, r, silent))
+	}
+	w.validators = []*validator{holder, v}
+	t.Cleanup(func() {
+		close(silent)
+		for _, r := range rogues {
+			r.self.stop()
+		}
+	})
+	w.listen(v)
+	w.run(v)
+	eventually(t, "the silent ones are connected", func() bool { return len(v.mesh.Peers()) == 3 })
+	for _, r := range rogues {
+		v.Heard(r.self.owner, tips)
+	}
+	eventually(t, "all of them are asked", func() bool { return gauge(t, v, "ordo_dispersal_pulls_total") >= 3 })
+	since := time.Now()
+	w.listen(holder)
+	w.run(holder)
+	eventually(t, "it has the certificates", func() bool { return certified([]*validator{v}, bs) })
+	if took := time.Since(since); took > pullTimeout/2 {
+		t.Errorf("the holder was asked after %v", took)
+	}
+}
+
 // gauge reads a metric of the validator.
 func gauge(t *testing.T, v *validator, name string) float64 {
 	t.Helper()
