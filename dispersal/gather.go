@@ -135,3 +135,24 @@ func (g *gathering) take(a given) {
 	g.shares = append(g.shares, a.share)
 	g.held += a.run.Count
 }
+
+// proof returns shares of exactly as many shards as rebuild the batch: all that came but
+// for what the last of them has beyond that. A validator with much stake holds the batch
+// several times over, and who reads a proof pays for its bytes.
+func (g *gathering) proof() ([][]byte, error) {
+	over := g.held - g.layout.DataShards()
+	if over <= 0 {
+		return g.shares, nil
+	}
+	last := len(g.shares) - 1
+	share, err := shard.DecodeShare(g.shares[last])
+	if err != nil {
+		return nil, err
+	}
+	length := int(g.core.Length)
+	cut, err := g.layout.Cut(length, share, len(share.Shards)/g.layout.ShardSize(length)-over)
+	if err != nil {
+		return nil, err
+	}
+	return append(g.shares[:last:last], cut.Append(nil)), nil
+}

@@ -37,7 +37,7 @@ type ShareSource interface {
 type Void struct {
 	Core    order.BatchCore
 	Holders []shard.Holder // of the epoch, by key: the erasure root covers them
-	Shares  [][]byte       // encoded, verified against the root, enough to rebuild
+	Shares  [][]byte       // encoded, verified against the root, of exactly the shards that rebuild
 }
 
 // Message returns the proof as followers take it.
@@ -178,11 +178,15 @@ func (r *Retriever) rebuild(ctx context.Context, core order.BatchCore, committee
 	if err != nil {
 		r.metrics.voids.Inc()
 		r.o.Logger.Warn("a certified batch is void", "position", core.String(), "reason", err)
-		found.void = &Void{Core: core, Shares: g.shares}
+		shares, err := g.proof()
+		if err != nil {
+			return nil, err
+		}
+		found.void = &Void{Core: core, Shares: shares}
 		for holder := range layout.All {
 			found.void.Holders = append(found.void.Holders, holder)
 		}
-		for _, s := range g.shares {
+		for _, s := range shares {
 			found.size += int64(len(s))
 		}
 	}

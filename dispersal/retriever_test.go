@@ -3,6 +3,7 @@ package dispersal
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -46,10 +47,16 @@ func (h *holders) Share(ctx context.Context, holder order.Owner, core order.Batc
 // batch's bytes, or is nil.
 func hold(t testing.TB, n int, bs []*order.Bundle, spoil func(raw []byte) []byte) *holders {
 	t.Helper()
+	return holdBy(t, slices.Repeat([]uint64{10}, n), bs, spoil)
+}
+
+// holdBy is hold with stakes.
+func holdBy(t testing.TB, stakes []uint64, bs []*order.Bundle, spoil func(raw []byte) []byte) *holders {
+	t.Helper()
 	h := &holders{batch: &order.Batch{Bundles: bs}, shares: map[order.Owner][]byte{}, how: map[order.Owner]func(context.Context, []byte) ([]byte, error){}}
 	var members []order.Member
-	for i := range n {
-		members = append(members, order.Member{Owner: order.Owner{byte(i + 1)}, Key: [32]byte{byte(i + 1)}, Stake: 10})
+	for i, stake := range stakes {
+		members = append(members, order.Member{Owner: order.Owner{byte(i + 1)}, Key: [32]byte{byte(i + 1)}, Stake: stake})
 	}
 	var err error
 	if h.committee, err = order.NewCommittee(3, members); err != nil {
@@ -252,6 +259,31 @@ func TestVoid(t *testing.T) {
 			t.Errorf("shares of another length: %v", err)
 		}
 	})
+}
+
+// A proof has the shards that rebuild the batch and no more, however many those who were
+// asked hold.
+func TestVoidProofIsNoLargerThanTheBatch(t *testing.T) {
+	t.Parallel()
+	for name, stakes := range map[string][]uint64{"one holds nearly all": {1, 500, 1, 1}, "equal": {10, 10, 10, 10}, "a few": {1, 30, 40, 50}} {
+		h := holdBy(t, stakes, []*order.Bundle{bundle(t, 100_000)}, func(raw []byte) []byte { return append([]byte{0xff}, raw[1:]...) })
+		_, void, err := h.retriever(t, nil).Batch(t.Context(), h.core, h.committee)
+		if err != nil || void == nil {
+			t.Fatalf("%s: void %v, %v", name, void != nil, err)
+		}
+		h.sees(t, void, false)
+		got := 0
+		for _, raw := range void.Shares {
+			s, err := shard.DecodeShare(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(s.Shards)
+		}
+		if want := h.layout.DataShards() * h.layout.ShardSize(int(h.core.Length)); got != want {
+			t.Errorf("%s: a proof with shards of %d bytes, want %d", name, got, want)
+		}
+	}
 }
 
 // sees rebuilds from the proof alone, as a follower does.

@@ -134,16 +134,18 @@ func (r *rebuilder) rebuild(core order.BatchCore, vb *orderv1.VoidBatch) (*order
 		return nil, nil, err
 	}
 	shown := &orderv1.VoidBatch{Core: core.Encode(), Holders: l.holders}
+	// What is handed on must not grow by what proves nothing.
+	most, size := l.DataShards(), l.ShardSize(int(core.Length))
 	for i, raw := range vb.GetShares() {
-		if r.shards.Ready() {
-			break // what comes after changes nothing
-		}
 		share, err := shard.DecodeShare(raw)
 		if err != nil {
 			return nil, nil, fmt.Errorf("share %d: %w", i, err)
 		}
 		if err := r.shards.Add(share); err != nil {
 			return nil, nil, fmt.Errorf("share %d: %w", i, err)
+		}
+		if most -= len(share.Shards) / size; most < 0 {
+			return nil, nil, fmt.Errorf("share %d: more shards than the %d that rebuild it", i, l.DataShards())
 		}
 		shown.Shares = append(shown.Shares, raw)
 	}

@@ -15,9 +15,22 @@ import (
 
 // Bounds of what is read. They are checked before anything is decoded.
 const (
-	// MaxBlockBytes bounds an encoded RollupBlock: 32 MiB of batches, which may all be
-	// of one rollup, and as much again for what shows that batches are void, the signed
-	// header, the validator set and the proofs.
+	// MaxBlockBytes bounds an encoded RollupBlock. The largest that the chain's bounds
+	// allow is one of 16 MiB of batches, all of one rollup, each void for its last leg:
+	//
+	//	16 MiB    the legs' data
+	//	16 MiB    shards of the same batches, exactly k of each (shards.md)
+	//	 2 MiB    records: at most 128 bytes a leg, whose summary takes 179 of the 3 MiB of
+	//	          certificates
+	//	 1 MiB    signed header, validators, and what proves header and records
+	//	29 MiB    beside the shards' data, for each of at most 256 batches:
+	//	            21.4 KiB  shards are filled up by less than 64 bytes, k is at most 342
+	//	            82.7 KiB  proofs of 200 shares in a tree of 1,024 leaves: a node a row
+	//	                      each, and a second one where a share lies in two pairs of
+	//	                      nodes, 2,647 nodes of 32 bytes
+	//	            10.4 KiB  200 holders, core, tags and lengths of 200 shares
+	//
+	// This holds for any stakes. The API's tests hold it against the chain's bounds.
 	MaxBlockBytes = 64 << 20
 	// maxBlockLegs is more than the certificates that fit a block can stand for.
 	maxBlockLegs = 1 << 18
