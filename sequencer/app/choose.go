@@ -14,20 +14,21 @@ import (
 // ownRoom is more than the ordering header and the framing of both first transactions take.
 const ownRoom = 512
 
-// A proposer that lacks a certificate which others have reported waits for it a while, as
-// it is on its way: a proposal without it is refused, and costs all validators a round.
-const (
-	patience = 250 * time.Millisecond
-	glance   = 5 * time.Millisecond
-)
+// ProposerPatience is for how long a proposer waits that lacks a certificate which others
+// have reported, as it is on its way: a proposal without it is refused, and costs all
+// validators a round. A proposal that comes late does so, too: CometBFT's timeout for it
+// is to be twice as long or longer.
+const ProposerPatience = 120 * time.Millisecond
+
+const glance = 5 * time.Millisecond
 
 // choose returns the certificates of this node's proposal in canonical order: first
 // those that are required, then what else its lanes offer. Whether it has all that is
 // required shows when it evaluates its own proposal.
 func (a *App) choose(rules *ordering.Rules, required []order.Tip, maxTxBytes int64, votes abci.ExtendedCommitInfo) ([]*order.Certificate, error) {
-	for left := patience; ; left -= glance {
+	for since := time.Now(); ; {
 		certs, err := a.fill(rules, required, maxTxBytes, votes)
-		if err != nil || left <= 0 || order.CheckReach(rules.Limits, rules.Height, certs, rules.Lane, required) == nil {
+		if err != nil || time.Since(since) >= ProposerPatience || order.CheckReach(rules.Limits, rules.Height, certs, rules.Lane, required) == nil {
 			return certs, err
 		}
 		time.Sleep(glance)

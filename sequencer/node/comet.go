@@ -8,6 +8,8 @@ import (
 	dbm "github.com/cometbft/cometbft-db"
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/syndtr/goleveldb/leveldb/opt"
+
+	"github.com/ordo-network/ordo/sequencer/app"
 )
 
 // cometConfig returns CometBFT's settings for blocks of about that time.
@@ -61,6 +63,9 @@ func checkComet(c *cmtcfg.Config) error {
 		return fmt.Errorf("mempool.type is %q, want %q: the pool of bundles is in the application", c.Mempool.Type, cmtcfg.MempoolTypeApp)
 	case !c.Consensus.CreateEmptyBlocks:
 		return errors.New("consensus.create_empty_blocks is false, want true: the application decides when blocks come")
+	case c.Consensus.TimeoutPropose < 2*app.ProposerPatience:
+		return fmt.Errorf("consensus.timeout_propose is %v, want %v or more: a proposer may wait %v for certificates that it has to carry",
+			c.Consensus.TimeoutPropose, 2*app.ProposerPatience, app.ProposerPatience)
 	case c.Storage.DiscardABCIResponses:
 		return errors.New("storage.discard_abci_responses is true, want false: the API reads from the results which bundles were dropped")
 	case c.DBBackend != string(dbm.GoLevelDBBackend):
