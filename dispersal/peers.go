@@ -13,6 +13,7 @@ import (
 // Connected is part of transport.Handler.
 func (n *Node) Connected(p *transport.Peer) {
 	_ = p.Send(transport.TipsOutgoing(n.Tips())) // sent again when they change
+	n.server.connected(p)
 	n.owner.connected(p)
 }
 

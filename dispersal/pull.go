@@ -274,6 +274,10 @@ func (p *puller) pull(ctx context.Context, w lane.Want, from order.Owner) bool {
 	if err != nil {
 		return false
 	}
+	if f.Type == transport.TypeNotFound {
+		f.Release()
+		return false
+	}
 	certs, err := transport.DecodeCertificates(f.Body)
 	f.Release()
 	if err != nil {

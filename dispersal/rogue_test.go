@@ -280,6 +280,43 @@ func TestSilentHoldersHoldNothingUp(t *testing.T) {
 	}
 }
 
+// A peer that asks for certificates and takes no answer costs one answer at a time.
+func TestPullsOfWhoTakesNothing(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	slow := make(chan struct{})
+	r := w.corrupt(t, w.validators[3], slow)
+	t.Cleanup(func() { r.self.stop() })
+	t.Cleanup(func() { close(slow) })
+	v := w.validators[0]
+	w.validators = w.validators[:3]
+	eventually(t, "it is connected", func() bool { return len(r.Peers()) == 3 })
+	var bs []*order.Bundle
+	for range 10 { // certificates of about 100 KiB
+		some := bundles(t, 600, 1)
+		bs = append(bs, some...)
+		v.source.submit(some...)
+	}
+	eventually(t, "all is certified", func() bool { return certified(w.validators, bs) })
+	before := gauge(t, v, "ordo_transport_queue_bytes")
+	for range 5000 {
+		pull := transport.Pull{From: order.Position{Owner: v.owner}, Max: pullMost}
+		_ = r.Send(v.owner, pull.Outgoing())
+	}
+	tip := []order.Tip{{Owner: r.self.owner, Mark: order.Mark{Session: 99, Sequence: 1}}}
+	_ = r.Send(v.owner, transport.TipsOutgoing(tip)) // it comes after all pulls
+	eventually(t, "all pulls are read", func() bool {
+		v.puller.mu.Lock()
+		defer v.puller.mu.Unlock()
+		said := v.puller.reports[r.self.owner]
+		return said.beyond(r.self.owner, order.Mark{}) != nil
+	})
+	if more := gauge(t, v, "ordo_transport_queue_bytes") - before; more > 2*transport.MaxCertificatesBytes {
+		t.Errorf("%v bytes more wait for it", more)
+	}
+}
+
 // gauge reads a metric of the validator.
 func gauge(t *testing.T, v *validator, name string) float64 {
 	t.Helper()

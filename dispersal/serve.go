@@ -4,24 +4,79 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/ordo-network/ordo/dispersal/store"
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
 )
 
-// server answers what peers ask for.
+// server answers what peers ask for. What there is no room for in a peer's queue is not
+// made: the answer is then that it is not here, and the peer asks another.
 type server struct {
 	node  *Node
 	reads chan struct{} // holds a token for each read of the disk under way
+
+	mu    sync.Mutex
+	pulls map[*transport.Peer]chan pulling // that wait, of each connection
 }
 
-const serverReads = 16
+// pulling is a request for certificates.
+type pulling struct {
+	request uint64
+	*transport.Pull
+}
 
-func newServer(n *Node) *server { return &server{node: n, reads: make(chan struct{}, serverReads)} }
+const (
+	serverReads = 16
+	// serverPulls is how many pulls of a peer may wait: it asks for each lane by itself.
+	serverPulls = 2 * order.MaxMembers
+)
 
-// pull answers with certificates from memory: what the chain has ordered is on the chain.
+func newServer(n *Node) *server {
+	return &server{node: n, reads: make(chan struct{}, serverReads), pulls: make(map[*transport.Peer]chan pulling)}
+}
+
+// connected answers the connection's pulls, one at a time, until it ends.
+func (s *server) connected(p *transport.Peer) {
+	waiting := make(chan pulling, serverPulls)
+	s.mu.Lock()
+	s.pulls[p] = waiting
+	s.mu.Unlock()
+	s.node.running.Go(func() {
+		for {
+			select {
+			case next := <-waiting:
+				s.certificates(p, next)
+			case <-p.Context().Done():
+				s.mu.Lock()
+				delete(s.pulls, p)
+				s.mu.Unlock()
+				return
+			}
+		}
+	})
+}
+
+// pull notes a request for certificates. It does not wait.
 func (s *server) pull(p *transport.Peer, request uint64, pull *transport.Pull) {
+	s.mu.Lock()
+	waiting := s.pulls[p]
+	s.mu.Unlock()
+	select {
+	case waiting <- pulling{request, pull}:
+	default:
+		_ = p.Send(transport.NotFoundOutgoing(request))
+	}
+}
+
+// certificates answers with certificates from memory, as what the chain has ordered is on
+// the chain. It returns once the peer has taken them.
+func (s *server) certificates(p *transport.Peer, pull pulling) {
+	if !p.Room(transport.TypeCertificates, transport.MaxCertificatesBytes) {
+		_ = p.Send(transport.NotFoundOutgoing(pull.request))
+		return
+	}
 	l := s.node.library
 	l.mu.Lock()
 	certs := l.book.Range(pull.From.Owner, pull.From.Mark, int(min(pull.Max, pullMost)), transport.MaxCertificatesBytes)
@@ -30,7 +85,10 @@ func (s *server) pull(p *transport.Peer, request uint64, pull *transport.Pull) {
 	for i, c := range certs {
 		encoded[i] = c.Encode()
 	}
-	_ = p.Send(transport.CertificatesOutgoing(request, encoded)) // who asked asks again, or another
+	out, taken := transport.CertificatesOutgoing(pull.request, encoded), make(chan struct{})
+	out.Done = func() { close(taken) }
+	_ = p.Send(out) // who asked asks again, or another
+	<-taken
 }
 
 func (s *server) share(p *transport.Peer, request uint64, get *transport.GetShare) {

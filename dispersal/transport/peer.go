@@ -57,6 +57,10 @@ func (p *Peer) Send(o Outgoing) error {
 	return nil
 }
 
+// Room tells whether Send would take a message with that many bytes now: who is to make
+// a large one asks first.
+func (p *Peer) Room(t Type, bytes int) bool { return p.queue.room(t, bytes) }
+
 // maxRequests bounds the replies that one peer owes.
 const maxRequests = 1024
 

@@ -63,13 +63,8 @@ func (q *queue) add(o Outgoing) error {
 	if q.closed {
 		return ErrDisconnected
 	}
-	l, limit := &q.urgent, q.urgentLimit
-	if o.Type.bulk() {
-		l, limit = &q.bulk, q.bulkLimit
-	}
-	// Each message costs memory beside its bytes.
-	const overhead = 128
-	if l.bytes > 0 && l.bytes+o.size()+overhead*len(l.waiting) > limit {
+	l, limit := q.lineup(o.Type)
+	if !l.fits(o.size(), limit) {
 		return ErrFull
 	}
 	l.waiting = append(l.waiting, o)
@@ -79,6 +74,27 @@ func (q *queue) add(o Outgoing) error {
 	default:
 	}
 	return nil
+}
+
+// room tells whether a message of that size would be taken now.
+func (q *queue) room(t Type, size int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l, limit := q.lineup(t)
+	return !q.closed && l.fits(headBytes+size, limit)
+}
+
+func (q *queue) lineup(t Type) (l *lineup, limit int) {
+	if t.bulk() {
+		return &q.bulk, q.bulkLimit
+	}
+	return &q.urgent, q.urgentLimit
+}
+
+func (l *lineup) fits(size, limit int) bool {
+	// Each message costs memory beside its bytes.
+	const overhead = 128
+	return l.bytes == 0 || l.bytes+size+overhead*len(l.waiting) <= limit
 }
 
 // take appends the next messages to out: all urgent ones, then bulk up to a chunk.
