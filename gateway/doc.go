@@ -1,7 +1,7 @@
 // Package gateway brings a rollup's transactions into the order. In come opaque
 // transactions, each on disk before Submit returns; every few milliseconds they
-// are bundled, signed by the gateway's payer, and sent to a sequencer until they
-// are ordered. What became of them comes back through Observe.
+// are bundled, signed by the gateway's payer for the lane of a sequencer, and sent to it
+// or to others, signed for theirs, until they are ordered. What became of them comes back through Observe.
 //
 // The life of a transaction:
 //
@@ -15,8 +15,9 @@
 //
 // A bundle is live from the moment its record is on disk until it is ordered or
 // the chain has passed its expiry without it; nothing else ends it, whatever
-// sequencers answer. It is sent again, always the same bytes, to one sequencer
-// after another until then: the chain takes an ID once. A transaction is in at
+// sequencers answer. It is sent again, always the same bundle, to one sequencer
+// after another until then; only the signature is for the lane that it goes to. The
+// chain takes an ID once. A transaction is in at
 // most one live bundle at any time, crashes included, and goes back to the queue
 // when its bundle expires, or is ordered where the transaction before it was not.
 //

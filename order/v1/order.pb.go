@@ -370,7 +370,7 @@ type BundleSummary struct {
 	Expiry   uint64                 `protobuf:"varint,2,opt,name=expiry,proto3" json:"expiry,omitempty"`
 	FeeLimit uint64                 `protobuf:"varint,3,opt,name=fee_limit,json=feeLimit,proto3" json:"fee_limit,omitempty"`
 	Legs     []*LegSummary          `protobuf:"bytes,4,rep,name=legs,proto3" json:"legs,omitempty"`
-	// As in Bundle: it is over the summaries of the legs.
+	// As in Bundle: the ID needs no more of the legs than their summaries.
 	Signature     []byte `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -299,7 +299,9 @@ func TestSubmitErrors(t *testing.T) {
 	good := newBundle(5, alpha)
 	forged := newBundle(5, alpha)
 	forged.Signature[0] ^= 1
-	for name, raw := range map[string][]byte{"empty": nil, "noise": []byte("bundle"), "trailing": append(good.Encode(), 0), "forged": forged.Encode()} {
+	elsewhere := newBundle(5, alpha)
+	elsewhere.Sign(chainID, order.Owner{2}, payerKey)
+	for name, raw := range map[string][]byte{"empty": nil, "noise": []byte("bundle"), "trailing": append(good.Encode(), 0), "forged": forged.Encode(), "for another lane": elsewhere.Encode()} {
 		_, err := submit(raw)
 		if connect.CodeOf(err) != connect.CodeInvalidArgument {
 			t.Errorf("%s: %v, want InvalidArgument", name, err)

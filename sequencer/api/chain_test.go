@@ -244,6 +244,8 @@ func (p *testPool) set(fail error, forget ...order.BundleID) {
 	}
 }
 
+var payerKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+
 var nonce int // makes bundles of one test process distinct
 var nonceMu sync.Mutex
 
@@ -256,7 +258,7 @@ func newBundle(expiry uint64, rollups ...order.RollupID) *order.Bundle {
 	for _, r := range rollups {
 		b.Legs = append(b.Legs, order.Leg{RollupID: r, Transactions: [][]byte{tx, append([]byte("second "), tx...)}})
 	}
-	b.Sign(chainID, laneOwner, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)))
+	b.Sign(chainID, laneOwner, payerKey)
 	return b
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -308,6 +309,10 @@ func TestNetwork(t *testing.T) {
 
 	// What one validator takes in, all of them order at the same place.
 	b := n.bundle(n.height(0)+100, 100)
+	_, err := n.running[1].client.SubmitBundle(t.Context(), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: n.signed(0, b)}))
+	if connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), n.lane(1).String()) {
+		t.Fatalf("signed for another lane: %v, want a refusal that tells the lane", err)
+	}
 	id := n.submit(1, b)
 	at := n.ordered(1, id)
 	for i := range n.running {

@@ -1107,8 +1107,8 @@ type GetInfoResponse struct {
 	MaxBundleBytes uint64 `protobuf:"varint,8,opt,name=max_bundle_bytes,json=maxBundleBytes,proto3" json:"max_bundle_bytes,omitempty"`
 	// Of the next block.
 	Epoch uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Owner of the lane that this node brings bundles into, 20 bytes. Empty where it
-	// has none: then it takes no bundles.
+	// Owner of the lane that this node brings bundles into, 20 bytes: whom payers sign
+	// for. Empty where it has none: then it takes no bundles.
 	LaneOwner     []byte `protobuf:"bytes,10,opt,name=lane_owner,json=laneOwner,proto3" json:"lane_owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -62,8 +62,9 @@ const (
 
 // SequencerServiceClient is a client for the ordo.sequencer.v1.SequencerService service.
 type SequencerServiceClient interface {
-	// SubmitBundle hands in a bundle. It returns once the node has checked the
-	// bundle and has it on disk. Submitting a bundle again is harmless.
+	// SubmitBundle hands in a bundle, signed for the node's lane (GetInfo tells its
+	// owner). It returns once the node has checked the bundle and has it on disk.
+	// Submitting a bundle again is harmless.
 	SubmitBundle(context.Context, *connect.Request[v1.SubmitBundleRequest]) (*connect.Response[v1.SubmitBundleResponse], error)
 	// GetBundleStatus says what became of a bundle that this node has seen.
 	GetBundleStatus(context.Context, *connect.Request[v1.GetBundleStatusRequest]) (*connect.Response[v1.GetBundleStatusResponse], error)
@@ -203,8 +204,9 @@ func (c *sequencerServiceClient) GetInfo(ctx context.Context, req *connect.Reque
 
 // SequencerServiceHandler is an implementation of the ordo.sequencer.v1.SequencerService service.
 type SequencerServiceHandler interface {
-	// SubmitBundle hands in a bundle. It returns once the node has checked the
-	// bundle and has it on disk. Submitting a bundle again is harmless.
+	// SubmitBundle hands in a bundle, signed for the node's lane (GetInfo tells its
+	// owner). It returns once the node has checked the bundle and has it on disk.
+	// Submitting a bundle again is harmless.
 	SubmitBundle(context.Context, *connect.Request[v1.SubmitBundleRequest]) (*connect.Response[v1.SubmitBundleResponse], error)
 	// GetBundleStatus says what became of a bundle that this node has seen.
 	GetBundleStatus(context.Context, *connect.Request[v1.GetBundleStatusRequest]) (*connect.Response[v1.GetBundleStatusResponse], error)
