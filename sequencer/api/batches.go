@@ -11,7 +11,6 @@ import (
 
 	"github.com/ordo-network/ordo/dispersal"
 	"github.com/ordo-network/ordo/order"
-	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
 // errNoData is returned where neither a batch nor the proof that it is void can be had
@@ -30,11 +29,28 @@ const (
 	failedBatches = 1 << 12
 )
 
-// content is what a batch holds, and proof where that is not what its header tells.
+// content is what a batch holds, and what shows it where that is not what its header tells.
 type content struct {
 	batch *order.Batch // nil where the shards give none
-	void  *dispersal.Void
+	void  bool
+	shown *dispersal.Void // of a batch that is void, but in what bare returns
 }
+
+// bare returns the content without what shows that it is void, and what that takes on
+// its way to a client: as a message, and encoded.
+func (c *content) bare() (*content, int64) {
+	if !c.void {
+		return c, 0
+	}
+	n := int64(len(c.shown.Holders)) * holderBytes
+	for _, s := range c.shown.Shares {
+		n += 2 * int64(len(s))
+	}
+	return &content{batch: c.batch, void: true}, n
+}
+
+// holderBytes is about what a shard holder takes in a proof, as dataBytes counts.
+const holderBytes = 200
 
 // transactions returns a leg's transactions, nil where the leg is void. The batch
 // holds it by the same rule that followers apply: at the place that the record names.
@@ -48,19 +64,10 @@ func (c *content) transactions(rollup order.RollupID, r order.LegRecord) [][]byt
 	}
 	leg := &legs[r.LegIndex]
 	// A batch that is all that its header tells needs no look at the legs.
-	if c.void != nil && leg.Summary() != (order.LegSummary{RollupID: rollup, Digest: r.Digest, Length: r.Length, Count: r.Count}) {
+	if c.void && leg.Summary() != (order.LegSummary{RollupID: rollup, Digest: r.Digest, Length: r.Length, Count: r.Count}) {
 		return nil
 	}
 	return leg.Transactions
-}
-
-// proof is what followers are sent for the legs that are void.
-func (c *content) proof() *orderv1.VoidBatch {
-	v := &orderv1.VoidBatch{Core: c.void.Core.Encode(), Shares: c.void.Shares}
-	for _, h := range c.void.Holders {
-		v.Holders = append(v.Holders, &orderv1.Holder{Owner: h.Key, Stake: h.Stake})
-	}
-	return v
 }
 
 // batches asks for batches on behalf of all calls.
@@ -144,6 +151,7 @@ func (b *batches) fetch(ctx context.Context, core order.BatchCore, old bool) (*c
 		return nil, fmt.Errorf("read the committee: %w", err)
 	}
 	c := new(content)
-	c.batch, c.void, err = b.source.Batch(ctx, core, committee)
+	c.batch, c.shown, err = b.source.Batch(ctx, core, committee)
+	c.void = c.shown != nil
 	return c, err
 }

@@ -202,6 +202,49 @@ func TestVoidBatchesAreShown(t *testing.T) {
 	}
 }
 
+// What shows that batches are void waits for memory of its own, and is given back when
+// it is sent.
+func TestProofsAreWithinABudget(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(t, 1)
+	var big []*order.Bundle
+	for range 2 {
+		b := newBundle(9, alpha)
+		b.Legs[0].Transactions = append(b.Legs[0].Transactions, make([]byte, 100_000))
+		big = append(big, b)
+	}
+	noise := bytes.Repeat([]byte{0xff}, (&order.Batch{Bundles: big}).Size())
+	c.commitCertified([]*order.Certificate{c.batches.add(t, order.Mark{Session: 2, Sequence: 1}, big, noise)})
+	url, _ := serve(t, c, func(o *api.Options) { o.Limits.DataTimeout = 50 * time.Millisecond })
+	cl, ctx := client(url), testContext(t)
+	release, err := c.serving[0].HoldProofs(ctx, "127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func() error {
+		_, err := cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: alpha[:], Height: 1}))
+		return err
+	}
+	wantCode(t, get(), connect.CodeUnavailable)
+	if _, err := cl.GetBlock(ctx, connect.NewRequest(&v1.GetBlockRequest{Height: 1})); err != nil {
+		t.Errorf("a block, which carries no proof: %v", err)
+	}
+	stream, err := cl.SubscribeRollup(ctx, connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if !stream.Receive() || len(stream.Msg().Block.VoidBatches) != 1 {
+		t.Fatalf("block %v: %v", stream.Msg(), stream.Err())
+	}
+	if err := get(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.serving[0].HoldProofs(ctx, "127.0.0.1:1"); err != nil {
+		t.Errorf("not all was given back: %v", err)
+	}
+}
+
 func TestBatchesOfOtherRollupsAreNotFetched(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)

@@ -9,6 +9,10 @@ import (
 const (
 	// budgetBytes bounds the legs' data that is on its way to clients.
 	budgetBytes = 512 << 20
+	// proofBytes bounds the proofs of void batches that are on their way to clients. They
+	// are apart from the data, and taken when a block's turn has come: who holds them is
+	// writing, and waits for nobody who waits for them.
+	proofBytes = 256 << 20
 	// smallData is what costs no budget: the limits on calls bound it.
 	smallData = 64 << 10
 )
@@ -47,7 +51,7 @@ func (b *budget) take(ctx context.Context, client netip.Prefix, n int64) (releas
 		b.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		case <-freed:
 		}
 	}

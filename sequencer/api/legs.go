@@ -11,35 +11,52 @@ import (
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
+// found is a batch's content without its proof, and what the proof takes.
+type found struct {
+	*content
+	proof int64
+}
+
 // contents returns what the batches hold that the records name. They are fetched side
 // by side.
-func (c *chain) contents(ctx context.Context, s *served, ids []order.BatchID) (map[order.BatchID]*content, error) {
-	old := s.height+latestHeights < c.latest()
-	found := make([]*content, len(ids))
+func (c *chain) contents(ctx context.Context, s *served, ids []order.BatchID) (map[order.BatchID]found, error) {
+	all := make([]found, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, id := range ids {
 		core, ok := s.batches[id]
 		if !ok {
 			return nil, fmt.Errorf("block %d orders bundles of batch %s, and has no certificate for it", s.height, id)
 		}
-		group.Go(func() (err error) {
-			found[i], err = c.batches.get(ctx, core, old)
+		group.Go(func() error {
+			b, err := c.batches.get(ctx, core, c.old(s))
+			if err == nil {
+				all[i].content, all[i].proof = b.bare()
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("block %d: %w", s.height, err)
 	}
-	out := make(map[order.BatchID]*content, len(ids))
+	out := make(map[order.BatchID]found, len(ids))
 	for i, id := range ids {
-		out[id] = found[i]
+		out[id] = all[i]
 	}
 	return out, nil
 }
 
+func (c *chain) old(s *served) bool { return s.height+latestHeights < c.latest() }
+
+// unproven is a rollup block that lacks the proofs of the batches that are void.
+type unproven struct {
+	block *orderv1.RollupBlock
+	voids []order.BatchCore
+	bytes int64 // what the proofs will take
+}
+
 // rollupBlock returns what the height holds for the rollup, with the legs' data. It
 // comes without validators. Errors: errNoData.
-func (c *chain) rollupBlock(ctx context.Context, s *served, id order.RollupID) (*orderv1.RollupBlock, error) {
+func (c *chain) rollupBlock(ctx context.Context, s *served, id order.RollupID) (*unproven, error) {
 	block, records := s.rollup(id)
 	var ids []order.BatchID
 	seen := make(map[order.BatchID]bool)
@@ -53,15 +70,33 @@ func (c *chain) rollupBlock(ctx context.Context, s *served, id order.RollupID) (
 	if err != nil {
 		return nil, err
 	}
-	shown := make(map[order.BatchID]bool)
+	out := &unproven{block: block}
+	listed := make(map[order.BatchID]bool)
 	for i, r := range records {
 		from := contents[r.Batch]
-		if block.Legs[i].Transactions = from.transactions(id, r); block.Legs[i].Transactions == nil && !shown[r.Batch] {
-			shown[r.Batch] = true
-			block.VoidBatches = append(block.VoidBatches, from.proof())
+		if block.Legs[i].Transactions = from.transactions(id, r); block.Legs[i].Transactions == nil && !listed[r.Batch] {
+			listed[r.Batch] = true
+			out.voids, out.bytes = append(out.voids, s.batches[r.Batch]), out.bytes+from.proof
 		}
 	}
-	return block, nil
+	return out, nil
+}
+
+// prove adds the proofs. Errors: errNoData.
+func (c *chain) prove(ctx context.Context, s *served, u *unproven) error {
+	var proofs []*orderv1.VoidBatch
+	for _, core := range u.voids {
+		b, err := c.batches.get(ctx, core, c.old(s))
+		if err != nil {
+			return fmt.Errorf("block %d: %w", s.height, err)
+		}
+		if !b.void {
+			return fmt.Errorf("block %d: batch %s was void, and is not", s.height, core.Position)
+		}
+		proofs = append(proofs, b.shown.Message())
+	}
+	u.block.VoidBatches = proofs
+	return nil
 }
 
 // bundles returns the bundles of the block. A leg that is void has no transactions.

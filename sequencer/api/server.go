@@ -53,7 +53,8 @@ type Server struct {
 	log     *slog.Logger
 	chain   *chain
 	index   *index
-	budget  *budget
+	budget  *budget                        // of legs' data
+	proofs  *budget                        // of void batches
 	certain *cache[order.BundleID, moment] // bundles that were certified when asked about
 	metrics *metrics
 
@@ -73,6 +74,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, log: opts.Logger, metrics: m, budget: newBudget(budgetBytes, opts.Limits.ClientShare),
+		proofs:  newBudget(proofBytes, opts.Limits.ClientShare),
 		certain: newCache[order.BundleID, moment](certainBundles, certainBundles),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"connectrpc.com/connect"
@@ -114,7 +115,7 @@ func (s *Server) GetBlock(ctx context.Context, req *connect.Request[v1.GetBlockR
 	if err != nil {
 		return nil, s.readError(err)
 	}
-	defer release()
+	untilAnswered(ctx, release)
 	ctx, cancel := s.withDataTimeout(ctx)
 	defer cancel()
 	if res.Bundles, err = s.chain.bundles(ctx, b); err != nil {
@@ -141,15 +142,40 @@ func (s *Server) GetRollupBlock(ctx context.Context, req *connect.Request[v1.Get
 	if err != nil {
 		return nil, s.readError(err)
 	}
-	defer release()
-	ctx, cancel := s.withDataTimeout(ctx)
+	untilAnswered(ctx, release)
+	waiting, cancel := s.withDataTimeout(ctx)
 	defer cancel()
-	block, err := s.chain.rollupBlock(ctx, b, id)
+	block, err := s.chain.rollupBlock(waiting, b, id)
 	if err != nil {
 		return nil, s.readError(err)
 	}
-	block.Validators = b.validators
-	return connect.NewResponse(&v1.GetRollupBlockResponse{Block: block}), nil
+	release, err = s.prove(waiting, clientOf(req.Peer().Addr), b, block)
+	if err != nil {
+		return nil, s.readError(err)
+	}
+	untilAnswered(ctx, release)
+	block.block.Validators = b.validators
+	return connect.NewResponse(&v1.GetRollupBlockResponse{Block: block.block}), nil
+}
+
+// untilAnswered releases once the call is over: what it holds is encoded and written
+// after the handler has returned.
+func untilAnswered(ctx context.Context, release func()) { context.AfterFunc(ctx, release) }
+
+// prove adds the proofs of void batches to a block that is about to be sent, when there
+// is memory for them.
+func (s *Server) prove(ctx context.Context, client netip.Prefix, at *served, u *unproven) (release func(), err error) {
+	if len(u.voids) == 0 {
+		return func() {}, nil
+	}
+	if release, err = s.proofs.take(ctx, client, u.bytes); err != nil {
+		return nil, err
+	}
+	if err := s.chain.prove(ctx, at, u); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 // GetInfo implements SequencerServiceHandler.

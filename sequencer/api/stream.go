@@ -11,7 +11,6 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/ordo-network/ordo/order"
-	orderv1 "github.com/ordo-network/ordo/order/v1"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
@@ -54,14 +53,19 @@ func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.Su
 	for b := range coming {
 		<-b.made
 		err := b.err
+		release := func() {}
 		if err == nil {
-			if b.served.validatorsHash != validators {
-				b.block.Validators, validators = b.served.validators, b.served.validatorsHash
-			}
-			err = stream.Send(&v1.SubscribeRollupResponse{Block: b.block, LatestHeight: s.chain.latest()})
-		} else {
-			err = s.readError(err)
+			release, err = insist(ctx, s, b.served, id, func() (func(), error) { return s.prove(ctx, clientOf(req.Peer().Addr), b.served, b.unproven) })
 		}
+		if err != nil {
+			b.release()
+			return s.readError(err)
+		}
+		if b.served.validatorsHash != validators {
+			b.block.Validators, validators = b.served.validators, b.served.validatorsHash
+		}
+		err = stream.Send(&v1.SubscribeRollupResponse{Block: b.block, LatestHeight: s.chain.latest()})
+		release()
 		b.release()
 		if err != nil {
 			return err
@@ -73,8 +77,8 @@ func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.Su
 
 // coming is a block on its way to a stream. Its fields may be read once made is closed.
 type coming struct {
+	*unproven
 	served  *served
-	block   *orderv1.RollupBlock
 	err     error // ends the stream
 	made    chan struct{}
 	release func()
@@ -122,6 +126,7 @@ func (s *Server) begin(ctx context.Context, client netip.Prefix, id order.Rollup
 	}
 	records, _ := b.served.order.Rollup(id)
 	if len(records) == 0 {
+		b.unproven = new(unproven)
 		b.block, _ = b.served.rollup(id)
 		close(b.made)
 		return b
@@ -132,19 +137,19 @@ func (s *Server) begin(ctx context.Context, client netip.Prefix, id order.Rollup
 	}
 	go func() {
 		defer close(b.made)
-		b.block, b.err = s.insist(ctx, b.served, id)
+		b.unproven, b.err = insist(ctx, s, b.served, id, func() (*unproven, error) { return s.chain.rollupBlock(ctx, b.served, id) })
 	}()
 	return b
 }
 
-// insist makes a block however many tries its data takes: a stream waits rather than
-// leave anything out.
-func (s *Server) insist(ctx context.Context, at *served, id order.RollupID) (*orderv1.RollupBlock, error) {
+// insist makes a part of a block however many tries its data takes: a stream waits
+// rather than leave anything out.
+func insist[T any](ctx context.Context, s *Server, at *served, id order.RollupID, part func() (T, error)) (T, error) {
 	wait := minRetry
 	for try := 1; ; try++ {
-		block, err := s.chain.rollupBlock(ctx, at, id)
+		out, err := part()
 		if !errors.Is(err, errNoData) {
-			return block, err
+			return out, err
 		}
 		if try == warnAfter {
 			s.log.Warn("a stream waits for data that cannot be had now", "rollup", id, "height", at.height, "err", err)
@@ -153,7 +158,7 @@ func (s *Server) insist(ctx context.Context, at *served, id order.RollupID) (*or
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, ctx.Err()
+			return out, ctx.Err()
 		case <-timer.C:
 		}
 		wait = min(2*wait, maxRetry)
