@@ -21,10 +21,25 @@ type attester struct {
 
 	mu     sync.Mutex
 	keeper *lane.Keeper
-	// turns has, for each owner with offers under way, a channel that is closed when
-	// the keeper has judged the last of them.
-	turns map[order.Owner]chan struct{}
+	offers map[order.Owner]*offers // of each owner that has some under way
 }
+
+// offers are those of one owner that were taken and not judged.
+type offers struct {
+	count  int
+	at     map[order.Mark]int // how many of each position
+	last   chan struct{}      // closed when the keeper has judged the last of them
+	checks chan struct{}      // holds a token for each one that is checked or waits for a worker
+}
+
+const (
+	// maxOffers bounds the offers of one owner that are under way, of which a correct one
+	// has no more than its window has batches.
+	maxOffers = 256
+	// maxOffersAt bounds those for one position: the first, and one that is sent again or
+	// proves that the owner signed two.
+	maxOffersAt = 2
+)
 
 // offered is an offer under way.
 type offered struct {
@@ -38,7 +53,7 @@ type offered struct {
 
 func newAttester(n *Node) *attester {
 	return &attester{
-		node: n, keeper: lane.NewKeeper(n.opts.ChainID, n.opts.Self, n.opts.Keys), turns: make(map[order.Owner]chan struct{}),
+		node: n, keeper: lane.NewKeeper(n.opts.ChainID, n.opts.Self, n.opts.Keys), offers: make(map[order.Owner]*offers),
 	}
 }
 
@@ -67,28 +82,31 @@ func (a *attester) say(to order.Owner, answers []lane.Answer) {
 
 // take begins to judge an offer. It does not wait; o.release is called at the end.
 func (a *attester) take(ctx context.Context, o offered) {
+	turn := make(chan struct{})
 	a.mu.Lock()
-	before, mine := a.turns[o.from], make(chan struct{})
-	answer := a.keeper.Screen(o.batch)
-	// While one before it is under way this one can not be out of sequence yet.
-	if answer != nil && before != nil && answer.Refusal != nil && answer.Refusal.Reason == lane.ReasonSequence {
-		answer = nil
-	}
-	if answer != nil {
-		a.say(o.from, []lane.Answer{*answer})
+	if answers := a.screen(&o); len(answers) > 0 {
+		a.say(o.from, answers)
 		a.mu.Unlock()
 		o.release()
 		return
 	}
-	a.turns[o.from] = mine
+	all := a.offers[o.from]
+	if all == nil {
+		all = &offers{at: make(map[order.Mark]int), checks: make(chan struct{}, cap(a.node.workers))}
+		a.offers[o.from] = all
+	}
+	before := all.last
+	all.last = turn
+	all.count++
+	all.at[o.batch.Header.Mark]++
 	a.mu.Unlock()
 	a.node.running.Go(func() {
 		defer o.release()
-		checked, refusal := a.check(ctx, &o)
+		checked, refusal := a.check(ctx, &o, all.checks)
 		if before != nil {
 			<-before
 		}
-		verdict := a.judge(&o, checked, refusal, mine)
+		verdict := a.judge(&o, checked, refusal, turn)
 		if verdict.Evidence != nil {
 			a.node.opts.Evidence(*verdict.Evidence)
 		}
@@ -101,13 +119,37 @@ func (a *attester) take(ctx context.Context, o offered) {
 	})
 }
 
+// screen tells what can be told before the check, nothing to go on with it: under the lock.
+func (a *attester) screen(o *offered) []lane.Answer {
+	answers, all, h := a.keeper.Screen(o.batch), a.offers[o.from], &o.batch.Header
+	if all == nil {
+		return answers
+	}
+	// The keeper does not know yet of the one before, where that is under way.
+	if len(answers) == 1 && answers[0].Refusal != nil && answers[0].Refusal.Reason == lane.ReasonSequence &&
+		all.at[lane.Before(h.Mark, h.After)] > 0 {
+		answers = nil
+	}
+	if len(answers) == 0 && (all.count >= maxOffers || all.at[h.Mark] >= maxOffersAt) {
+		return []lane.Answer{{Position: h.Position, Batch: h.ID(a.node.opts.ChainID), Refusal: &lane.Refusal{Reason: lane.ReasonBusy}}}
+	}
+	return answers
+}
+
 // forged tells whether no correct owner makes an offer that is refused for that reason.
 func forged(r lane.Reason) bool {
 	return r == lane.ReasonSignature || r == lane.ReasonPayer || r == lane.ReasonShare
 }
 
-// check does what costs time.
-func (a *attester) check(ctx context.Context, o *offered) (checked *lane.Checked, refusal *lane.Refusal) {
+// check does what costs time. Of each owner no more offers wait for a worker than there
+// are workers, so that others' come to their turn soon.
+func (a *attester) check(ctx context.Context, o *offered, checks chan struct{}) (checked *lane.Checked, refusal *lane.Refusal) {
+	select {
+	case checks <- struct{}{}:
+		defer func() { <-checks }()
+	case <-ctx.Done():
+		return nil, &lane.Refusal{Reason: lane.ReasonBusy}
+	}
 	v := a.node.chain()
 	err := a.node.work(ctx, func() error {
 		committee := v.Committee(o.batch.Header.Epoch)
@@ -142,8 +184,13 @@ func (a *attester) judge(o *offered, checked *lane.Checked, refusal *lane.Refusa
 		verdict = a.keeper.Offer(milliseconds(a.node.opts.Now()), checked)
 	}
 	a.say(o.from, verdict.Answers)
-	if a.turns[o.from] == turn {
-		delete(a.turns, o.from)
+	all, at := a.offers[o.from], o.batch.Header.Mark
+	all.count--
+	if all.at[at]--; all.at[at] == 0 {
+		delete(all.at, at)
+	}
+	if all.count == 0 {
+		delete(a.offers, o.from)
 	}
 	close(turn)
 	return verdict

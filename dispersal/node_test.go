@@ -440,6 +440,52 @@ func TestNoSecondAttestationAfterPruning(t *testing.T) {
 	}
 }
 
+// An owner that signs offers out of sequence, or many for one position, has few of them
+// checked, and what it has checked leaves room for others.
+func TestFloodOfOffers(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, func(o *Options) { o.Workers = 1 })
+	w.connected()
+	hostile, other, v := w.validators[0], w.validators[1], w.validators[2]
+	hostile.stop()
+	v.workers <- struct{}{} // nothing is checked while the test holds this
+	offer := func(from *validator, sequence uint64) {
+		v.take(w.batch(from, order.Mark{Session: 7, Sequence: sequence}, v))
+	}
+	refused := func(reason string) float64 { return counter(t, v, "ordo_dispersal_refusals_total", reason) }
+	underway := func() int {
+		v.attester.mu.Lock()
+		defer v.attester.mu.Unlock()
+		if all := v.attester.offers[hostile.owner]; all != nil {
+			return all.count
+		}
+		return 0
+	}
+	for i := range uint64(50) {
+		offer(hostile, 1)
+		offer(hostile, i+3)
+	}
+	if n := underway(); n != maxOffersAt || refused("sequence") != 50 || refused("busy") != 50-maxOffersAt {
+		t.Fatalf("%d offers are under way, %v refused for their sequence, %v as too many", n, refused("sequence"), refused("busy"))
+	}
+	for i := range uint64(150) {
+		offer(hostile, i+2)
+	}
+	offer(other, 1)
+	p := order.Position{Owner: other.owner, Mark: order.Mark{Session: 7, Sequence: 1}}
+	eventually(t, "the other one's is attested", func() bool {
+		<-v.workers
+		v.workers <- struct{}{} // whoever waits comes before
+		_, err := v.attester.load(p)
+		return err == nil
+	})
+	if n := underway(); n < 75 {
+		t.Errorf("the other one's was attested when %d of 150 were left", n)
+	}
+	<-v.workers
+	eventually(t, "what is in sequence is attested", func() bool { return underway() == 0 })
+}
+
 func TestSpentFile(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "lane")

@@ -168,8 +168,8 @@ func (k *Keeper) Certified(h *order.BatchHeader) []Answer {
 	return k.advance(l, h.Mark)
 }
 
-// before is the position that the batch follows on.
-func before(m, after order.Mark) order.Mark {
+// Before is the mark that a batch of that mark and After follows on.
+func Before(m, after order.Mark) order.Mark {
 	if m.Sequence > 1 {
 		return order.Mark{Session: m.Session, Sequence: m.Sequence - 1}
 	}
@@ -214,7 +214,7 @@ func (k *Keeper) refuse(l *kept, h *order.BatchHeader) *Refusal {
 	case t != nil:
 		return nil
 	}
-	last := before(h.Mark, h.After)
+	last := Before(h.Mark, h.After)
 	if last.Compare(mark) < 0 { // the chain took another way
 		return &Refusal{Reason: ReasonSession}
 	}
@@ -227,19 +227,19 @@ func (k *Keeper) refuse(l *kept, h *order.BatchHeader) *Refusal {
 	return nil
 }
 
-// Screen tells cheaply what can be told before Check: an answer to give at once, or nil
+// Screen tells cheaply what can be told before Check: answers to give at once, or none
 // to go on with Check and Offer.
-func (k *Keeper) Screen(b *order.SignedBatch) *Answer {
+func (k *Keeper) Screen(b *order.SignedBatch) []Answer {
 	h := &b.Header
 	if k.view == nil {
-		return refusal(h, h.ID(k.chainID), ReasonBusy)
+		return refusal(h, h.ID(k.chainID), &Refusal{Reason: ReasonBusy})
 	}
 	l := k.lanes[h.Owner]
 	if l == nil {
 		l = &kept{} // not kept: nobody has verified the owner yet
 	}
 	if r := k.refuse(l, h); r != nil {
-		return &Answer{Position: h.Position, Batch: h.ID(k.chainID), Refusal: r}
+		return refusal(h, h.ID(k.chainID), r)
 	}
 	if t := l.batches[h.Mark]; t != nil && t.id == h.ID(k.chainID) {
 		return k.again(l, t)
@@ -247,27 +247,28 @@ func (k *Keeper) Screen(b *order.SignedBatch) *Answer {
 	return nil
 }
 
-// again answers a batch that was taken already; nil where it must be stored anew.
-func (k *Keeper) again(l *kept, t *taken) *Answer {
-	if t.state == stateStored && k.follows(l, t) {
+// again answers a batch that was taken already, and those that follow on it; nothing
+// where it must be stored anew.
+func (k *Keeper) again(l *kept, t *taken) []Answer {
+	refuse := func(r Refusal) []Answer {
+		return []Answer{{Position: t.core.Position, Batch: t.id, Refusal: &r}}
+	}
+	switch {
+	case t.state == stateAttested:
+		return []Answer{k.attest(t)}
+	case t.state == stateStored && k.follows(l, t):
 		t.state, l.attested = stateAttested, t.core.Mark
+		return append([]Answer{k.attest(t)}, k.advance(l, t.core.Mark)...)
+	case t.state == stateStored:
+		return refuse(Refusal{Reason: ReasonSequence, Expect: l.expect(k.view.Mark(t.core.Owner))})
+	case t.state == stateStoring:
+		return refuse(Refusal{Reason: ReasonBusy})
 	}
-	switch t.state {
-	case stateAttested:
-		a := k.attest(t)
-		return &a
-	case stateStored:
-		return &Answer{Position: t.core.Position, Batch: t.id,
-			Refusal: &Refusal{Reason: ReasonSequence, Expect: l.expect(k.view.Mark(t.core.Owner))}}
-	case stateStoring:
-		return &Answer{Position: t.core.Position, Batch: t.id, Refusal: &Refusal{Reason: ReasonBusy}}
-	default:
-		return nil
-	}
+	return nil
 }
 
-func refusal(h *order.BatchHeader, id order.BatchID, r Reason) *Answer {
-	return &Answer{Position: h.Position, Batch: id, Refusal: &Refusal{Reason: r}}
+func refusal(h *order.BatchHeader, id order.BatchID, r *Refusal) []Answer {
+	return []Answer{{Position: h.Position, Batch: id, Refusal: r}}
 }
 
 // Offer takes a batch that its owner offers, and the clock in milliseconds since the
@@ -275,17 +276,17 @@ func refusal(h *order.BatchHeader, id order.BatchID, r Reason) *Answer {
 func (k *Keeper) Offer(clock uint64, c *Checked) Verdict {
 	h := &c.offer.Batch.Header
 	if k.view == nil {
-		return Verdict{Answers: []Answer{*refusal(h, c.id, ReasonBusy)}}
+		return Verdict{Answers: refusal(h, c.id, &Refusal{Reason: ReasonBusy})}
 	}
 	l := k.lane(h.Owner)
 	if r := k.refuse(l, h); r != nil {
-		return Verdict{Answers: []Answer{{Position: h.Position, Batch: c.id, Refusal: r}}}
+		return Verdict{Answers: refusal(h, c.id, r)}
 	}
 	record := &Record{Batch: c.offer.Batch, Share: c.offer.Share}
 	if t := l.batches[h.Mark]; t != nil {
 		if t.id != c.id {
 			return Verdict{
-				Answers: []Answer{*refusal(h, c.id, ReasonConflict)},
+				Answers: refusal(h, c.id, &Refusal{Reason: ReasonConflict}),
 				Evidence: &Equivocation{
 					Offender: h.Owner,
 					First:    Signed{Core: t.core, Signature: t.signature},
@@ -293,8 +294,8 @@ func (k *Keeper) Offer(clock uint64, c *Checked) Verdict {
 				},
 			}
 		}
-		if a := k.again(l, t); a != nil {
-			return Verdict{Answers: []Answer{*a}}
+		if answers := k.again(l, t); answers != nil {
+			return Verdict{Answers: answers}
 		}
 		// The disk may hold what it said it failed to write: only the same bytes fit.
 		t.state, record.Clock = stateStoring, t.clock
@@ -320,7 +321,7 @@ func (k *Keeper) Stored(p order.Position) []Answer {
 		return nil // ordered meanwhile, or its epoch is over
 	}
 	t.state = stateStored
-	return k.advance(l, before(t.core.Mark, t.core.After))
+	return k.advance(l, Before(t.core.Mark, t.core.After))
 }
 
 // Failed tells that the record of the position may not be on disk. It is stored again
@@ -343,7 +344,7 @@ func (k *Keeper) follows(l *kept, t *taken) bool {
 	if t.core.Mark.Compare(l.attested) < 0 {
 		return false
 	}
-	last := before(t.core.Mark, t.core.After)
+	last := Before(t.core.Mark, t.core.After)
 	if l.settled(last, k.view.Mark(t.core.Owner)) {
 		return true
 	}

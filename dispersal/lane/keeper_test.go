@@ -19,7 +19,7 @@ func (l *lab) give(k *Keeper, clock uint64, s *order.SignedBatch, coded *shard.C
 	l.t.Helper()
 	o := l.offer(s, coded, 1)
 	if a := k.Screen(s); a != nil {
-		return Verdict{Answers: []Answer{*a}}
+		return Verdict{Answers: a}
 	}
 	c, refusal := Check(k.view, l.layout, l.owner(1), o)
 	if refusal != nil {
@@ -126,10 +126,7 @@ func TestKeeperRefuses(t *testing.T) {
 			if test.certified != (order.Mark{}) {
 				k.Certified(&order.BatchHeader{Position: order.Position{Owner: l.owner(0), Mark: test.certified}})
 			}
-			got := Verdict{}
-			if a := k.Screen(s); a != nil {
-				got.Answers = []Answer{*a}
-			}
+			got := Verdict{Answers: k.Screen(s)}
 			if got.reason(t) != test.want {
 				t.Fatalf("got %v, want %v", got.reason(t), test.want)
 			}
@@ -137,8 +134,8 @@ func TestKeeperRefuses(t *testing.T) {
 	}
 	k := NewKeeper(simChain, l.owner(1), l.find)
 	s, _ := l.signed(0, mark(1, 1), order.Mark{})
-	if a := k.Screen(s); a == nil || a.Refusal.Reason != ReasonBusy {
-		t.Fatalf("before the first view: %+v", a)
+	if got := (Verdict{Answers: k.Screen(s)}); got.reason(t) != ReasonBusy {
+		t.Fatalf("before the first view: %+v", got)
 	}
 }
 
@@ -208,5 +205,28 @@ func TestKeeperRestoresWithoutRecords(t *testing.T) {
 	next, coded4 := l.signed(0, mark(4, 1), order.Mark{})
 	if v := l.give(k, 600, next, coded4); v.Store == nil || v.Store.Clock != 700 {
 		t.Fatalf("the next session gives %+v, want a record with a clock of 700", v)
+	}
+}
+
+// After a restart one offer is enough for the attestations of all that is on disk.
+func TestKeeperAnswersWhatFollows(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var held []*Record
+	for i := range 3 {
+		s, _ := l.signed(0, mark(1, uint64(i+1)), order.Mark{})
+		held = append(held, &Record{Clock: 5, Batch: s})
+	}
+	k := NewKeeper(simChain, l.owner(1), l.find)
+	k.Restore(Spent{Position: held[2].Batch.Header.Position}, held)
+	k.View(l.view(nil))
+	got := k.Screen(held[0].Batch)
+	if len(got) != 3 {
+		t.Fatalf("%d answers, want 3", len(got))
+	}
+	for i, a := range got {
+		if a.Attestation == nil || a.Position != held[i].Batch.Header.Position {
+			t.Errorf("answer %d is %+v", i, a)
+		}
 	}
 }

@@ -23,7 +23,7 @@ func path(certs []*shelved, from order.Mark) []*shelved {
 	last := -1
 	for i, s := range certs {
 		h := &s.certificate.Header
-		prev := before(h.Mark, h.After)
+		prev := Before(h.Mark, h.After)
 		at, ok := find(certs[:i], prev)
 		switch {
 		case prev == from:

@@ -383,7 +383,7 @@ func (n *simNode) offered(from *simNode, o *Offer) {
 		return
 	}
 	if a := n.keeper.Screen(o.Batch); a != nil {
-		n.answer([]Answer{*a})
+		n.answer(a)
 		return
 	}
 	checked, refusal := n.w.check(n.view(), n.owner, o)

@@ -102,7 +102,7 @@ func (t *truth) attests(n *simNode, a *Answer) {
 	if last.clock > now.clock {
 		w.fail("correct member %d attested %s at %d and %s at %d", n.index, last.mark, last.clock, now.mark, now.clock)
 	}
-	prev := order.Position{Owner: a.Position.Owner, Mark: before(a.Position.Mark, record.Batch.Header.After)}
+	prev := order.Position{Owner: a.Position.Owner, Mark: Before(a.Position.Mark, record.Batch.Header.After)}
 	_, attested := t.attested[attester{n.index, prev}]
 	_, certified := t.certified[prev]
 	if !attested && !certified && prev.Mark != n.view().Mark(prev.Owner) {
@@ -206,7 +206,7 @@ func (t *truth) fair(w *world, placed []order.Placed) {
 		if !ok {
 			mark = w.lane(h.Owner).Mark
 		}
-		if before(h.Mark, h.After) != mark {
+		if Before(h.Mark, h.After) != mark {
 			w.fail("batch %s is ordered after %s", h.Position, mark)
 		}
 		state[h.Owner] = h.Mark
@@ -241,7 +241,7 @@ func (w *world) unsettled() string {
 		if _, ok := w.chain.ordered[h.Position]; ok {
 			continue
 		}
-		prev := order.Position{Owner: h.Owner, Mark: before(h.Mark, h.After)}
+		prev := order.Position{Owner: h.Owner, Mark: Before(h.Mark, h.After)}
 		if dead[h.Position] = dead[prev] || !tip.open(h.Epoch); !dead[h.Position] {
 			return fmt.Sprintf("batch %s, announced by its correct owner, is not ordered", h.Position)
 		}
