@@ -112,7 +112,7 @@ func TestFollowerFailsOver(t *testing.T) {
 		"hidden legs":    {lie(func(_ *testChain, r *response) { r.Block.Legs, r.Block.NamespaceProof = nil, nil }), "lie", "absence"},
 		"repeat":         {lie(func(c *testChain, r *response) { b, _ := c.at(5); r.Block = b.rollupBlock(alpha) }), "lie", "height"},
 		"gap":            {lie(func(c *testChain, r *response) { b, _ := c.at(7); r.Block = b.rollupBlock(alpha) }), "lie", "height"},
-		"no block":       {lie(func(_ *testChain, r *response) { r.Block = nil }), "lie", "rollup"},
+		"skips a block":  {lie(func(_ *testChain, r *response) { r.Block = nil }), "lie", "height"},
 		"100 MB":         {lie(func(_ *testChain, r *response) { r.Block.OrderingHeader = make([]byte, 100<<20) }), "lie", "malformed"},
 		"a bomb":         {lie(func(_ *testChain, r *response) { r.Block.OrderingHeader = make([]byte, 20<<20) }), "lie", "malformed"},
 		"a leg too many": {lie(func(_ *testChain, r *response) { r.Block.Legs = append(r.Block.Legs, r.Block.Legs...) }), "lie", "extra_leg"},
@@ -214,6 +214,43 @@ func TestFollowerStaysWhileTheChainStands(t *testing.T) {
 	})
 	if !errors.Is(err, errEnough) || streams() != before {
 		t.Errorf("%d streams opened while the chain stood, want none: %v", streams()-before, err)
+	}
+}
+
+// TestFollowerStaysWhileDataIsOnItsWay: an endpoint that waits for the next block's data
+// and says so is not left, though the others have the block, unless it is for good.
+func TestFollowerStaysWhileDataIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	const stall = 100 * time.Millisecond
+	for name, tc := range map[string]struct {
+		waits  time.Duration
+		latest uint64
+		left   bool
+	}{
+		"for a while": {waits: 4 * stall, latest: 3}, "for good": {waits: time.Minute, latest: 3, left: true},
+		"behind": {waits: time.Minute, latest: 2, left: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newTestChain(testValidators(0, 4))
+			c.grow(3)
+			slow, other := c.serve(t), c.serve(t)
+			slow.fault = func(ctx context.Context, height int, _ *sequencerv1.SubscribeRollupResponse, st *connect.ServerStream[sequencerv1.SubscribeRollupResponse]) (bool, error) {
+				for start := time.Now(); height == 3 && time.Since(start) < tc.waits && ctx.Err() == nil; time.Sleep(stall / 10) {
+					if err := st.Send(&sequencerv1.SubscribeRollupResponse{LatestHeight: tc.latest}); err != nil {
+						return true, err
+					}
+				}
+				return false, ctx.Err()
+			}
+			cfg := c.config(t, slow, other)
+			cfg.StallAfter = stall
+			f := newFollower(t, cfg)
+			follow(t, f, c, 1, 3)
+			if left := other.streams.Load() > 0; left != tc.left {
+				t.Errorf("left: %v, want %v", left, tc.left)
+			}
+		})
 	}
 }
 

@@ -14,12 +14,15 @@ import (
 // Why a stream is given up although nothing is known to be wrong with the endpoint.
 var (
 	errEnded   = errors.New("stream ended")
-	errStalled = errors.New("stream is silent although there is more")
+	errStalled = errors.New("stream gives no block although there is more")
 )
 
 const (
 	// progressEvery is how often catching up is logged.
 	progressEvery = 5 * time.Second
+	// patience is how many times StallAfter an endpoint may say that it waits for a
+	// block's data, before others are tried.
+	patience = 10
 	// farBehind is how many blocks below the claimed height counts as catching up.
 	farBehind = 100
 )
@@ -31,6 +34,7 @@ type stream struct {
 	verifier *Verifier
 	queue    *queue
 
+	waiting  time.Time // since when the endpoint says so; zero where it does not
 	behind   bool
 	reported time.Time // when progress was last logged
 	height   uint64    // and at which height
@@ -61,8 +65,10 @@ func (s *stream) run(ctx context.Context, from uint64) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case r := <-in:
-			if err := s.accept(ctx, r); err != nil {
+			if alive, err := s.accept(ctx, r); err != nil {
 				return err
+			} else if !alive {
+				continue // as if it had not come
 			}
 		case <-silent.C:
 			if s.f.nobodyAhead(ctx, s.verifier.Height()) {
@@ -70,8 +76,10 @@ func (s *stream) run(ctx context.Context, from uint64) error {
 			}
 			select {
 			case r := <-in: // it came while the others were asked
-				if err := s.accept(ctx, r); err != nil {
+				if alive, err := s.accept(ctx, r); err != nil {
 					return err
+				} else if !alive {
+					return errStalled
 				}
 			default:
 				return errStalled
@@ -111,15 +119,27 @@ func (s *stream) receive(ctx context.Context, from uint64, in chan<- received) {
 	_ = st.Close() // nothing is left to be read from it
 }
 
-// accept verifies a message and queues its block.
-func (s *stream) accept(ctx context.Context, r received) error {
+// accept verifies a message and queues its block. One without a block says that the
+// endpoint has the next block and waits for its data, as others may have to as well: it
+// is alive then, but not for as long as it likes.
+func (s *stream) accept(ctx context.Context, r received) (alive bool, err error) {
 	if r.err != nil {
-		return r.err
+		return false, r.err
 	}
 	f := s.f
+	if r.msg.GetBlock() == nil {
+		if r.msg.GetLatestHeight() < s.verifier.Height() {
+			return false, nil
+		}
+		if s.waiting.IsZero() {
+			s.waiting = time.Now()
+		}
+		return time.Since(s.waiting) < patience*f.cfg.StallAfter, nil
+	}
+	s.waiting = time.Time{}
 	b, err := s.verifier.Next(r.msg.GetBlock(), f.cfg.Now())
 	if err != nil {
-		return lieUnlessOurs(err)
+		return false, lieUnlessOurs(err)
 	}
 	f.endpoints.works(s.endpoint)
 	cp := b.Checkpoint()
@@ -128,7 +148,7 @@ func (s *stream) accept(ctx context.Context, r received) error {
 	f.metrics.height.Set(float64(b.Height))
 	f.metrics.latest.Set(float64(max(b.Height, r.msg.GetLatestHeight())))
 	s.progress(b.Height, r.msg.GetLatestHeight())
-	return s.queue.put(ctx, b)
+	return true, s.queue.put(ctx, b)
 }
 
 // progress logs how catching up goes.

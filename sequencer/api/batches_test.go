@@ -143,7 +143,7 @@ func (c *testChain) follow(t testing.TB, url string, rollup order.RollupID, to u
 	defer func() { _ = stream.Close() }()
 	var out []*follower.Block
 	for uint64(len(out)) < to {
-		if !stream.Receive() {
+		if !receive(stream) {
 			t.Fatal(stream.Err())
 		}
 		b, err := v.Next(stream.Msg().Block, c.state.LastBlockTime)
@@ -153,6 +153,16 @@ func (c *testChain) follow(t testing.TB, url string, rollup order.RollupID, to u
 		out = append(out, b)
 	}
 	return out
+}
+
+// receive waits for the next message with a block.
+func receive(stream *connect.ServerStreamForClient[v1.SubscribeRollupResponse]) bool {
+	for stream.Receive() {
+		if stream.Msg().Block != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func TestVoidBatchesAreShown(t *testing.T) {
@@ -234,7 +244,7 @@ func TestProofsAreWithinABudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
-	if !stream.Receive() || len(stream.Msg().Block.VoidBatches) != 1 {
+	if !receive(stream) || len(stream.Msg().Block.VoidBatches) != 1 {
 		t.Fatalf("block %v: %v", stream.Msg(), stream.Err())
 	}
 	if err := get(); err != nil {
@@ -289,6 +299,32 @@ func TestHeightsDoNotAddUpTheirWaits(t *testing.T) {
 	}
 }
 
+// A stream that waits for data says so, and one that waits for a block does not.
+func TestStreamsThatWaitForDataSaySo(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(t, 1)
+	c.commit([]*order.Bundle{newBundle(99, alpha)})
+	url, _ := serve(t, c, func(o *api.Options) { o.Limits.Heartbeat = 5 * time.Millisecond })
+	stream, err := client(url).SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
+	if err != nil || !receive(stream) {
+		t.Fatalf("first message %v: %v", stream.Msg(), err)
+	}
+	time.Sleep(50 * time.Millisecond) // of beats without a block: none of them is heard below
+	c.batches.setDown(true)
+	c.commit([]*order.Bundle{newBundle(99, alpha)})
+	for range 3 {
+		if !stream.Receive() || stream.Msg().Block != nil || stream.Msg().LatestHeight != 2 {
+			t.Fatalf("message %v: %v; want one that says height 2 alone", stream.Msg(), stream.Err())
+		}
+	}
+	c.batches.setDown(false)
+	for stream.Receive() && stream.Msg().Block == nil {
+	}
+	if txs, _ := verify(t, stream.Msg().Block, alpha, 2, c.state.Validators); len(txs) == 0 {
+		t.Errorf("block without its data: %v", stream.Err())
+	}
+}
+
 func TestDataThatComesTooLate(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
@@ -331,7 +367,7 @@ func TestDataThatCannotBeHad(t *testing.T) {
 	if _, err = cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: beta[:], Height: 1})); err != nil {
 		t.Fatal(err)
 	}
-	// A stream waits, and sends nothing meanwhile: not the next block either.
+	// A stream waits, and sends no block meanwhile: not the next one either.
 	stream, err := cl.SubscribeRollup(ctx, connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
 	if err != nil {
 		t.Fatal(err)
@@ -340,7 +376,7 @@ func TestDataThatCannotBeHad(t *testing.T) {
 	until(t, "the stream has tried again", func() bool { n, _ := c.batches.requests(); return n > before })
 	c.batches.setDown(false)
 	for height := uint64(1); height <= 2; height++ {
-		if !stream.Receive() {
+		if !receive(stream) {
 			t.Fatal(stream.Err())
 		}
 		if txs, _ := verify(t, stream.Msg().Block, alpha, height, c.state.Validators); (len(txs) > 0) != (height == 1) {
@@ -353,7 +389,7 @@ func TestDataThatCannotBeHad(t *testing.T) {
 	before, _ = c.batches.requests()
 	until(t, "the stream has tried again", func() bool { n, _ := c.batches.requests(); return n > before })
 	stop()
-	if stream.Receive() {
+	if receive(stream) {
 		t.Fatal("a block without its data")
 	}
 	wantCode(t, stream.Err(), connect.CodeUnavailable)

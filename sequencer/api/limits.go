@@ -33,12 +33,16 @@ type Limits struct {
 	// DataTimeout bounds how long a call waits for a block's data, but for streams, which
 	// wait on. It is below what clients use to wait, so that they hear what is the matter.
 	DataTimeout time.Duration
+	// Heartbeat is how often a stream that waits for a block's data says that it does. It
+	// is below the silence after which clients leave a stream.
+	Heartbeat time.Duration
 }
 
 // DefaultLimits are for one node on an ordinary machine.
 var DefaultLimits = Limits{
 	Connections: 4096, Streams: 2048, Submits: 256, Shares: 64, Reads: 128, ClientShare: 4,
 	ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, DataTimeout: 8 * time.Second,
+	Heartbeat: time.Second,
 }
 
 func (l Limits) withDefaults() Limits {
@@ -59,6 +63,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.DataTimeout <= 0 {
 		l.DataTimeout = DefaultLimits.DataTimeout
+	}
+	if l.Heartbeat <= 0 {
+		l.Heartbeat = DefaultLimits.Heartbeat
 	}
 	return l
 }

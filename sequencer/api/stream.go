@@ -41,7 +41,12 @@ func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.Su
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	coming := s.ahead(ctx, clientOf(req.Peer().Addr), id, height)
+	out := &rollupStream{
+		s: s, stream: stream, cancel: cancel, client: clientOf(req.Peer().Addr), rollup: id, height: height,
+		beat: time.NewTicker(s.opts.Limits.Heartbeat),
+	}
+	defer out.beat.Stop()
+	coming := s.ahead(ctx, out.client, id, height)
 	defer func() {
 		cancel()
 		for b := range coming {
@@ -49,30 +54,97 @@ func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.Su
 			b.release()
 		}
 	}()
-	var validators string // hash of the set that the client has
-	for b := range coming {
-		<-b.made
-		err := b.err
-		release := func() {}
+	for {
+		b, err := await(out, coming)
+		if err == nil && b == nil {
+			err = s.readError(ctx.Err())
+		}
 		if err == nil {
-			release, err = insist(ctx, s, b.served, id, func() (func(), error) { return s.prove(ctx, clientOf(req.Peer().Addr), b.served, b.unproven) })
+			err = out.send(ctx, b)
 		}
-		if err != nil {
-			b.release()
-			return s.readError(err)
-		}
-		if b.served.validatorsHash != validators {
-			b.block.Validators, validators = b.served.validators, b.served.validatorsHash
-		}
-		err = stream.Send(&v1.SubscribeRollupResponse{Block: b.block, LatestHeight: s.chain.latest()})
-		release()
-		b.release()
 		if err != nil {
 			return err
 		}
 		s.metrics.sent.Inc()
 	}
-	return s.readError(ctx.Err())
+}
+
+// rollupStream is a stream of blocks to one client.
+type rollupStream struct {
+	s          *Server
+	stream     *connect.ServerStream[v1.SubscribeRollupResponse]
+	cancel     context.CancelFunc
+	client     netip.Prefix
+	rollup     order.RollupID
+	height     uint64 // that is sent next
+	validators string // hash of the set that the client has
+	beat       *time.Ticker
+}
+
+// send sends the next block once it is made, and releases it.
+func (r *rollupStream) send(ctx context.Context, b *coming) error {
+	defer func() {
+		<-b.made
+		b.release()
+	}()
+	if _, err := await(r, b.made); err != nil {
+		return err
+	}
+	if b.err != nil {
+		return r.s.readError(b.err)
+	}
+	proven := make(chan func(), 1)
+	var err error
+	go func() {
+		var release func()
+		release, err = insist(ctx, r.s, b.served, r.rollup, func() (func(), error) { return r.s.prove(ctx, r.client, b.served, b.unproven) })
+		proven <- release
+	}()
+	release, gone := await(r, proven)
+	if gone != nil {
+		release = <-proven
+	}
+	if release != nil {
+		defer release()
+	}
+	switch {
+	case gone != nil:
+		return gone
+	case err != nil:
+		return r.s.readError(err)
+	}
+	if b.served.validatorsHash != r.validators {
+		b.block.Validators, r.validators = b.served.validators, b.served.validatorsHash
+	}
+	r.height++
+	return r.stream.Send(&v1.SubscribeRollupResponse{Block: b.block, LatestHeight: r.s.chain.latest()})
+}
+
+// alive tells a client that waits for a block which is there already that its data is on
+// its way: a stream that is silent then is one that clients leave.
+func (r *rollupStream) alive() error {
+	latest := r.s.chain.latest()
+	if latest < r.height {
+		return nil
+	}
+	return r.stream.Send(&v1.SubscribeRollupResponse{LatestHeight: latest})
+}
+
+// await receives, and says that the stream is alive until there is something. An error
+// says that the client is gone: what is under way for it ends.
+func await[T any](r *rollupStream, from <-chan T) (T, error) {
+	for {
+		select {
+		case v := <-from:
+			return v, nil
+		case <-r.beat.C:
+			if err := r.alive(); err != nil {
+				r.cancel()
+				var none T
+				return none, err
+			}
+		}
+	}
 }
 
 // coming is a block on its way to a stream. Its fields may be read once made is closed.

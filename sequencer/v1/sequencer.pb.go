@@ -678,7 +678,8 @@ func (x *SubscribeRollupRequest) GetFromHeight() uint64 {
 
 type SubscribeRollupResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Block *v1.RollupBlock        `protobuf:"bytes,1,opt,name=block,proto3" json:"block,omitempty"`
+	// Absent where the next block's data is on its way still.
+	Block *v1.RollupBlock `protobuf:"bytes,1,opt,name=block,proto3" json:"block,omitempty"`
 	// Height of the chain when the message was sent: how far the stream is behind.
 	LatestHeight  uint64 `protobuf:"varint,2,opt,name=latest_height,json=latestHeight,proto3" json:"latest_height,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -876,7 +877,7 @@ type CertifiedBundle struct {
 	BundleId []byte                 `protobuf:"bytes,1,opt,name=bundle_id,json=bundleId,proto3" json:"bundle_id,omitempty"`
 	// Position in its batch.
 	BatchPosition uint64 `protobuf:"varint,2,opt,name=batch_position,json=batchPosition,proto3" json:"batch_position,omitempty"`
-	// Of the bundle's leg for the rollup.
+	// Of the bundle's leg for the rollup. A bundle has no second one.
 	Transactions  [][]byte `protobuf:"bytes,3,rep,name=transactions,proto3" json:"transactions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -74,7 +74,8 @@ type SequencerServiceClient interface {
 	// GetRollupBlock returns what one block holds for one rollup, with proofs.
 	GetRollupBlock(context.Context, *connect.Request[v1.GetRollupBlockRequest]) (*connect.Response[v1.GetRollupBlockResponse], error)
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
-	// without gap, as blocks are committed. It waits where data cannot be had now.
+	// without gap, as blocks are committed. It waits where data cannot be had now; each
+	// second a message without a block says that it does.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest]) (*connect.ServerStreamForClient[v1.SubscribeRollupResponse], error)
 	// SubscribeCertified streams what is certain to be ordered for one rollup, before
 	// it is: bundles of batches that have a certificate, in the order in which this node
@@ -216,7 +217,8 @@ type SequencerServiceHandler interface {
 	// GetRollupBlock returns what one block holds for one rollup, with proofs.
 	GetRollupBlock(context.Context, *connect.Request[v1.GetRollupBlockRequest]) (*connect.Response[v1.GetRollupBlockResponse], error)
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
-	// without gap, as blocks are committed. It waits where data cannot be had now.
+	// without gap, as blocks are committed. It waits where data cannot be had now; each
+	// second a message without a block says that it does.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest], *connect.ServerStream[v1.SubscribeRollupResponse]) error
 	// SubscribeCertified streams what is certain to be ordered for one rollup, before
 	// it is: bundles of batches that have a certificate, in the order in which this node
