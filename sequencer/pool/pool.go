@@ -94,12 +94,6 @@ type Pool struct {
 	taking  taking
 }
 
-// lane is where this node's batches go. Payers sign for its owner.
-type lane struct {
-	owner order.Owner
-	open  func() bool // whether it takes batches in the current epoch
-}
-
 type entry struct {
 	seq     uint64 // of arrival
 	id      order.BundleID
@@ -142,40 +136,6 @@ func New(chain Chain, opts Options) (*Pool, error) {
 		return nil, errors.Join(err, j.close())
 	}
 	return p, nil
-}
-
-// SetLane says whose lane this node's batches go into, and how to find out whether it
-// is open in the current epoch; open must not block. Until it is called, the pool takes
-// no bundles in and hands none out.
-//
-// Bundles of the journal that are not signed for the lane leave the pool: the node was
-// another validator's when it accepted them, and no attester would take a batch with
-// one of them.
-func (p *Pool) SetLane(owner order.Owner, open func() bool) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var waiting []order.BundleSummary
-	for elem := p.bundles.Front(); elem != nil; elem = elem.Next() {
-		waiting = append(waiting, elem.Value.(*entry).summary)
-	}
-	ids, valid := order.VerifySummaries(p.chainID, owner, waiting)
-	var gone []uint64
-	for i, id := range ids {
-		if valid[i] {
-			continue
-		}
-		if seq, ok := p.remove(id); ok {
-			gone = append(gone, seq)
-		}
-	}
-	if len(gone) > 0 {
-		p.log.Warn("accepted bundles are signed for another lane and left out: their payers may sign them for this one", "bundles", len(gone), "lane", owner.String())
-	}
-	p.lane.Store(&lane{owner, open})
-	if p.bundles.Len() > 0 {
-		p.signal()
-	}
-	return p.journal.delete(gone)
 }
 
 // load takes in the journal; SetLane checks its signatures. What is done with is deleted. What has been
