@@ -86,7 +86,7 @@ func (s *Server) certified(ctx context.Context, client netip.Prefix, id order.Ro
 				if err != nil {
 					return err
 				}
-				records := legsOf(cert, s.opts.ChainID, id)
+				records := s.legs.of(cert, id)
 				if len(records) == 0 {
 					continue
 				}
@@ -109,24 +109,6 @@ func (s *Server) certified(ctx context.Context, client netip.Prefix, id order.Ro
 		}()
 	}()
 	return out, failed
-}
-
-// legsOf returns the legs that the batch has for the rollup, as far as they are known
-// before they are ordered.
-func legsOf(cert *order.Certificate, chainID string, id order.RollupID) []order.LegRecord {
-	var out []order.LegRecord
-	for i := range cert.Header.Bundles {
-		b := &cert.Header.Bundles[i]
-		for j, l := range b.Legs {
-			if l.RollupID == id {
-				out = append(out, order.LegRecord{
-					BundleID: b.ID(chainID), LegIndex: uint64(j), LegCount: uint64(len(b.Legs)), Digest: l.Digest, Length: l.Length, Count: l.Count,
-					BatchIndex: uint64(i),
-				})
-			}
-		}
-	}
-	return out
 }
 
 // openCertified returns what a certified batch holds for the rollup, nil where it can

@@ -53,8 +53,9 @@ type Server struct {
 	log     *slog.Logger
 	chain   *chain
 	index   *index
-	budget  *budget                        // of legs' data
-	proofs  *budget                        // of void batches
+	budget  *budget // of legs' data
+	proofs  *budget // of void batches
+	legs    *certLegs
 	certain *cache[order.BundleID, moment] // bundles that were certified when asked about
 	metrics *metrics
 
@@ -75,7 +76,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts: opts, log: opts.Logger, metrics: m, budget: newBudget(budgetBytes, opts.Limits.ClientShare),
 		proofs:  newBudget(proofBytes, opts.Limits.ClientShare),
-		certain: newCache[order.BundleID, moment](certainBundles, certainBundles),
+		certain: newCache[order.BundleID, moment](certainBundles, certainBundles), legs: newCertLegs(opts.ChainID),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.chain = newChain(opts, newBatches(s.stopping, opts, m), m)
