@@ -165,12 +165,29 @@ func (a *attester) check(ctx context.Context, o *offered, checks chan struct{}) 
 		if share, err := shard.DecodeShare(o.share); err == nil {
 			checked, refusal = lane.Check(v, layout, a.node.opts.Self, &lane.Offer{Batch: o.batch, Share: share})
 		}
+		if refusal == nil {
+			refusal = a.afford(o.batch)
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, &lane.Refusal{Reason: lane.ReasonBusy}
 	}
 	return checked, refusal
+}
+
+// afford keeps out what a hostile owner could fill its lane with for nothing: all members
+// would store it, and the chain only drop it.
+func (a *attester) afford(b *order.SignedBatch) *lane.Refusal {
+	err := a.node.opts.Afford(b.Header.Bundles)
+	if err == nil {
+		return nil
+	}
+	a.node.opts.Logger.Debug("a batch is not attested for its bundles", "position", b.Header.Position.String(), "error", err)
+	if errors.Is(err, lane.ErrBundles) {
+		return &lane.Refusal{Reason: lane.ReasonBundles}
+	}
+	return &lane.Refusal{Reason: lane.ReasonUnpaid}
 }
 
 // judge asks the keeper and lets the next offer of the owner have its turn.

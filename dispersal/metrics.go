@@ -68,10 +68,10 @@ func (m *metrics) register(r prometheus.Registerer) error {
 }
 
 var labels = map[lane.Reason]string{
-	lane.ReasonEpoch: "epoch", lane.ReasonSequence: "sequence", lane.ReasonQuota: "quota", lane.ReasonBusy: "busy",
+	lane.ReasonEpoch: "epoch", lane.ReasonSequence: "sequence", lane.ReasonQuota: "quota", lane.ReasonBusy: "busy", lane.ReasonUnpaid: "unpaid",
 	lane.ReasonDone: "done", lane.ReasonSession: "session", lane.ReasonConflict: "conflict", lane.ReasonLost: "lost",
 	lane.ReasonCommittee: "committee", lane.ReasonHeader: "header", lane.ReasonSignature: "signature",
-	lane.ReasonPayer: "payer", lane.ReasonShare: "share",
+	lane.ReasonPayer: "payer", lane.ReasonShare: "share", lane.ReasonBundles: "bundles",
 }
 
 // label names the reason in metrics. A peer may send any number.

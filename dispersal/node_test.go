@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/dispersal/store"
@@ -484,6 +487,41 @@ func TestFloodOfOffers(t *testing.T) {
 	}
 	<-v.workers
 	eventually(t, "what is in sequence is attested", func() bool { return underway() == 0 })
+}
+
+// A batch that members would store for nothing is not attested. The lane waits while that
+// may pass, and goes on without the bundles where it does not.
+func TestUnpaidBatches(t *testing.T) {
+	t.Parallel()
+	var why atomic.Pointer[error]
+	set := func(err error) { why.Store(&err) }
+	set(errors.New("the payer has nothing"))
+	w := start(t, 4, func(o *Options) {
+		o.RetryMin = time.Second
+		o.Afford = func([]order.BundleSummary) error { return *why.Load() }
+	})
+	w.connected()
+	v := w.validators[0]
+	refused := func(reason string) float64 { return counter(t, v, "ordo_dispersal_refused_total", reason) }
+	poor := bundles(t, 1, 100)
+	v.source.submit(poor...)
+	eventually(t, "it is refused", func() bool { return refused("unpaid") >= 2 })
+	set(nil)
+	eventually(t, "it is attested when it can be paid", func() bool { return certified(w.validators, poor) })
+	if n := gauge(t, v, "ordo_dispersal_sessions_ended_total"); n != 0 {
+		t.Errorf("%v sessions ended", n)
+	}
+	set(fmt.Errorf("fee: %w", lane.ErrBundles))
+	wrong, right := bundles(t, 1, 100), bundles(t, 1, 100)
+	v.source.submit(wrong...)
+	eventually(t, "the session ends", func() bool { return gauge(t, v, "ordo_dispersal_sessions_ended_total") > 0 })
+	v.source.ordered(map[order.BundleID]bool{wrong[0].ID(chainID): true}) // what the rules refuse a pool hands out no more
+	set(nil)
+	v.source.submit(right...)
+	eventually(t, "the lane goes on", func() bool { return certified(w.validators, right) })
+	if certified(w.validators[:1], wrong) {
+		t.Error("what the rules refuse is certified")
+	}
 }
 
 func TestSpentFile(t *testing.T) {

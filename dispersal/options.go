@@ -45,6 +45,10 @@ type Options struct {
 	Listener             net.Listener   // for peers; Run closes it
 	// Dial connects to peers; nil is a net.Dialer's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Afford tells why no batch of these bundles is attested, by the state after the last
+	// block; nil where one is. An error that wraps lane.ErrBundles is for good, others may pass.
+	// It is called by many goroutines. May be nil.
+	Afford func([]order.BundleSummary) error
 	// Evidence takes proofs of equivocation. It must not block. May be nil.
 	Evidence func(lane.Equivocation)
 	// Shares are asked for what peers do not have. May be empty.
@@ -109,6 +113,9 @@ func (o *Options) complete() error {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Afford == nil {
+		o.Afford = func([]order.BundleSummary) error { return nil }
 	}
 	if o.Evidence == nil {
 		o.Evidence = func(lane.Equivocation) {}

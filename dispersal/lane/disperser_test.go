@@ -274,3 +274,23 @@ func TestDisperserSendsAgain(t *testing.T) {
 		}
 	}
 }
+
+// Members that go on to say that a batch is not paid for are right: somebody has spent the
+// money after the batch was made. The lane does not wait for it.
+func TestDisperserGivesUpWhatIsNotPaidFor(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	d, _ := newTestDisperser(l, 0, nil, l.view(nil))
+	p := l.disperse(d)
+	for _, now := range []uint64{10, 199, 200} {
+		for _, member := range []int{1, 2} {
+			answer := &Answer{Position: p, Batch: d.flight[0].id, Refusal: &Refusal{Reason: ReasonUnpaid}}
+			if err := d.Answered(now, l.owner(member), answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if ended := d.Ready().Ended; (ended != nil) != (now == 200) {
+			t.Fatalf("at %d the session ended: %v", now, ended)
+		}
+	}
+}

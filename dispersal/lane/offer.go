@@ -2,6 +2,7 @@ package lane
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 
 	"github.com/ordo-network/ordo/dispersal/shard"
@@ -11,6 +12,9 @@ import (
 // Keys finds the private key of a public attestation key; nil where this node does not
 // have it. A node signs for an epoch with the key that the epoch's committee lists.
 type Keys func(public [32]byte) ed25519.PrivateKey
+
+// ErrBundles is wrapped by what is wrong with bundles of a batch for good.
+var ErrBundles = errors.New("bundles that are not for a batch")
 
 // Offer is what the owner of a lane sends to a member of the committee.
 type Offer struct {
@@ -49,6 +53,9 @@ const (
 	ReasonQuota
 	// ReasonBusy: the member's disk or processor has no room now.
 	ReasonBusy
+	// ReasonUnpaid: by the state that the member knows, most of the batch will be dropped
+	// without being paid for.
+	ReasonUnpaid
 )
 
 // Reasons that do not pass.
@@ -73,6 +80,8 @@ const (
 	ReasonPayer
 	// ReasonShare: the share is not the one that the member holds.
 	ReasonShare
+	// ReasonBundles: the chain's rules do not allow a bundle, or most have expired.
+	ReasonBundles
 )
 
 var reasons = map[Reason]string{
@@ -80,6 +89,7 @@ var reasons = map[Reason]string{
 	ReasonSequence:  "the batch does not follow on what is known of the lane here",
 	ReasonQuota:     "too much of the lane waits to be ordered; wait for blocks",
 	ReasonBusy:      "no room now; try again later",
+	ReasonUnpaid:    "most of the batch would not be paid for by the state that is known here",
 	ReasonDone:      "the position is certified already",
 	ReasonSession:   "the lane has begun a later session",
 	ReasonConflict:  "another batch was signed for the position",
@@ -89,6 +99,7 @@ var reasons = map[Reason]string{
 	ReasonSignature: "the owner's signature does not verify",
 	ReasonPayer:     "a payer's signature does not verify",
 	ReasonShare:     "the share is not the one that is held here",
+	ReasonBundles:   "a bundle is too large or its fee limit too low, or most of them have expired",
 }
 
 // Known tells whether the reason is one of those above. A peer may send anything.

@@ -151,6 +151,12 @@ func (d *Disperser) refused(now uint64, p *peer, f *flight, member int, r *Refus
 		f.never(member, r.Reason)
 		return
 	}
+	if r.Reason == ReasonUnpaid && f.since+2*d.o.RetryMin <= now {
+		// The member has seen by now what this node saw when it made the batch: since then
+		// somebody has spent what was for it. The next session does without his bundles.
+		f.never(member, r.Reason)
+		return
+	}
 	if r.Reason == ReasonSequence {
 		// Of all that is in the air now the rest will be refused as well: one answer to all.
 		if p.sentAt+d.o.RetryMin <= now {

@@ -1,8 +1,12 @@
 package app
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
 // Lanes is what the chain needs of dispersal. Its methods are safe for concurrent use
@@ -35,6 +39,20 @@ func (noLanes) Tips() []order.Tip                  { return nil }
 func (noLanes) Heard(order.Owner, []order.Tip)     {}
 func (noLanes) Waiting() bool                      { return false }
 func (noLanes) Arrived() <-chan struct{}           { return nil }
+
+// Afford tells why a batch of these bundles should not be attested, by the last committed
+// state. It is what dispersal.Options have of that name.
+func (a *App) Afford(bundles []order.BundleSummary) error {
+	rules, err := a.state.Rules()
+	if err != nil {
+		return err
+	}
+	err = rules.Afford(bundles)
+	if err == nil || errors.Is(err, ordering.ErrUnpaid) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", lane.ErrBundles, err)
+}
 
 // SetLanes gives the application the lanes of this node, whose construction needs the
 // application. Call it once, before CometBFT calls the application and before Pace.

@@ -17,6 +17,7 @@ import (
 	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
 	govv1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1"
 
+	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/app"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -166,6 +167,26 @@ func TestUnpaidBundleStaysOut(t *testing.T) {
 	c.broadcast(c.transfer(1, payerAddress(0), 10_000))
 	require.Empty(t, c.block().block.Bundles, "the money comes with this block")
 	require.Equal(t, id, c.block().block.Bundles[0].ID)
+}
+
+// Attesters do not take in what the last committed state does not pay for.
+func TestAfford(t *testing.T) {
+	c := newChain(t)
+	summary := func(b *order.Bundle) []order.BundleSummary { return []order.BundleSummary{b.Summary()} }
+	c.block()
+	require.NoError(t, c.app.Afford(summary(c.bundle(0, nil))))
+	err := c.app.Afford(summary(c.bundle(funded, nil)))
+	require.ErrorIs(t, err, ordering.ErrUnpaid)
+	require.NotErrorIs(t, err, lane.ErrBundles, "somebody may send it money")
+	for _, edit := range []func(*order.Bundle){
+		func(b *order.Bundle) { b.FeeLimit = 1 }, func(b *order.Bundle) { b.Expiry = uint64(c.height) },
+		func(b *order.Bundle) { b.FeeLimit, b.Legs[0].Transactions = funds, [][]byte{make([]byte, 300<<10)} },
+	} {
+		require.ErrorIs(t, c.app.Afford(summary(c.bundle(0, edit))), lane.ErrBundles)
+	}
+	c.broadcast(c.transfer(0, payerAddress(funded), 10_000))
+	c.block()
+	require.NoError(t, c.app.Afford(summary(c.bundle(funded, nil))))
 }
 
 func TestTransactionsOfOneBlock(t *testing.T) {

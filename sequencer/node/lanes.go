@@ -79,7 +79,7 @@ func (n *Node) openLanes(ctx context.Context, h home, doc *cmttypes.GenesisDoc, 
 	n.dispersal, err = dispersal.New(dispersal.Options{
 		ChainID: n.chainID, Self: owner, Keys: n.watch.key, Dir: h.data(),
 		Shards: held, Certificates: certificates, Source: n.app.Pool(), Verifier: n.app.Certificates(),
-		Listener: n.dispersalLn, Evidence: evidence.take, Shares: []dispersal.ShareSource{remote},
+		Listener: n.dispersalLn, Afford: n.app.Afford, Evidence: evidence.take, Shares: []dispersal.ShareSource{remote},
 		BatchBytes: c.BatchBytes, FlushAge: time.Duration(c.FlushAge), WindowBytes: c.WindowBytes,
 		RetainBlocks: n.config.Retention.ShardHeights, CacheBytes: c.CacheBytes,
 		Transport: transport.Limits{PeerBytes: c.PeerBytes, BytesPerSecond: c.PeerRate},

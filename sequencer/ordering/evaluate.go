@@ -96,6 +96,11 @@ func (r *Rules) Check(b *order.BundleSummary, id order.BundleID) error {
 	if b.Expiry-r.Height > r.Params.MaxExpiryBlocks {
 		return fmt.Errorf("expiry %d, at most %d: %w", b.Expiry, r.Height+r.Params.MaxExpiryBlocks, ErrExpiryTooFar)
 	}
+	return r.checkSize(b)
+}
+
+// checkSize returns what is wrong with a bundle whatever the height. Errors: ErrTooLarge, ErrFee.
+func (r *Rules) checkSize(b *order.BundleSummary) error {
 	if size := uint64(b.Size()); size > r.Params.MaxBundleBytes {
 		return fmt.Errorf("%d bytes, at most %d: %w", size, r.Params.MaxBundleBytes, ErrTooLarge)
 	}
