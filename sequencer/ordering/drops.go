@@ -52,11 +52,11 @@ func (r DropReason) String() string {
 
 // final reports whether the drop is what has become of the bundle, so that its ID is
 // never ordered: the payer's word is used up. Where it is not, either an earlier fate
-// stands, or nobody can bring the bundle in too late, or it was brought in too early,
-// which whoever holds a signed bundle could do to its payer.
-func (r DropReason) final() bool {
-	return r != DropDuplicate && r != DropExpired && r != DropExpiryTooFar
-}
+// stands, or nobody can bring the bundle in too late, or it was brought in too early or
+// under rules that it is not for, which whoever holds a signed bundle could do to its
+// payer. What is final is kept in the state: attesters see to it that few are
+// (Rules.Afford).
+func (r DropReason) final() bool { return r == DropFunds }
 
 // Drop is one bundle that its block carries and does not order.
 type Drop struct {

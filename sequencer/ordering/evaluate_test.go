@@ -63,7 +63,7 @@ func TestDrops(t *testing.T) {
 		case ordered.ID(chainID):
 			return ordering.Fate{Height: 4}, true
 		case dropped.ID(chainID):
-			return ordering.Fate{Height: 5, Reason: ordering.DropFee}, true
+			return ordering.Fate{Height: 5, Reason: ordering.DropFunds}, true
 		}
 		return ordering.Fate{}, false
 	}
@@ -75,7 +75,7 @@ func TestDrops(t *testing.T) {
 		{fine, 0, true}, {ordered, ordering.DropDuplicate, false}, {dropped, ordering.DropDuplicate, false},
 		{bundle(0, 9, "expired"), ordering.DropExpired, false}, {bundle(0, 10, "just in time"), 0, true},
 		{bundle(0, 611, "far"), ordering.DropExpiryTooFar, false}, {bundle(0, math.MaxUint64, "farthest"), ordering.DropExpiryTooFar, false},
-		{large, ordering.DropTooLarge, true}, {cheap, ordering.DropFee, true}, {poor, ordering.DropFunds, true},
+		{large, ordering.DropTooLarge, false}, {cheap, ordering.DropFee, false}, {poor, ordering.DropFunds, true},
 		{poor, ordering.DropDuplicate, false}, {fine, ordering.DropDuplicate, false},
 	}
 	var bundles []*order.Bundle
