@@ -27,12 +27,13 @@ const (
 // Encode returns the canonical encoding: proto3, fields in ascending order, none that
 // is zero.
 func (r *Record) Encode() []byte {
-	b := make([]byte, 0, 64+r.Batch.Size()+len(r.Share.Shards)+len(r.Share.Proof))
+	share := r.Share.Size()
+	b := make([]byte, 0, 32+r.Batch.Size()+share)
 	if r.Clock != 0 {
 		b = protowire.AppendVarint(append(b, tagClock), r.Clock)
 	}
 	b = protowire.AppendBytes(append(b, tagBatch), r.Batch.Encode())
-	return protowire.AppendBytes(append(b, tagShare), r.Share.Append(nil))
+	return r.Share.Append(protowire.AppendVarint(append(b, tagShare), uint64(share)))
 }
 
 // DecodeRecord reads what Encode writes and nothing else. Share aliases raw.

@@ -122,6 +122,18 @@ const (
 	tagProof  = byte(3<<3 | protowire.BytesType)
 )
 
+// Size is the length of what Append appends.
+func (s *Share) Size() int {
+	n := 1 + protowire.SizeBytes(len(s.Shards))
+	if s.First != 0 {
+		n += 1 + protowire.SizeVarint(uint64(s.First))
+	}
+	if len(s.Proof) > 0 {
+		n += 1 + protowire.SizeBytes(len(s.Proof))
+	}
+	return n
+}
+
 // Append appends the canonical encoding of s to b: proto3, fields in ascending
 // order, none that is zero or empty.
 func (s *Share) Append(b []byte) []byte {

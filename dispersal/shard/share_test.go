@@ -53,6 +53,9 @@ func TestShares(t *testing.T) {
 				for count := 1; count <= min(l.N(), l.TotalShards()-first); count++ {
 					s := share(t, c, first, count)
 					raw := s.Append(nil)
+					if s.Size() != len(raw) {
+						t.Fatalf("size is %d, the encoding has %d bytes", s.Size(), len(raw))
+					}
 					got, err := shard.DecodeShare(raw)
 					if err != nil {
 						t.Fatal(err)
