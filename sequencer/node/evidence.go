@@ -18,16 +18,18 @@ import (
 // maxEvidence is how many proofs may wait to be written. One is enough to convict.
 const maxEvidence = 64
 
-// evidence writes what convicts a validator to files that anybody can send to the chain.
+// evidence writes what convicts a validator to files that anybody can send to the chain:
+// one for each validator and kind of signature, however much it signs.
 type evidence struct {
-	dir   string
-	codec codec.Codec
-	log   *slog.Logger
-	found chan lane.Equivocation
+	dir    string
+	codec  codec.Codec
+	log    *slog.Logger
+	found  chan lane.Equivocation
+	epochs map[string]uint64 // of what each file proves, of those written since the start
 }
 
 func newEvidence(dir string, c codec.Codec, log *slog.Logger) *evidence {
-	return &evidence{dir: dir, codec: c, log: log, found: make(chan lane.Equivocation, maxEvidence)}
+	return &evidence{dir: dir, codec: c, log: log, found: make(chan lane.Equivocation, maxEvidence), epochs: make(map[string]uint64)}
 }
 
 // take does not block: what is too much is left out.
@@ -52,14 +54,18 @@ func (e *evidence) run(ctx context.Context) error {
 	}
 }
 
-// write keeps the first proof about a position: a second one would convict nobody else.
+// write keeps the first proof of an epoch in the place of an older one, which the chain
+// forgets sooner. All of them convict alike.
 func (e *evidence) write(found *lane.Equivocation) error {
 	kind := "batch"
 	if found.First.Attester != nil {
 		kind = "attestation"
 	}
-	at := found.First.Core.Position
-	path := filepath.Join(e.dir, fmt.Sprintf("%s-%s-%s-%d-%d.json", found.Offender, kind, at.Owner, at.Session, at.Sequence))
+	path := filepath.Join(e.dir, fmt.Sprintf("%s-%s.json", found.Offender, kind))
+	epoch := max(found.First.Core.Epoch, found.Second.Core.Epoch)
+	if before, ok := e.epochs[path]; ok && before >= epoch {
+		return nil
+	}
 	raw, err := e.codec.MarshalJSON(&orderingv1.MsgSubmitEquivocation{First: signed(&found.First), Second: signed(&found.Second)})
 	if err != nil {
 		return fmt.Errorf("encode evidence: %w", err)
@@ -67,19 +73,20 @@ func (e *evidence) write(found *lane.Equivocation) error {
 	if err := os.MkdirAll(e.dir, 0o755); err != nil {
 		return fmt.Errorf("write evidence: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	_, err = os.Stat(path)
+	first := errors.Is(err, fs.ErrNotExist)
+	// Crash before the rename: what was there is, and the peer is likely to do it again.
+	if err := os.WriteFile(path+".part", append(raw, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write evidence: %w", err)
 	}
-	_, err = f.Write(append(raw, '\n'))
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := os.Rename(path+".part", path); err != nil {
 		return fmt.Errorf("write evidence: %w", err)
 	}
-	e.log.Warn("a validator signed two batches for one position: send the evidence to the chain with `ordo sequencer evidence submit`",
-		"validator", found.Offender.String(), "position", at.String(), "file", path)
+	e.epochs[path] = epoch
+	if first {
+		e.log.Warn("a validator signed two batches for one position: send the evidence to the chain with `ordo sequencer evidence submit`",
+			"validator", found.Offender.String(), "position", found.First.Core.Position.String(), "file", path)
+	}
 	return nil
 }
 

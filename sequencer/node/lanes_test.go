@@ -89,10 +89,22 @@ func TestEvidenceIsWrittenForTheCommand(t *testing.T) {
 		First:    lane.Signed{Core: order.BatchCore{ChainID: "c", Position: order.Position{Owner: order.Owner{9}, Mark: order.Mark{Session: 1, Sequence: 2}}}, Attester: &self, Clock: 5},
 		Second:   lane.Signed{Attester: &self, Clock: 6},
 	}
+	write := func(epoch, sequence uint64) {
+		other := found
+		other.First.Core.Epoch, other.First.Core.Sequence = epoch, sequence
+		if err := e.write(&other); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(0, 1)
+	found.First.Core.Epoch = 7
 	for range 2 { // the second time to no effect
 		if err := e.write(&found); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for sequence := range uint64(5) { // as much as the validator likes
+		write(7, 100+sequence)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) != 1 {
