@@ -142,3 +142,15 @@ func (l *ledger) late(entries []*entry, limit time.Duration) int {
 	}
 	return n
 }
+
+// orderedMB returns what was ordered of the entries.
+func (l *ledger) orderedMB(entries []*entry) (mb float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range entries {
+		if !e.ordered.IsZero() {
+			mb += float64(e.size) / 1e6
+		}
+	}
+	return mb
+}

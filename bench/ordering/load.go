@@ -12,10 +12,16 @@ type load struct {
 	size     int     // bytes of a payload
 	rate     float64 // bytes a second, over all validators
 	duration time.Duration
+	// warm is how long the same load lasts before it counts: connections, buffers and
+	// heaps grow to their size in the first second of any network.
+	warm time.Duration
 	// ahead wraps all payloads before the first is due: where they are small, a signature
 	// costs more than all the rest, and it is not the network's work.
 	ahead bool
 }
+
+// warmUp is the load's warm.
+const warmUp = 2 * time.Second
 
 // callers is how many calls are under way at one validator, at most.
 const callers = 48
@@ -33,8 +39,13 @@ func channelOf(i int) channel {
 
 func validatorOf(i, validators int) int { return i % validators }
 
-// count is how many payloads the load has.
-func (ld load) count() int { return max(int(ld.rate/float64(ld.size)*ld.duration.Seconds()), 1) }
+// uncounted is how many payloads only warm the network up, and count how many
+// there are with them.
+func (ld load) uncounted() int { return int(ld.rate / float64(ld.size) * ld.warm.Seconds()) }
+
+func (ld load) count() int {
+	return ld.uncounted() + max(int(ld.rate/float64(ld.size)*ld.duration.Seconds()), 1)
+}
 
 // plan fixes what is sent when, from start on.
 func (ld load) plan(start time.Time, validators int) []*entry {

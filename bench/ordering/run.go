@@ -126,7 +126,7 @@ func (o Options) parts(ctx context.Context, st *stage, r *Report) error {
 		}
 		r.Highest = append(r.Highest, t)
 		if o.runs(PartHalf) {
-			t, err := st.told(ctx, load{size: o.Size, rate: t.OfferedMBps * 1e6 / 2, duration: o.Duration}, PartHalf)
+			t, err := st.told(ctx, load{size: o.Size, rate: t.OfferedMBps * 1e6 / 2, duration: o.Duration, warm: warmUp}, PartHalf)
 			if err != nil {
 				return err
 			}
@@ -178,7 +178,7 @@ func (o Options) highest(ctx context.Context, st *stage, part string) (*Trial, e
 	rate := o.RateMBps * 1e6
 	if rate == 0 {
 		found, err := search(firstMBps*1e6, mostMBps*1e6, refinements, func(rate float64) (bool, error) {
-			t, err := st.told(ctx, load{size: o.Size, rate: rate, duration: o.Duration}, "search")
+			t, err := st.told(ctx, load{size: o.Size, rate: rate, duration: o.Duration, warm: warmUp}, "search")
 			return err == nil && !t.Overloaded, err
 		})
 		if err != nil {
@@ -191,7 +191,7 @@ func (o Options) highest(ctx context.Context, st *stage, part string) (*Trial, e
 	}
 	for i := 0; ; i++ {
 		finish := startProfiles(ctx, o, st, part, 2*o.Duration)
-		t, err := st.told(ctx, load{size: o.Size, rate: rate, duration: 2 * o.Duration}, "highest rate")
+		t, err := st.told(ctx, load{size: o.Size, rate: rate, duration: 2 * o.Duration, warm: warmUp}, "highest rate")
 		finish()
 		if err != nil || !t.Overloaded || i == confirmations || o.RateMBps != 0 {
 			return t, err
@@ -204,7 +204,7 @@ func (o Options) highest(ctx context.Context, st *stage, part string) (*Trial, e
 // it, the highest of their rates that it bears.
 func (o Options) small(ctx context.Context, st *stage) (ts []*Trial, err error) {
 	at := func(rate float64) (*Trial, error) {
-		return st.told(ctx, load{size: o.SmallSize, rate: rate, duration: o.Duration, ahead: true}, PartSmall)
+		return st.told(ctx, load{size: o.SmallSize, rate: rate, duration: o.Duration, warm: warmUp, ahead: true}, PartSmall)
 	}
 	asked := float64(o.SmallSize * o.SmallRate)
 	finish := startProfiles(ctx, o, st, PartSmall, o.Duration)

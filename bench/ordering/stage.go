@@ -90,11 +90,13 @@ func (st *stage) trial(ctx context.Context, ld load) (*Trial, error) {
 		defer stopSending()
 		sent := make(chan error, 1)
 		sender.Go(func() { sent <- send(sending, st.system, st.ledger, entries, wrap) })
-		overloaded, err := st.watch(ctx, entries, sent, stopSending)
+		counted := entries[ld.uncounted():]
+		overloaded, err := st.watch(ctx, counted, sent, stopSending)
 		if err != nil {
 			return nil, err
 		}
-		t := st.summarize(ld, entries, began)
+		t := st.summarize(ld, counted, began.Add(ld.warm))
+		t.carriedMB = st.ledger.orderedMB(entries)
 		t.Overloaded = overloaded
 		return t, nil
 	})

@@ -41,6 +41,8 @@ type Trial struct {
 	// ReceivedMB is what each validator received from others meanwhile.
 	ReceivedMB []float64       `json:"received_mb"`
 	Processes  []figures.Usage `json:"processes"`
+
+	carriedMB float64 // ordered since the processes were first looked at: more than OrderedMB where there was a warm-up
 }
 
 // summarize reads the entries of a load that is over.
@@ -95,11 +97,12 @@ func (st *stage) summarize(ld load, entries []*entry, began time.Time) *Trial {
 // receivedShare is what the median and the busiest validator received, as a share
 // of all that was ordered.
 func (t *Trial) receivedShare() (median, most float64) {
-	if t.OrderedMB == 0 || len(t.ReceivedMB) == 0 {
+	carried := max(t.carriedMB, t.OrderedMB)
+	if carried == 0 || len(t.ReceivedMB) == 0 {
 		return 0, 0
 	}
 	sorted := slices.Sorted(slices.Values(t.ReceivedMB))
-	return sorted[len(sorted)/2] / t.OrderedMB, sorted[len(sorted)-1] / t.OrderedMB
+	return sorted[len(sorted)/2] / carried, sorted[len(sorted)-1] / carried
 }
 
 // peakMB is the most memory that a validator had, since it began.
