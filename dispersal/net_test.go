@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -307,7 +308,13 @@ func (w *network) crash(v *validator) {
 	w.t.Helper()
 	old := v.dir
 	copied := old + "+"
-	if err := os.CopyFS(copied, os.DirFS(old)); err != nil {
+	err := os.CopyFS(copied, os.DirFS(old))
+	for errors.Is(err, fs.ErrNotExist) { // a file was renamed meanwhile: what is on a disk at one time has no such gap
+		if err = os.RemoveAll(copied); err == nil {
+			err = os.CopyFS(copied, os.DirFS(old))
+		}
+	}
+	if err != nil {
 		w.t.Fatal(err)
 	}
 	v.stop()
