@@ -22,6 +22,9 @@ var (
 	ErrBlobTooLarge = errors.New("blob is over its limits")
 )
 
+// errPassed marks what comes of looking at blocks that are passed over.
+var errPassed = errors.New("block read before")
+
 // A blob is what a relayer puts on a DA layer: consecutive blocks of one rollup.
 //
 //	magic    4 bytes  "ordb"
@@ -185,6 +188,8 @@ type blobDecoder struct {
 	left   int    // decompressed bytes that may still come
 
 	validators []byte // last set seen in blocks that were passed over
+	// passed, where set, is shown each block that is passed over, with that set.
+	passed func(height uint64, raw, validators []byte) error
 }
 
 func newBlobDecoder(limits BlobLimits) (*blobDecoder, error) {
@@ -228,6 +233,11 @@ func (d *blobDecoder) next(from uint64) (*orderv1.RollupBlock, error) {
 		if height < from {
 			if set := bytesField(raw, fieldBlockValidators); len(set) > 0 {
 				d.validators = set
+			}
+			if d.passed != nil {
+				if err := d.passed(height, raw, d.validators); err != nil {
+					return nil, fmt.Errorf("%w: %w", errPassed, err)
+				}
 			}
 			continue
 		}

@@ -14,6 +14,9 @@ type Block struct {
 	Hash   [32]byte // of the CometBFT header
 	Time   time.Time
 	Legs   []Leg // in order; none where the block orders nothing for the rollup
+	// Void are the batches that the block shows to be void. Of theirs, all legs have been
+	// held against the batch; of others, a leg with data is what its digest says.
+	Void []order.BatchID
 	// Proto is the block in wire form, made of what was verified, always with its
 	// validator set: it can be handed on to anyone.
 	Proto *orderv1.RollupBlock

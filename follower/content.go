@@ -38,7 +38,8 @@ func (v *Verifier) open(rb *orderv1.RollupBlock, lb *lightBlock) (*Block, error)
 				i, r.BundleID, got.Digest, got.Length, got.Count, want.Digest, want.Length, want.Count, ErrAlteredLeg)
 		}
 	}
-	voids, err := v.openVoids(rb.GetVoidBatches(), b.Legs, lacking)
+	var voids []*orderv1.VoidBatch
+	voids, b.Void, err = v.openVoids(rb.GetVoidBatches(), b.Legs, lacking)
 	if err != nil {
 		return nil, err
 	}

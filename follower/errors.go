@@ -44,6 +44,10 @@ var (
 	// ErrNotVoid: a leg came without its data, and what should show that it is void
 	// holds the data.
 	ErrNotVoid = errors.New("leg is not void")
+	// ErrVoidData: a leg came with data, and its batch is known to be void. Handlers of a
+	// FirmReader return it for a block that they do not take for that: another blob may
+	// hold the block with the proof.
+	ErrVoidData = errors.New("data of a leg that is known to be void")
 	// ErrAbsence: the proof that the block orders nothing for the rollup does not
 	// verify.
 	ErrAbsence = errors.New("absence is not proven")
@@ -65,7 +69,7 @@ var reasons = []struct {
 	{ErrRollup, "rollup"}, {ErrChainID, "chain_id"}, {ErrHeight, "height"}, {ErrValidators, "validators"},
 	{ErrCommit, "commit"}, {ErrHeader, "header"}, {ErrFuture, "future"}, {ErrExpired, "expired"}, {ErrOrderingHeader, "ordering_header"},
 	{ErrAlteredLeg, "altered_leg"}, {ErrLegOrder, "leg_order"}, {ErrMissingLeg, "missing_leg"}, {ErrExtraLeg, "extra_leg"},
-	{ErrNotVoid, "not_void"}, {ErrVoid, "void"}, {ErrAbsence, "absence"}, {ErrProof, "proof"}, {ErrMalformed, "malformed"},
+	{ErrNotVoid, "not_void"}, {ErrVoidData, "void_data"}, {ErrVoid, "void"}, {ErrAbsence, "absence"}, {ErrProof, "proof"}, {ErrMalformed, "malformed"},
 	{ErrBlobTooLarge, "blob_too_large"}, {ErrBlob, "blob"},
 }
 

@@ -26,6 +26,10 @@ type FirmConfig struct {
 	// above the first that Trust leads to.
 	From    uint64
 	Options Options
+	// Taken, where set, tells what was made of a block at or above From that was handed
+	// over before, or read from elsewhere. With it the reader also looks at blobs of blocks
+	// that it has passed: one may prove that what was taken as data is void.
+	Taken func(height uint64) (Taken, bool, error)
 
 	Limits     BlobLimits
 	Poll       time.Duration // between looks at the layer's head
@@ -90,14 +94,18 @@ func NewFirmReader(cfg FirmConfig) (*FirmReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &FirmReader{cfg: cfg, metrics: newFirmMetrics(cfg.Registerer), decoder: decoder}, nil
+	r := &FirmReader{cfg: cfg, metrics: newFirmMetrics(cfg.Registerer), decoder: decoder}
+	if cfg.Taken != nil {
+		decoder.passed = r.passed
+	}
+	return r, nil
 }
 
 // Run reads on from the cursor and hands each block to handle, in order, without
 // gap or repeat, one at a time. A cursor that was handed over is safe to store
 // once its block is: reading on from it repeats nothing and misses nothing. Run
-// returns when ctx is done (its error), when handle fails (the handler's error),
-// or with ErrExpired. It must not run twice at a time.
+// returns when ctx is done (its error), when handle fails (the handler's error, but
+// for ErrVoidData), with ErrExpired, or with a VoidError. It must not run twice at a time.
 func (r *FirmReader) Run(ctx context.Context, from Cursor, handle func(context.Context, FirmBlock) error) error {
 	if err := r.start(from); err != nil {
 		return err
@@ -231,7 +239,7 @@ func (r *FirmReader) take(ctx context.Context, raw []byte, daHeight uint64) (ref
 	switch next := r.verifier.Height(); {
 	case h.last() < next:
 		r.metrics.skipped.WithLabelValues("duplicate").Inc()
-		return nil, nil
+		return nil, r.pass(raw, h)
 	case h.first > next:
 		r.await(h.first, daHeight)
 		return nil, nil
@@ -241,12 +249,15 @@ func (r *FirmReader) take(ctx context.Context, raw []byte, daHeight uint64) (ref
 	}
 	for {
 		rb, err := r.decoder.next(r.verifier.Height())
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil, nil
-		}
-		if err != nil {
+		case errors.Is(err, errPassed):
+			return nil, err
+		case err != nil:
 			return err, nil
 		}
+		before := *r.verifier
 		b, err := r.verify(ctx, rb)
 		if errors.Is(err, ErrExpired) || ctx.Err() != nil {
 			return nil, err
@@ -254,13 +265,29 @@ func (r *FirmReader) take(ctx context.Context, raw []byte, daHeight uint64) (ref
 		if err != nil {
 			return err, nil
 		}
-		r.metrics.blocks.Inc()
-		r.metrics.height.Set(float64(b.Height))
 		cursor := Cursor{DAHeight: r.read, Checkpoint: b.Checkpoint(), awaited: slices.Clone(r.awaited)}
-		if err := r.handle(ctx, FirmBlock{Block: b, DAHeight: daHeight, Cursor: cursor}); err != nil {
+		switch err := r.handle(ctx, FirmBlock{Block: b, DAHeight: daHeight, Cursor: cursor}); {
+		case errors.Is(err, ErrVoidData):
+			*r.verifier = before
+			return err, nil
+		case err != nil:
 			return nil, err
 		}
+		r.metrics.blocks.Inc()
+		r.metrics.height.Set(float64(b.Height))
 	}
+}
+
+// pass looks through a blob of blocks that were all passed. Errors: VoidError, and those
+// of Taken.
+func (r *FirmReader) pass(raw []byte, h blobHeader) error {
+	if r.cfg.Taken == nil || r.decoder.open(raw, h) != nil {
+		return nil
+	}
+	if _, err := r.decoder.next(r.verifier.Height()); errors.Is(err, errPassed) {
+		return err
+	}
+	return nil
 }
 
 // verify verifies the next block. One from the future is really signed: it would

@@ -13,29 +13,28 @@ import (
 )
 
 // openVoids marks the legs that are void, by batches that are shown not to hold
-// them. It returns those batches in wire form, made of what was verified. The legs
+// them. It returns those batches in wire form, made of what was verified, and IDs. The legs
 // stand in the block's commitment; what data they have matches their records.
 //
 // To say "void" must not be a way to hide data, so nobody's word is taken for it:
 // the record names the batch ID, which is the hash of the batch's core, which has
 // the erasure root. Any shards under that root, enough of them, rebuild the same
 // batch or show that there is none.
-func (v *Verifier) openVoids(batches []*orderv1.VoidBatch, legs []Leg, lacking map[order.BatchID]bool) ([]*orderv1.VoidBatch, error) {
-	var out []*orderv1.VoidBatch
+func (v *Verifier) openVoids(batches []*orderv1.VoidBatch, legs []Leg, lacking map[order.BatchID]bool) (out []*orderv1.VoidBatch, ids []order.BatchID, err error) {
 	r := rebuilder{layouts: make(map[uint64]layout)}
 	for i, vb := range batches {
 		core, err := openCore(vb.GetCore())
 		if err != nil {
-			return nil, fmt.Errorf("void batch %d: %w", i, err)
+			return nil, nil, fmt.Errorf("void batch %d: %w", i, err)
 		}
 		id := core.ID()
 		if !lacking[id] {
-			return nil, fmt.Errorf("batch %s, shown to be void, stands there twice or every leg of it has its data: %w", id, ErrVoid)
+			return nil, nil, fmt.Errorf("batch %s, shown to be void, stands there twice or every leg of it has its data: %w", id, ErrVoid)
 		}
 		delete(lacking, id)
 		batch, shown, err := r.rebuild(core, vb)
 		if err != nil {
-			return nil, fmt.Errorf("void batch %s: %w: %w", id, err, ErrVoid)
+			return nil, nil, fmt.Errorf("void batch %s: %w: %w", id, err, ErrVoid)
 		}
 		for j := range legs {
 			leg := &legs[j]
@@ -45,19 +44,19 @@ func (v *Verifier) openVoids(batches []*orderv1.VoidBatch, legs []Leg, lacking m
 			leg.Void = !holds(batch, v.rollup, leg.LegRecord)
 			switch has := len(leg.Transactions) > 0; {
 			case leg.Void && has:
-				return nil, fmt.Errorf("leg %d has data and its batch %s, rebuilt, does not hold it: %w", j, id, ErrVoid)
+				return nil, nil, fmt.Errorf("leg %d has data and its batch %s, rebuilt, does not hold it: %w", j, id, ErrVoid)
 			case !leg.Void && !has:
-				return nil, fmt.Errorf("leg %d lacks its data, and its batch %s, rebuilt, holds it: %w", j, id, ErrNotVoid)
+				return nil, nil, fmt.Errorf("leg %d lacks its data, and its batch %s, rebuilt, holds it: %w", j, id, ErrNotVoid)
 			}
 		}
-		out = append(out, shown)
+		out, ids = append(out, shown), append(ids, id)
 	}
 	for j := range legs {
 		if lacking[legs[j].Batch] {
-			return nil, fmt.Errorf("leg %d lacks its data, and nothing shows that its batch %s is void: %w", j, legs[j].Batch, ErrVoid)
+			return nil, nil, fmt.Errorf("leg %d lacks its data, and nothing shows that its batch %s is void: %w", j, legs[j].Batch, ErrVoid)
 		}
 	}
-	return out, nil
+	return out, ids, nil
 }
 
 // holds reports whether the batch has the leg at the place that its record names.

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -383,5 +384,101 @@ func TestVoidBatchesAreBounded(t *testing.T) {
 		if _, err := DecodeBlock(raw); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), tc.text) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestFirmReaderLooksForTheProof: a blob may bring data for a leg that is void, by whoever
+// made the batch. Who knows better goes on to the blob with the proof, and who executed
+// the data learns of it from a proof that comes later.
+func TestFirmReaderLooksForTheProof(t *testing.T) {
+	t.Parallel()
+	c, b := voidChain()
+	first, _ := c.at(1)
+	last, _ := c.at(3)
+	blob := func(blocks ...*orderv1.RollupBlock) []byte {
+		raw, err := EncodeBlob(blocks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	honest := b.honest(alpha)
+	// All legs with the data that their records tell of.
+	evil := proto.CloneOf(honest)
+	evil.VoidBatches = nil
+	var void []order.BatchID
+	for _, l := range evil.Legs {
+		r, err := order.LegRecordFromProto(l.Record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(l.Transactions) == 0 {
+			l.Transactions = b.batches[r.Batch].bundles[r.BatchIndex].Legs[r.LegIndex].Transactions
+			if r.LegIndex == 1 && b.batches[r.Batch].bundles[r.BatchIndex].Legs[1].RollupID != alpha {
+				t.Fatal("not alpha's leg")
+			}
+			void = append(void, r.Batch)
+		}
+	}
+	read := func(known []order.BatchID, taken map[uint64]Taken, blobs ...[]byte) (legs int, r *FirmReader, err error) {
+		cfg := c.firmConfig(t, newTestLayer(blobs))
+		if taken != nil {
+			cfg.Taken = func(h uint64) (Taken, bool, error) { v, ok := taken[h]; return v, ok, nil }
+		}
+		r = newFirmReader(t, cfg)
+		err = r.Run(t.Context(), Cursor{}, func(_ context.Context, f FirmBlock) error {
+			for _, leg := range f.Legs {
+				if !leg.Void && slices.Contains(known, leg.Batch) && !slices.Contains(f.Void, leg.Batch) {
+					return fmt.Errorf("block %d: %w", f.Height, ErrVoidData)
+				}
+			}
+			if taken != nil {
+				taken[f.Height] = Taken{Hash: f.Hash, Void: f.Void}
+			}
+			if f.Height == 2 {
+				for _, leg := range f.Legs {
+					if !leg.Void {
+						legs++
+					}
+				}
+			}
+			if f.Height == 3 {
+				return errEnough
+			}
+			return nil
+		})
+		return legs, r, err
+	}
+	one, two, three := first.rollupBlock(alpha), evil, last.rollupBlock(alpha)
+	legs, r, err := read(void, nil, blob(one, two, three), blob(honest), blob(three))
+	if !errors.Is(err, errEnough) || legs != 3 {
+		t.Fatalf("%d legs with data, want 3: %v", legs, err)
+	}
+	if got := value(t, r.metrics.skipped.WithLabelValues("void_data")); got != 1 {
+		t.Errorf("%v blobs counted", got)
+	}
+	if _, _, err := read(nil, nil, blob(one, two), blob(honest), blob(three)); !errors.Is(err, errEnough) {
+		t.Fatalf("a reader that remembers nothing: %v", err)
+	}
+	for name, tc := range map[string][][]byte{
+		"alone":                   {blob(one, two), blob(honest), blob(three)},
+		"behind its own set":      {blob(one, two), blob(one, withoutValidators(honest)), blob(three)},
+		"at the head of the next": {blob(one, two), blob(honest, three)},
+	} {
+		_, _, err := read(nil, map[uint64]Taken{}, tc...)
+		var found *VoidError
+		if !errors.As(err, &found) || found.Height != 2 || len(found.Batches) != 3 || !slices.Contains(void, found.Batches[0]) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// What proves nothing, and what is known, stops nobody.
+	bad := proto.CloneOf(honest)
+	s := bad.VoidBatches[0].Shares[0]
+	s[len(s)/2] ^= 1
+	if _, _, err := read(nil, map[uint64]Taken{}, blob(one, two), blob(bad), blob(one)[:40], blob(three)); !errors.Is(err, errEnough) {
+		t.Errorf("a proof of nothing: %v", err)
+	}
+	if _, _, err := read(void, map[uint64]Taken{}, blob(one, honest), blob(one, honest), blob(evil), blob(three)); !errors.Is(err, errEnough) {
+		t.Errorf("a proof of what is known: %v", err)
 	}
 }

@@ -31,6 +31,16 @@ type testNode struct {
 
 func openNode(t *testing.T, dir string) *testNode {
 	t.Helper()
+	n, err := reopen(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// reopen is openNode where the driver may refuse to.
+func reopen(t *testing.T, dir string) (*testNode, error) {
+	t.Helper()
 	client, err := evm.New(evm.Config{DataDir: dir + "/evm", Genesis: evm.DevGenesis(31337, nil), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -45,9 +55,10 @@ func openNode(t *testing.T, dir string) *testNode {
 		observe: func(_ context.Context, o outcome) error { n.observed = append(n.observed, o.Block.Height); return nil },
 	}
 	if err := n.open(t.Context()); err != nil {
-		t.Fatal(err)
+		n.close(t)
+		return nil, err
 	}
-	return n
+	return n, nil
 }
 
 func (n *testNode) close(t *testing.T) {

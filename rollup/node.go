@@ -180,7 +180,7 @@ func (n *Node) openReaders() error {
 		return err
 	}
 	n.firm, err = follower.NewFirmReader(follower.FirmConfig{
-		Rollup: n.id, Layer: layer, Trust: n.trust, From: n.cfg.StartHeight, Options: opts,
+		Rollup: n.id, Layer: layer, Trust: n.trust, From: n.cfg.StartHeight, Options: opts, Taken: n.driver.taken,
 		Poll: time.Duration(n.cfg.DA.Poll), Logger: n.log, Registerer: n.registry,
 	})
 	return err
@@ -281,9 +281,9 @@ func (n *Node) readFirm(ctx context.Context) error {
 		n.log.Warn("the rollup's chain is behind what was firm: reading DA again", "height", height, "firm_height", cursor.Checkpoint.Height())
 		cursor = follower.Cursor{}
 	}
-	return n.firm.Run(ctx, cursor, func(ctx context.Context, b follower.FirmBlock) error {
+	return n.driver.wrong(n.firm.Run(ctx, cursor, func(ctx context.Context, b follower.FirmBlock) error {
 		return n.driver.onFirm(ctx, b.Block, b.Cursor.Encode())
-	})
+	}))
 }
 
 func (n *Node) serveMetrics(ctx context.Context, ln net.Listener) error {

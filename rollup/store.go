@@ -1,29 +1,36 @@
 package rollup
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/order"
 )
 
 // Keys of the store:
 //
 //	h/<sequencer height>  record: what the node made of that block of the order
 //	f/<sequencer height>  unix ms at which the order was firm up to that height
+//	v/<sequencer height>  batches that are known to be void there, 32 bytes each
+//	void                  height at which a leg was executed that is void: resync
 //	soft                  checkpoint of the soft follower
 //	firm                  cursor of the firm reader
 //
-// All of it can be derived again from the order. It is written without sync: a
+// All but v/ and void can be derived again from the order. It is written without sync: a
 // killed process loses nothing, a machine that loses power may lose the newest
 // entries, and the driver treats a missing record as one that it has yet to make.
 const (
 	keyRecord = "h/"
 	keyFirmAt = "f/"
+	keyVoid   = "v/"
+	keyResync = "void"
 	keySoft   = "soft"
 	keyFirm   = "firm"
 )
@@ -106,6 +113,70 @@ func (s *store) putRecord(height uint64, r record) error {
 	return s.db.Set(heightKey(keyRecord, height), r.encode(), pebble.NoSync)
 }
 
+// putVoid notes batches that were shown to be void at a height. They are on disk on
+// return: no other source need ever show it again.
+func (s *store) putVoid(height uint64, ids []order.BatchID) (err error) {
+	if len(ids) == 0 {
+		return nil
+	}
+	b := s.db.NewBatch()
+	defer func() { err = errors.Join(err, b.Close()) }()
+	if err := s.setVoid(b, height, ids); err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
+
+// void returns the batches that are known to be void at a height.
+func (s *store) void(height uint64) ([]order.BatchID, error) {
+	v, _, err := s.get(heightKey(keyVoid, height))
+	var out []order.BatchID
+	for id := range slices.Chunk(v, len(order.BatchID{})) {
+		if len(id) == len(order.BatchID{}) {
+			out = append(out, order.BatchID(id))
+		}
+	}
+	return out, err
+}
+
+// setVoid notes batches that are void at a height, beside those known already.
+func (s *store) setVoid(b *pebble.Batch, height uint64, ids []order.BatchID) error {
+	known, err := s.void(height)
+	if err != nil {
+		return err
+	}
+	var v []byte
+	for _, id := range slices.Compact(slices.SortedFunc(slices.Values(append(known, ids...)), func(a, b order.BatchID) int { return bytes.Compare(a[:], b[:]) })) {
+		v = append(v, id[:]...)
+	}
+	return b.Set(heightKey(keyVoid, height), v, nil)
+}
+
+// putResync notes that a leg of those batches was executed at a height. It is on disk
+// on return: the node stops then, and must not go on as if nothing was.
+func (s *store) putResync(height uint64, ids []order.BatchID) (err error) {
+	b := s.db.NewBatch()
+	defer func() { err = errors.Join(err, b.Close()) }()
+	if err := s.setVoid(b, height, ids); err != nil {
+		return err
+	}
+	if err := b.Set([]byte(keyResync), binary.BigEndian.AppendUint64(nil, height), nil); err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
+
+// resync returns the height that putResync noted.
+func (s *store) resync() (uint64, bool, error) {
+	v, ok, err := s.get([]byte(keyResync))
+	if err != nil || !ok || len(v) != 8 {
+		return 0, false, err
+	}
+	return binary.BigEndian.Uint64(v), true, nil
+}
+
+func (s *store) resynced() error { return s.db.Delete([]byte(keyResync), pebble.Sync) }
+
 func (s *store) putCheckpoint(raw []byte) error {
 	return s.db.Set([]byte(keySoft), raw, pebble.NoSync)
 }
@@ -123,7 +194,7 @@ func (s *store) putFirm(height uint64, at time.Time, cursor []byte) (err error) 
 	}
 	// Seldom, since each range deletion is one more thing for reads to look at.
 	if height > keepRecords && height%1000 == 0 {
-		for _, prefix := range []string{keyRecord, keyFirmAt} {
+		for _, prefix := range []string{keyRecord, keyFirmAt, keyVoid} {
 			if err := b.DeleteRange(heightKey(prefix, 0), heightKey(prefix, height-keepRecords), nil); err != nil {
 				return err
 			}
