@@ -276,6 +276,8 @@ func (a *attester) restore(v *lane.View) error {
 			}
 		}
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for owner, s := range spent { // each by itself, so their order does not matter
 		a.keeper.Restore(s, records[owner])
 	}
