@@ -278,6 +278,9 @@ func serve(t testing.TB, c *testChain, change func(*api.Options)) (url string, s
 	if change != nil {
 		change(&opts)
 	}
+	if opts.Limits.Heartbeat == 0 {
+		opts.Limits.Heartbeat = time.Hour // most tests count blocks
+	}
 	s, err := api.New(opts)
 	if err != nil {
 		t.Fatal(err)

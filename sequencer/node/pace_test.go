@@ -41,6 +41,9 @@ func (n *network) watch(ctx context.Context, i int) *arrivals {
 	go func() {
 		defer func() { _ = stream.Close() }()
 		for stream.Receive() {
+			if stream.Msg().Block == nil {
+				continue // its data is on its way
+			}
 			a.mu.Lock()
 			now := time.Now()
 			a.blocks = append(a.blocks, now)
