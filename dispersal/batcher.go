@@ -99,11 +99,11 @@ func (b *batcher) take(most int, room lane.Room) {
 			return
 		}
 		for _, bundle := range taken {
-			s := bundle.Summary()
+			s := &bundle.Summary
 			if len(b.done) > 0 && b.done[s.ID(b.node.opts.ChainID)] {
 				continue
 			}
-			q := queued{bundle, s, order.BundleSizeInBatch(s.Size()), order.SummarySizeInHeader(s.EncodedSize()), now}
+			q := queued{bundle.Bundle, *s, order.BundleSizeInBatch(s.Size()), order.SummarySizeInHeader(s.EncodedSize()), now}
 			b.queue = append(b.queue, q)
 			b.bytes, b.header = b.bytes+q.bytes, b.header+q.header
 		}

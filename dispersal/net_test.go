@@ -72,10 +72,10 @@ func (m *memory) submit(bundles ...*order.Bundle) bool {
 	return true
 }
 
-func (m *memory) Take(maxBytes, maxHeader int) []*order.Bundle {
+func (m *memory) Take(maxBytes, maxHeader int) []order.Summarized {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []*order.Bundle
+	var out []order.Summarized
 	for m.handed < len(m.all) {
 		b := m.all[m.handed]
 		maxBytes, maxHeader = maxBytes-b.bytes, maxHeader-b.header
@@ -83,7 +83,7 @@ func (m *memory) Take(maxBytes, maxHeader int) []*order.Bundle {
 			break
 		}
 		m.handed++
-		out = append(out, b.Bundle)
+		out = append(out, order.Summarized{Bundle: b.Bundle, Summary: b.Bundle.Summary()})
 	}
 	return out
 }

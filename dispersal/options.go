@@ -22,7 +22,7 @@ type Source interface {
 	// Take returns bundles in the order of arrival that were not handed out before, as
 	// many as fit: maxBytes counts order.BundleSizeInBatch, maxHeaderBytes
 	// order.SummarySizeInHeader. None where none waits or the first one does not fit.
-	Take(maxBytes, maxHeaderBytes int) []*order.Bundle
+	Take(maxBytes, maxHeaderBytes int) []order.Summarized
 	// Ready yields after a bundle arrived. It is read by one goroutine.
 	Ready() <-chan struct{}
 	// Rewind hands out again all that waits: what was handed out will not be certified.

@@ -17,6 +17,12 @@ type BundleSummary struct {
 	Signature [64]byte
 }
 
+// Summarized is a bundle with its summary, for who has hashed its legs already.
+type Summarized struct {
+	*Bundle
+	Summary BundleSummary
+}
+
 // Summary hashes the bundle's legs.
 func (b *Bundle) Summary() BundleSummary {
 	return BundleSummary{Payer: b.Payer, Expiry: b.Expiry, FeeLimit: b.FeeLimit, Legs: b.Summaries(), Signature: b.Signature}

@@ -129,7 +129,11 @@ func (c *chain) disperse() {
 		if len(bundles) == 0 {
 			return
 		}
-		c.lanes.hold(c.t, c.certify(c.next(bundles)))
+		var batch []*order.Bundle
+		for _, b := range bundles {
+			batch = append(batch, b.Bundle)
+		}
+		c.lanes.hold(c.t, c.certify(c.next(batch)))
 	}
 }
 

@@ -36,7 +36,7 @@ func (t *taking) restart(bundles *list.List) { *t = taking{next: bundles.Front()
 // A bundle that the chain would drop now is passed over and looked at again after the
 // next block: since it was accepted, the rules may have changed, or its payer may have
 // spent the money that is for it. So nobody fills lanes with what he does not pay for.
-func (p *Pool) Take(maxBytes, maxHeaderBytes int) []*order.Bundle {
+func (p *Pool) Take(maxBytes, maxHeaderBytes int) []order.Summarized {
 	rules, err := p.chain.Rules()
 	if err != nil || p.lane.Load() == nil {
 		return nil
@@ -44,7 +44,7 @@ func (p *Pool) Take(maxBytes, maxHeaderBytes int) []*order.Bundle {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var (
-		out      []*order.Bundle
+		out      []order.Summarized
 		balances = make(map[order.Payer]uint64)
 		size     int
 		header   int
@@ -85,7 +85,7 @@ func (p *Pool) Take(maxBytes, maxHeaderBytes int) []*order.Bundle {
 		size, header = size+inBatch, header+inHeader
 		e.taken = true
 		a.taken += e.fee
-		out = append(out, e.bundle)
+		out = append(out, order.Summarized{Bundle: e.bundle, Summary: e.summary})
 	}
 	if t.next != nil {
 		p.signal() // for the next batch
