@@ -216,7 +216,9 @@ func (a *attester) judge(o *offered, checked *lane.Checked, refusal *lane.Refusa
 // store puts the record on disk, then lets the attestation go.
 func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) {
 	p := r.Batch.Header.Position
-	err := a.node.opts.Shards.Put(ctx, certificateKey(p), a.node.height(), r.Encode())
+	buf := a.node.buffers.get(r.Size())
+	err := a.node.opts.Shards.Put(ctx, certificateKey(p), a.node.height(), r.Append((*buf)[:0]))
+	a.node.buffers.put(buf)
 	// Crash here: the record is on disk and nobody knows. The owner offers the batch
 	// again and gets the attestation that the record says.
 	a.mu.Lock()
@@ -305,4 +307,18 @@ func (a *attester) load(p order.Position) (*lane.Record, error) {
 		return nil, fmt.Errorf("record of %s at %s: %w", r.Batch.Header.Position, p, order.ErrInvalid)
 	}
 	return r, nil
+}
+
+// share reads the batch attested at the position, and this node's share of it as it is
+// encoded.
+func (a *attester) share(p order.Position) (*order.SignedBatch, []byte, error) {
+	raw, err := a.node.opts.Shards.Get(certificateKey(p))
+	if err != nil {
+		return nil, nil, err
+	}
+	batch, share, err := lane.DecodeRecordShare(raw)
+	if err == nil && batch.Header.Position != p {
+		err = fmt.Errorf("record of %s at %s: %w", batch.Header.Position, p, order.ErrInvalid)
+	}
+	return batch, share, err
 }

@@ -139,9 +139,12 @@ func (b *batcher) disperse(ctx context.Context, room lane.Room, n int) error {
 	for i, q := range b.queue[:n] {
 		batch.Bundles[i], p.Bundles[i] = q.bundle, q.summary
 	}
-	raw := batch.Encode()
+	buf := b.node.buffers.get(batch.Size())
+	raw := batch.Append((*buf)[:0])
 	p.Length = len(raw)
-	if err := p.Coded.Encode(layout, raw); err != nil {
+	err = p.Coded.Encode(layout, raw)
+	b.node.buffers.put(buf)
+	if err != nil {
 		return fmt.Errorf("code batch: %w", err)
 	}
 	err = b.node.owner.disperse(ctx, room, p, batch)

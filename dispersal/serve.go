@@ -122,17 +122,17 @@ func (n *Node) Share(_ context.Context, p order.Position, epoch uint64, id order
 
 // held reads what this node attested.
 func (n *Node) held(p order.Position, id order.BatchID) (*order.SignedBatch, []byte, error) {
-	r, err := n.attester.load(p)
+	batch, share, err := n.attester.share(p)
 	if errors.Is(err, store.ErrCorrupt) {
 		n.mender.mend(p)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if got := r.Batch.Header.ID(n.opts.ChainID); got != id {
+	if got := batch.Header.ID(n.opts.ChainID); got != id {
 		return nil, nil, fmt.Errorf("batch %s at %s, this node attested %s: %w", id, p, got, store.ErrNotFound)
 	}
-	return r.Batch, r.Share.Append(nil), nil
+	return batch, share, nil
 }
 
 // ownShares is this node's store as a source of shares.

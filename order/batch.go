@@ -24,8 +24,10 @@ func (b *Batch) Size() int {
 func BundleSizeInBatch(size int) int { return sizeBytes(1, size) }
 
 // Encode returns the canonical encoding; an empty batch encodes to nothing.
-func (b *Batch) Encode() []byte {
-	out := make([]byte, 0, b.Size())
+func (b *Batch) Encode() []byte { return b.Append(make([]byte, 0, b.Size())) }
+
+// Append appends the canonical encoding to out.
+func (b *Batch) Append(out []byte) []byte {
 	for _, bundle := range b.Bundles {
 		out = protowire.AppendTag(out, 1, protowire.BytesType)
 		out = protowire.AppendVarint(out, uint64(bundle.Size()))

@@ -24,45 +24,67 @@ const (
 	tagShare = byte(3<<3 | protowire.BytesType)
 )
 
+// Size is at least the length of the canonical encoding, and little more.
+func (r *Record) Size() int { return 32 + r.Batch.Size() + r.Share.Size() }
+
 // Encode returns the canonical encoding: proto3, fields in ascending order, none that
 // is zero.
-func (r *Record) Encode() []byte {
-	share := r.Share.Size()
-	b := make([]byte, 0, 32+r.Batch.Size()+share)
+func (r *Record) Encode() []byte { return r.Append(make([]byte, 0, r.Size())) }
+
+// Append appends the canonical encoding to b.
+func (r *Record) Append(b []byte) []byte {
 	if r.Clock != 0 {
 		b = protowire.AppendVarint(append(b, tagClock), r.Clock)
 	}
 	b = protowire.AppendBytes(append(b, tagBatch), r.Batch.Encode())
-	return r.Share.Append(protowire.AppendVarint(append(b, tagShare), uint64(share)))
+	return r.Share.Append(protowire.AppendVarint(append(b, tagShare), uint64(r.Share.Size())))
 }
 
 // DecodeRecord reads what Encode writes and nothing else. Share aliases raw.
 // Errors: order.ErrEncoding, order.ErrInvalid, shard.ErrEncoding.
 func DecodeRecord(raw []byte) (*Record, error) {
-	r, rest := new(Record), raw
-	if len(rest) > 0 && rest[0] == tagClock {
-		clock, n := protowire.ConsumeVarint(rest[1:])
-		if n < 0 || n != protowire.SizeVarint(clock) || clock == 0 {
-			return nil, fmt.Errorf("decode record: clock: %w", order.ErrEncoding)
-		}
-		r.Clock, rest = clock, rest[1+n:]
-	}
-	batch, rest, ok := message(rest, tagBatch)
-	if !ok {
-		return nil, fmt.Errorf("decode record: batch: %w", order.ErrEncoding)
-	}
-	share, rest, ok := message(rest, tagShare)
-	if !ok || len(rest) > 0 {
-		return nil, fmt.Errorf("decode record: share: %w", order.ErrEncoding)
-	}
-	var err error
-	if r.Batch, err = order.DecodeSignedBatch(batch); err != nil {
-		return nil, fmt.Errorf("decode record: %w", err)
+	r, share, err := decodeRecord(raw)
+	if err != nil {
+		return nil, err
 	}
 	if r.Share, err = shard.DecodeShare(share); err != nil {
 		return nil, fmt.Errorf("decode record: %w", err)
 	}
 	return r, nil
+}
+
+// DecodeRecordShare reads a record whose share is wanted as it is encoded. The share
+// aliases raw and is not looked at: what is on disk was checked before it came there.
+// Errors: order.ErrEncoding, order.ErrInvalid.
+func DecodeRecordShare(raw []byte) (batch *order.SignedBatch, share []byte, err error) {
+	r, share, err := decodeRecord(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.Batch, share, nil
+}
+
+func decodeRecord(raw []byte) (r *Record, share []byte, err error) {
+	r, rest := new(Record), raw
+	if len(rest) > 0 && rest[0] == tagClock {
+		clock, n := protowire.ConsumeVarint(rest[1:])
+		if n < 0 || n != protowire.SizeVarint(clock) || clock == 0 {
+			return nil, nil, fmt.Errorf("decode record: clock: %w", order.ErrEncoding)
+		}
+		r.Clock, rest = clock, rest[1+n:]
+	}
+	batch, rest, ok := message(rest, tagBatch)
+	if !ok {
+		return nil, nil, fmt.Errorf("decode record: batch: %w", order.ErrEncoding)
+	}
+	share, rest, ok = message(rest, tagShare)
+	if !ok || len(rest) > 0 {
+		return nil, nil, fmt.Errorf("decode record: share: %w", order.ErrEncoding)
+	}
+	if r.Batch, err = order.DecodeSignedBatch(batch); err != nil {
+		return nil, nil, fmt.Errorf("decode record: %w", err)
+	}
+	return r, share, nil
 }
 
 // message reads a message that has a length of the fewest bytes.
