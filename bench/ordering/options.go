@@ -69,9 +69,9 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Validators: 4, Systems: slices.Clone(Systems), Parts: slices.Clone(Parts),
-		Size: 128 << 10, TransactionBytes: 1 << 10, Duration: 10 * time.Second,
+		Size: 240 << 10, TransactionBytes: 4 << 10, Duration: 10 * time.Second,
 		SmallSize: 250, SmallRate: 5000, Crowd: 10_000, Scale: []int{4, 7, 16},
-		BlockTime: 100 * time.Millisecond, Peer: peers.DefaultSettings(),
+		BlockTime: 200 * time.Millisecond, Peer: peers.DefaultSettings(),
 	}
 }
 
