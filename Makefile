@@ -8,7 +8,7 @@ BUF      := bin/buf-v1.75.0
 GEN_GO   := bin/protoc-gen-go-v1.36.12
 GEN_CONN := bin/protoc-gen-connect-go-v1.21.1
 
-.PHONY: build test lint fmt bench proto e2e clean
+.PHONY: build test lint fmt bench proto e2e sim clean
 
 # The same flags as `go run` and `go test` compile with, so that the cache serves all.
 build:
@@ -20,6 +20,10 @@ test:
 # The end-to-end tests alone; `make test` runs them too.
 e2e:
 	go test -count=1 -v ./test/e2e
+
+# The lanes' simulation on many more seeds than `make test` runs: about a quarter of an hour.
+sim:
+	go test ./dispersal/lane -run TestSimulation -count=1 -timeout 60m -lane.seeds=20000
 
 lint: $(GOLANGCI)/golangci-lint $(BUF)/buf
 	$(GOLANGCI)/golangci-lint run
