@@ -91,7 +91,7 @@ func (o *Options) complete() error {
 		o.BatchBytes = 1 << 20
 	}
 	if o.FlushAge == 0 {
-		o.FlushAge = 3 * time.Millisecond
+		o.FlushAge = 30 * time.Millisecond
 	}
 	if o.WindowBytes == 0 {
 		o.WindowBytes = 16 << 20

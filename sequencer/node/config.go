@@ -79,7 +79,7 @@ func DefaultConfig() Config {
 	c.API.MaxConnections, c.API.MaxStreams = limits.Connections, limits.Streams
 	c.API.MaxSubmits, c.API.MaxReads, c.API.ClientShare = limits.Submits, limits.Reads, limits.ClientShare
 	c.Dispersal.Listen = "127.0.0.1:26604"
-	c.Dispersal.FlushAge = config.Duration(3 * time.Millisecond)
+	c.Dispersal.FlushAge = config.Duration(30 * time.Millisecond)
 	c.Dispersal.BatchBytes, c.Dispersal.WindowBytes = 1<<20, 32<<20
 	c.Dispersal.PeerBytes, c.Dispersal.PeerRate = 32<<20, 256<<20
 	c.Dispersal.CacheBytes = 32 << 20
