@@ -69,6 +69,9 @@ const (
 	lateAfter = time.Second
 	// settleLimit is how long the last payloads may take: what is not ordered by then is missing.
 	settleLimit = 8 * time.Second
+	// recovery is how long a network that was overloaded is left alone after that: disks
+	// and heaps are still busy with what it could not do in time.
+	recovery = 5 * time.Second
 	// drainLimit is how long a network that was overloaded is left to recover.
 	drainLimit = 45 * time.Second
 )
@@ -81,7 +84,7 @@ func (st *stage) trial(ctx context.Context, ld load) (*Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	return st.measured(ctx, func() (*Trial, error) {
+	t, err := st.measured(ctx, func() (*Trial, error) {
 		began := time.Now().Add(20 * time.Millisecond)
 		entries := ld.plan(began, st.validators())
 		sending, stopSending := context.WithCancel(ctx)
@@ -100,6 +103,15 @@ func (st *stage) trial(ctx context.Context, ld load) (*Trial, error) {
 		t.Overloaded = overloaded
 		return t, nil
 	})
+	if err != nil || !t.Overloaded {
+		return t, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(recovery):
+		return t, nil
+	}
 }
 
 // measured runs fn and adds what the processes did meanwhile to what it returns.
