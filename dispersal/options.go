@@ -56,7 +56,7 @@ type Options struct {
 
 	// BatchBytes is the size from which a batch is not waited with, default 1 MiB;
 	// FlushAge how long a bundle waits for others while batches are in flight,
-	// default 3 ms.
+	// default 30 ms.
 	BatchBytes int
 	FlushAge   time.Duration
 	// WindowBytes and WindowBatches bound what is in flight; defaults 16 MiB and 64.
