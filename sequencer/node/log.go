@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,13 +50,21 @@ func sdkLogger(l *slog.Logger) sdklog.Logger {
 // and nowhere else, and stays around without taking part: failed is told.
 type cometLogger struct {
 	log    *slog.Logger
+	with   []any // put together only where something is said: CometBFT makes a logger for each message
 	voice  *voice
 	failed func(error)
 }
 
 func newCometLogger(l *slog.Logger, failed func(error)) cometLogger {
 	log := slog.New(demoted{l.Handler()}).With("part", "comet")
-	return cometLogger{log, &voice{last: make(map[string]time.Time)}, failed}
+	return cometLogger{log: log, voice: &voice{last: make(map[string]time.Time)}, failed: failed}
+}
+
+func (c cometLogger) say(level slog.Level, msg string, kv []any) {
+	ctx := context.Background()
+	if c.log.Enabled(ctx, level) {
+		c.log.Log(ctx, level, msg, slices.Concat(c.with, kv)...)
+	}
 }
 
 // voice keeps CometBFT from saying the same again and again: a peer that goes away
@@ -88,13 +97,13 @@ func (v *voice) stop() {
 const consensusFailure = "CONSENSUS FAILURE!!!"
 
 // Debug implements CometBFT's Logger.
-func (c cometLogger) Debug(msg string, kv ...any) { c.log.Debug(msg, kv...) }
+func (c cometLogger) Debug(msg string, kv ...any) { c.say(slog.LevelDebug, msg, kv) }
 
 // Info implements CometBFT's Logger.
-func (c cometLogger) Info(msg string, kv ...any) { c.log.Info(msg, kv...) }
+func (c cometLogger) Info(msg string, kv ...any) { c.say(slog.LevelInfo, msg, kv) }
 
 // Warn implements CometBFT's Logger.
-func (c cometLogger) Warn(msg string, kv ...any) { c.log.Info(msg, kv...) }
+func (c cometLogger) Warn(msg string, kv ...any) { c.say(slog.LevelInfo, msg, kv) }
 
 // Error implements CometBFT's Logger.
 func (c cometLogger) Error(msg string, kv ...any) {
@@ -106,13 +115,14 @@ func (c cometLogger) Error(msg string, kv ...any) {
 		c.failed(fmt.Errorf("consensus failed on this node: %v", cause))
 	}
 	if c.voice.speaks(msg) {
-		c.log.Error(msg, kv...)
+		c.say(slog.LevelError, msg, kv)
 		return
 	}
-	c.log.Info(msg, kv...)
+	c.say(slog.LevelInfo, msg, kv)
 }
 
 // With implements CometBFT's Logger.
 func (c cometLogger) With(kv ...any) cmtlog.Logger {
-	return cometLogger{c.log.With(kv...), c.voice, c.failed}
+	c.with = slices.Concat(c.with, kv)
+	return c
 }
