@@ -54,7 +54,9 @@ type Options struct {
 	// Scale is the numbers of validators of that part.
 	Scale     []int
 	BlockTime time.Duration
-	Peer      peers.Settings
+	// Late is the p99 of the time to ordered beyond which a network is overloaded.
+	Late time.Duration
+	Peer peers.Settings
 
 	Binary     string // whose subcommands the validators are
 	Dir        string // for the networks' data; empty: the system's for temporary files
@@ -71,7 +73,7 @@ func DefaultOptions() Options {
 		Validators: 4, Systems: slices.Clone(Systems), Parts: slices.Clone(Parts),
 		Size: 240 << 10, TransactionBytes: 4 << 10, Duration: 10 * time.Second,
 		SmallSize: 250, SmallRate: 5000, Crowd: 10_000, Scale: []int{4, 7, 16},
-		BlockTime: 200 * time.Millisecond, Peer: peers.DefaultSettings(),
+		BlockTime: 200 * time.Millisecond, Late: time.Second, Peer: peers.DefaultSettings(),
 	}
 }
 
@@ -113,6 +115,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("--transaction-size is %d, want 1 byte or more", o.TransactionBytes)
 	case o.Duration < time.Second || o.Duration > 10*time.Minute:
 		return fmt.Errorf("--duration is %v, want 1s to 10m", o.Duration)
+	case o.Late < 100*time.Millisecond || o.Late > time.Minute:
+		return fmt.Errorf("--late is %v, want 100ms to 1m", o.Late)
 	case o.SmallRate < 1 || o.SmallRate > 1_000_000:
 		return fmt.Errorf("--small-rate is %d, want 1 to 1,000,000", o.SmallRate)
 	case o.RateMBps < 0 || o.RateMBps > mostMBps:

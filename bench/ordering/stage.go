@@ -65,8 +65,6 @@ func (st *stage) failed() error {
 }
 
 const (
-	// lateAfter is the p99 of the time to ordered beyond which a network is overloaded.
-	lateAfter = time.Second
 	// settleLimit is how long the last payloads may take: what is not ordered by then is missing.
 	settleLimit = 8 * time.Second
 	// recovery is how long a network that was overloaded is left alone after that: disks
@@ -158,15 +156,15 @@ func (st *stage) watch(ctx context.Context, entries []*entry, sent chan error, s
 			}
 			sent, settled = nil, time.After(settleLimit)
 		case <-settled:
-			return st.ledger.late(entries, lateAfter)*100 > len(entries), nil
+			return st.ledger.late(entries, st.o.Late)*100 > len(entries), nil
 		case <-tick.C:
 			if err := st.failed(); err != nil {
 				return false, err
 			}
 			if sent == nil && st.ledger.outstanding() == 0 {
-				return st.ledger.late(entries, lateAfter)*100 > len(entries), nil
+				return st.ledger.late(entries, st.o.Late)*100 > len(entries), nil
 			}
-			if st.ledger.late(entries, lateAfter)*100 > len(entries) {
+			if st.ledger.late(entries, st.o.Late)*100 > len(entries) {
 				stopSending()
 				if sent != nil {
 					err = <-sent

@@ -84,6 +84,7 @@ with --json, as JSON. All parts take about half an hour on two cores.`,
 	f.IntVar(&o.SmallRate, "small-rate", o.SmallRate, "small payloads a second")
 	f.IntVar(&o.Crowd, "crowd", o.Crowd, "other rollups that are active while one is read")
 	f.DurationVar(&o.BlockTime, "block-time", o.BlockTime, "time between Ordo's blocks")
+	f.DurationVar(&o.Late, "late", o.Late, "p99 of the time to ordered from which a network counts as overloaded")
 	f.Var(&block, "peer-block", "largest block of CometBFT")
 	f.DurationVar(&o.Peer.CommitPause, "peer-pause", o.Peer.CommitPause, "time between a block of CometBFT and the start of the next")
 	f.BoolVar(&o.Peer.Gossip, "peer-gossip", o.Peer.Gossip, "CometBFT hands transactions to all validators before they are in a block")
