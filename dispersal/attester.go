@@ -183,7 +183,7 @@ func (a *attester) afford(b *order.SignedBatch) *lane.Refusal {
 	if err == nil {
 		return nil
 	}
-	a.node.opts.Logger.Debug("a batch is not attested for its bundles", "position", b.Header.Position.String(), "error", err)
+	a.node.opts.Logger.Debug("a batch is not attested for its bundles", "position", b.Header.String(), "error", err)
 	if errors.Is(err, lane.ErrBundles) {
 		return &lane.Refusal{Reason: lane.ReasonBundles}
 	}

@@ -83,7 +83,7 @@ func (m *memory) Take(maxBytes, maxHeader int) []order.Summarized {
 			break
 		}
 		m.handed++
-		out = append(out, order.Summarized{Bundle: b.Bundle, Summary: b.Bundle.Summary()})
+		out = append(out, order.Summarized{Bundle: b.Bundle, Summary: b.Summary()})
 	}
 	return out
 }

@@ -115,7 +115,7 @@ func (p *puller) required(w lane.Want) bool {
 // beyond returns the tip of the lane where it is after the mark. Tips are by owner.
 func (r *report) beyond(owner order.Owner, after order.Mark) *order.Tip {
 	i, ok := slices.BinarySearchFunc(r.tips, owner, func(t order.Tip, o order.Owner) int { return t.Owner.Compare(o) })
-	if !ok || r.tips[i].Mark.Compare(after) <= 0 {
+	if !ok || r.tips[i].Compare(after) <= 0 {
 		return nil
 	}
 	return &r.tips[i]

@@ -133,7 +133,7 @@ func (c *testChain) appendBatches(batches []*testBatch, next ...validator) *test
 			})
 		}
 	}
-	b.order = order.NewBlock(uint64(height), ordered, 0, order.OrderTimes{First: uint64(height), Last: uint64(height) + 1})
+	b.order = order.NewBlock(uint64(height), ordered, 0, order.Times{First: uint64(height), Last: uint64(height) + 1})
 	b.txs = cmttypes.Txs{b.order.Header().Encode(), []byte("certificates"), []byte("some staking transaction")}
 	b.header = &cmttypes.Header{
 		Version: cmtversion.Consensus{Block: version.BlockProtocol, App: 1}, ChainID: testChainID, Height: height,

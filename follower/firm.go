@@ -281,13 +281,17 @@ func (r *FirmReader) take(ctx context.Context, raw []byte, daHeight uint64) (ref
 // pass looks through a blob of blocks that were all passed. Errors: VoidError, and those
 // of Taken.
 func (r *FirmReader) pass(raw []byte, h blobHeader) error {
-	if r.cfg.Taken == nil || r.decoder.open(raw, h) != nil {
+	if r.cfg.Taken == nil {
 		return nil
 	}
-	if _, err := r.decoder.next(r.verifier.Height()); errors.Is(err, errPassed) {
-		return err
+	err := r.decoder.open(raw, h)
+	if err == nil {
+		_, err = r.decoder.next(r.verifier.Height())
 	}
-	return nil
+	if !errors.Is(err, errPassed) {
+		err = nil // of the blob, which is of no use any more
+	}
+	return err
 }
 
 // verify verifies the next block. One from the future is really signed: it would

@@ -30,7 +30,7 @@ type LaneEnd struct {
 // it, by owner. Signatures are not checked. Errors: ErrLane, ErrEpoch.
 func Arrange(certs []*Certificate, lane func(Owner) LaneState, committee func(epoch uint64) *Committee) ([]Placed, []LaneEnd, error) {
 	sorted := slices.Clone(certs)
-	slices.SortFunc(sorted, func(a, b *Certificate) int { return a.Header.Position.Compare(b.Header.Position) })
+	slices.SortFunc(sorted, func(a, b *Certificate) int { return a.Header.Compare(b.Header.Position) })
 	placed := make([]Placed, 0, len(sorted))
 	var ends []LaneEnd
 	for _, c := range sorted {
@@ -51,7 +51,7 @@ func Arrange(certs []*Certificate, lane func(Owner) LaneState, committee func(ep
 	}
 	// Times of one lane do not fall and marks rise, so this keeps each lane's order.
 	slices.SortFunc(placed, func(a, b Placed) int {
-		return cmp.Or(cmp.Compare(a.OrderTime, b.OrderTime), a.Certificate.Header.Position.Compare(b.Certificate.Header.Position))
+		return cmp.Or(cmp.Compare(a.OrderTime, b.OrderTime), a.Certificate.Header.Compare(b.Certificate.Header.Position))
 	})
 	return placed, ends, nil
 }

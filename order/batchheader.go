@@ -178,7 +178,7 @@ func DecodeBatchCore(raw []byte) (BatchCore, error) {
 	if err := f.end(); err != nil {
 		return c, fmt.Errorf("decode batch core: %w", err)
 	}
-	return c, c.Position.validate()
+	return c, c.validate()
 }
 
 // SignBytes returns what the lane's owner signs.

@@ -89,10 +89,10 @@ func BenchmarkBlock(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			order.NewBlock(1, list, 0, order.OrderTimes{})
+			order.NewBlock(1, list, 0, order.Times{})
 		}
 	})
-	blk := order.NewBlock(1, list, 0, order.OrderTimes{})
+	blk := order.NewBlock(1, list, 0, order.Times{})
 	b.Run("rollup", func(b *testing.B) {
 		b.ReportAllocs()
 		i := 0

@@ -25,7 +25,7 @@ type Block struct {
 	Bundles []Ordered
 	Dropped uint64 // bundles that the block carries and does not order
 	Bytes   uint64 // canonical bytes of the bundles ordered
-	Times   OrderTimes
+	Times   Times
 
 	leaves []leaf // by rollup ID, then by position
 	tree   tree
@@ -37,7 +37,7 @@ type leaf struct {
 }
 
 // NewBlock lays the bundles, given in the order of the block, into a commitment.
-func NewBlock(height uint64, bundles []Ordered, dropped uint64, times OrderTimes) *Block {
+func NewBlock(height uint64, bundles []Ordered, dropped uint64, times Times) *Block {
 	b := &Block{Height: height, Bundles: bundles, Dropped: dropped, Times: times}
 	legs := 0
 	for _, o := range bundles {

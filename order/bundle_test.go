@@ -243,7 +243,7 @@ func TestHeaderEncodesAsItsWireType(t *testing.T) {
 		h := order.Header{
 			Version: order.HeaderVersion, Height: n.Draw(t, "height"), Bundles: n.Draw(t, "bundles"),
 			Legs: n.Draw(t, "legs"), Dropped: n.Draw(t, "dropped"), Bytes: n.Draw(t, "bytes"),
-			Times: order.OrderTimes{First: n.Draw(t, "first"), Last: n.Draw(t, "last")},
+			Times: order.Times{First: n.Draw(t, "first"), Last: n.Draw(t, "last")},
 		}
 		copy(h.Commitment[:], rapid.SliceOfN(rapid.Byte(), 96, 96).Draw(t, "commitment"))
 		raw := h.Encode()

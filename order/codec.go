@@ -100,16 +100,16 @@ func (f *fields) bytes(num protowire.Number, length int) []byte {
 	return b
 }
 
-// text reads a string of 1 to max bytes; absent means empty.
-func (f *fields) text(num protowire.Number, max int) string {
+// text reads a string of 1 to so many bytes; absent means empty.
+func (f *fields) text(num protowire.Number, most int) string {
 	b, ok := f.element(num)
 	switch {
 	case !ok:
 		return ""
 	case len(b) == 0:
 		f.fail(num, "default value")
-	case len(b) > max:
-		f.fail(num, fmt.Sprintf("%d bytes, at most %d", len(b), max))
+	case len(b) > most:
+		f.fail(num, fmt.Sprintf("%d bytes, at most %d", len(b), most))
 	}
 	return string(b)
 }

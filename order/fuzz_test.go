@@ -55,7 +55,7 @@ func FuzzDecodeBundle(f *testing.F) {
 		if summary.Size() != b.Size() || summary.ID(chainID) != b.ID(chainID) {
 			t.Fatalf("summary %+v is not of %x", summary, raw)
 		}
-		blk := order.NewBlock(1, ordered(b), 0, order.OrderTimes{})
+		blk := order.NewBlock(1, ordered(b), 0, order.Times{})
 		recs, proof := records(t, blk, b.Legs[0].RollupID)
 		if err := blk.Commitment().VerifyNamespace(b.Legs[0].RollupID, recs, proof); err != nil {
 			t.Fatal(err)

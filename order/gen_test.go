@@ -41,7 +41,7 @@ func drawBlock(t *rapid.T, rollups, maxBundles int) *order.Block {
 	for range rapid.IntRange(0, maxBundles).Draw(t, "bundles") {
 		bundles = append(bundles, drawBundle(t, rollups))
 	}
-	times := order.OrderTimes{First: rapid.Uint64().Draw(t, "first"), Last: rapid.Uint64().Draw(t, "last")}
+	times := order.Times{First: rapid.Uint64().Draw(t, "first"), Last: rapid.Uint64().Draw(t, "last")}
 	return order.NewBlock(rapid.Uint64().Draw(t, "height"), ordered(bundles...), rapid.Uint64().Draw(t, "dropped"), times)
 }
 
@@ -91,7 +91,7 @@ func clone(b *order.Bundle) *order.Bundle {
 
 func mustBlock(t testing.TB, height uint64, bundles ...*order.Bundle) *order.Block {
 	t.Helper()
-	return order.NewBlock(height, ordered(bundles...), 0, order.OrderTimes{First: 1, Last: 2})
+	return order.NewBlock(height, ordered(bundles...), 0, order.Times{First: 1, Last: 2})
 }
 
 // bundle returns a signed bundle of the legs.

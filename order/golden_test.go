@@ -282,7 +282,7 @@ func TestBlockVectors(t *testing.T) {
 			s := b.Summary()
 			bundles = append(bundles, order.Ordered{ID: s.ID(v.ChainID), Summary: &s, Batch: order.BatchID(p.BatchID), BatchIndex: p.BatchIndex})
 		}
-		blk := order.NewBlock(v.Height, bundles, v.Dropped, order.OrderTimes{First: v.First, Last: v.Last})
+		blk := order.NewBlock(v.Height, bundles, v.Dropped, order.Times{First: v.First, Last: v.Last})
 		h, err := order.DecodeHeader(v.Header)
 		if err != nil || h != blk.Header() || !bytes.Equal(h.Commitment[:], v.Commitment) {
 			t.Errorf("%s: header %+v, want %+v, %v", v.Name, blk.Header(), h, err)

@@ -15,12 +15,12 @@ type Header struct {
 	Legs       uint64 // ordered
 	Dropped    uint64 // bundles carried and not ordered
 	Bytes      uint64 // canonical bytes of the bundles ordered
-	Times      OrderTimes
+	Times      Times
 }
 
-// OrderTimes are the order times of a block's first and last batch, in milliseconds
+// Times are the order times of a block's first and last batch, in milliseconds
 // since the Unix epoch. Both are 0 in a block without batches.
-type OrderTimes struct{ First, Last uint64 }
+type Times struct{ First, Last uint64 }
 
 // Encode returns the canonical encoding.
 func (h Header) Encode() []byte {
@@ -52,7 +52,7 @@ func DecodeHeader(raw []byte) (Header, error) {
 	h.Legs = f.uint(5)
 	h.Dropped = f.uint(6)
 	h.Bytes = f.uint(7)
-	h.Times = OrderTimes{First: f.uint(8), Last: f.uint(9)}
+	h.Times = Times{First: f.uint(8), Last: f.uint(9)}
 	if err := f.end(); err != nil {
 		return Header{}, fmt.Errorf("decode ordering header: %w", err)
 	}

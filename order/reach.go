@@ -37,9 +37,9 @@ func (l *load) add(c *Certificate) {
 // full reports whether some certificate would not fit any more. It asks for the
 // largest that there may be, so that a validator can tell without knowing which
 // certificate was left out.
-func (l load) full(max BlockLimits) bool {
-	return l.certificates >= max.Certificates || l.bytes+MaxCertificateBytes > max.CertificateBytes ||
-		l.batchBytes+MaxBatchBytes > max.BatchBytes
+func (l load) full(most BlockLimits) bool {
+	return l.certificates >= most.Certificates || l.bytes+MaxCertificateBytes > most.CertificateBytes ||
+		l.batchBytes+MaxBatchBytes > most.BatchBytes
 }
 
 // Report is what one validator says that it holds.
@@ -63,7 +63,7 @@ func Required(power uint64, reports []Report) []Tip {
 		}
 	}
 	slices.SortFunc(all, func(a, b said) int {
-		return cmp.Or(a.tip.Owner.Compare(b.tip.Owner), b.tip.Mark.Compare(a.tip.Mark))
+		return cmp.Or(a.tip.Owner.Compare(b.tip.Owner), b.tip.Compare(a.tip.Mark))
 	})
 	var required []Tip
 	for i := 0; i < len(all); {

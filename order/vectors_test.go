@@ -175,9 +175,9 @@ func blockVectors(t *testing.T) []blockVector {
 }
 
 func blockVectorOf(t *testing.T, name string, height, dropped uint64, bundles ...*order.Bundle) blockVector {
-	var times order.OrderTimes
+	var times order.Times
 	if len(bundles) > 0 {
-		times = order.OrderTimes{First: 1_700_000_000_000, Last: 1_700_000_000_000 + height}
+		times = order.Times{First: 1_700_000_000_000, Last: 1_700_000_000_000 + height}
 	}
 	list := ordered(bundles...)
 	blk := order.NewBlock(height, list, dropped, times)

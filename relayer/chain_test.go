@@ -75,7 +75,7 @@ func (c *testChain) grow(txs map[string][][]byte) {
 		s := &header.Bundles[i]
 		ordered = append(ordered, order.Ordered{ID: s.ID(testChainID), Summary: s, Batch: header.ID(testChainID), BatchIndex: uint64(i)})
 	}
-	b.order = order.NewBlock(uint64(height), ordered, 0, order.OrderTimes{})
+	b.order = order.NewBlock(uint64(height), ordered, 0, order.Times{})
 	b.txs = cmttypes.Txs{b.order.Header().Encode(), []byte("certificates")}
 	b.header = &cmttypes.Header{
 		Version: cmtversion.Consensus{Block: version.BlockProtocol, App: 1}, ChainID: testChainID, Height: height,

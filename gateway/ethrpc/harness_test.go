@@ -143,7 +143,7 @@ func (r *rollup) order() execution.Head {
 		bundles = append(bundles, order.Ordered{ID: x.ID, Summary: &summary})
 		sent[x.ID] = x.Bundle
 	}
-	records, _ := order.NewBlock(height, bundles, 0, order.OrderTimes{}).Rollup(rollupID)
+	records, _ := order.NewBlock(height, bundles, 0, order.Times{}).Rollup(rollupID)
 	o := gateway.Observed{Height: height}
 	b := execution.Block{
 		Height: height, Time: time.Unix(1_750_000_000, 0).Add(time.Duration(height) * r.pace),

@@ -192,9 +192,9 @@ func layOut(height uint64, certs []*order.Certificate, dropped []int) (cmttypes.
 			carried++
 		}
 	}
-	times := order.OrderTimes{}
+	times := order.Times{}
 	if len(certs) > 0 {
-		times = order.OrderTimes{First: height, Last: height}
+		times = order.Times{First: height, Last: height}
 	}
 	manifest, err := (&ordering.Manifest{Certificates: certs}).Encode()
 	block := order.NewBlock(height, ordered, uint64(len(drops)), times)

@@ -186,10 +186,10 @@ func (c *chain) layoutWith(m ordering.Manifest, dropped []int, txs ...[]byte) []
 			n++
 		}
 	}
-	var times order.OrderTimes
+	var times order.Times
 	// Where they cannot be arranged, the block is refused before its header is looked at.
 	if placed, _, err := order.Arrange(m.Certificates, r.Lane, r.Committee); err == nil && len(placed) > 0 {
-		times = order.OrderTimes{First: placed[0].OrderTime, Last: placed[len(placed)-1].OrderTime}
+		times = order.Times{First: placed[0].OrderTime, Last: placed[len(placed)-1].OrderTime}
 	}
 	raw, err := m.Encode()
 	require.NoError(c.t, err)

@@ -119,7 +119,7 @@ func TestCertificatesMustBeRight(t *testing.T) {
 	}
 	out := c.apply(c.layout(honest, nil))
 	require.Len(t, out.block.Bundles, 3)
-	require.Equal(t, order.OrderTimes{First: now + 10, Last: now + 30}, out.block.Times)
+	require.Equal(t, order.Times{First: now + 10, Last: now + 30}, out.block.Times)
 }
 
 func honest0(c *chain) []*order.Bundle { return []*order.Bundle{c.bundle(0, nil)} }

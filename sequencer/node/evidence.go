@@ -85,7 +85,7 @@ func (e *evidence) write(found *lane.Equivocation) error {
 	e.epochs[path] = epoch
 	if first {
 		e.log.Warn("a validator signed two batches for one position: send the evidence to the chain with `ordo sequencer evidence submit`",
-			"validator", found.Offender.String(), "position", found.First.Core.Position.String(), "file", path)
+			"validator", found.Offender.String(), "position", found.First.Core.String(), "file", path)
 	}
 	return nil
 }

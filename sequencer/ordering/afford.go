@@ -7,7 +7,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 )
 
-// ErrUnpaid: most of a batch would be dropped, so that nobody pays for it.
+// ErrUnpaid is returned where most of a batch would be dropped, so that nobody pays for it.
 var ErrUnpaid = errors.New("most of the batch would not be paid for")
 
 // Afford returns why a batch of these bundles should not be certified before a block of

@@ -153,9 +153,9 @@ func (r *Rules) Evaluate(certs []*order.Certificate, required []order.Tip) (*Eva
 	}
 	e := &Evaluation{Certificates: certs, Lanes: ends}
 	ordered := r.judge(e, carriedBy(r.ChainID, certs))
-	var times order.OrderTimes
+	var times order.Times
 	if len(placed) > 0 {
-		times = order.OrderTimes{First: placed[0].OrderTime, Last: placed[len(placed)-1].OrderTime}
+		times = order.Times{First: placed[0].OrderTime, Last: placed[len(placed)-1].OrderTime}
 	}
 	e.Block = order.NewBlock(r.Height, ordered, uint64(len(e.Drops)), times)
 	return e, nil

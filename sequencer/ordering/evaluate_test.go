@@ -33,7 +33,7 @@ func TestRunningTotalPerPayer(t *testing.T) {
 	}, e.Drops)
 	require.Len(t, e.Block.Bundles, 3)
 	require.EqualValues(t, 2, e.Block.Dropped)
-	require.Equal(t, order.OrderTimes{First: 1, Last: 2}, e.Block.Times)
+	require.Equal(t, order.Times{First: 1, Last: 2}, e.Block.Times)
 	require.Len(t, e.Charges, 2)
 	require.Less(t, string(e.Charges[0].Payer), string(e.Charges[1].Payer), "charged by address")
 	owed := map[string]uint64{}

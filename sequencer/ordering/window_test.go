@@ -12,7 +12,7 @@ import (
 
 func evaluation(height uint64, until uint64, records ...Record) *Evaluation {
 	return &Evaluation{
-		Block:   order.NewBlock(height, nil, 0, order.OrderTimes{}),
+		Block:   order.NewBlock(height, nil, 0, order.Times{}),
 		Carried: Carried{Height: height, Until: until, Records: records},
 	}
 }
