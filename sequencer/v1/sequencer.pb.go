@@ -730,6 +730,703 @@ func (x *SubscribeRollupResponse) GetLatestHeight() uint64 {
 	return 0
 }
 
+type SubscribeBlocksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 4096, no two the same.
+	RollupIds [][]byte `protobuf:"bytes,1,rep,name=rollup_ids,json=rollupIds,proto3" json:"rollup_ids,omitempty"`
+	// First height wanted, 1 or more.
+	FromHeight    uint64 `protobuf:"varint,2,opt,name=from_height,json=fromHeight,proto3" json:"from_height,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribeBlocksRequest) Reset() {
+	*x = SubscribeBlocksRequest{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribeBlocksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribeBlocksRequest) ProtoMessage() {}
+
+func (x *SubscribeBlocksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribeBlocksRequest.ProtoReflect.Descriptor instead.
+func (*SubscribeBlocksRequest) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SubscribeBlocksRequest) GetRollupIds() [][]byte {
+	if x != nil {
+		return x.RollupIds
+	}
+	return nil
+}
+
+func (x *SubscribeBlocksRequest) GetFromHeight() uint64 {
+	if x != nil {
+		return x.FromHeight
+	}
+	return 0
+}
+
+type SubscribeBlocksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next height's block, as of one rollup, but without rollup ID, namespace proof,
+	// legs and void batches. Absent in the messages that follow it with parts, and where the
+	// next block's data is on its way still.
+	Block *v1.RollupBlock `protobuf:"bytes,1,opt,name=block,proto3" json:"block,omitempty"`
+	// What the block holds for the next rollups of the request. Those that a message names
+	// together are not over the bound of one message; one alone may be larger.
+	Parts []*RollupPart `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	// Height of the chain when the message was sent.
+	LatestHeight  uint64 `protobuf:"varint,3,opt,name=latest_height,json=latestHeight,proto3" json:"latest_height,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribeBlocksResponse) Reset() {
+	*x = SubscribeBlocksResponse{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribeBlocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribeBlocksResponse) ProtoMessage() {}
+
+func (x *SubscribeBlocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribeBlocksResponse.ProtoReflect.Descriptor instead.
+func (*SubscribeBlocksResponse) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SubscribeBlocksResponse) GetBlock() *v1.RollupBlock {
+	if x != nil {
+		return x.Block
+	}
+	return nil
+}
+
+func (x *SubscribeBlocksResponse) GetParts() []*RollupPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *SubscribeBlocksResponse) GetLatestHeight() uint64 {
+	if x != nil {
+		return x.LatestHeight
+	}
+	return 0
+}
+
+// RollupPart is what a block holds for one rollup.
+type RollupPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position of the rollup in the request.
+	Index          uint32             `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	NamespaceProof *v1.NamespaceProof `protobuf:"bytes,2,opt,name=namespace_proof,json=namespaceProof,proto3" json:"namespace_proof,omitempty"`
+	Legs           []*v1.RollupLeg    `protobuf:"bytes,3,rep,name=legs,proto3" json:"legs,omitempty"`
+	VoidBatches    []*v1.VoidBatch    `protobuf:"bytes,4,rep,name=void_batches,json=voidBatches,proto3" json:"void_batches,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RollupPart) Reset() {
+	*x = RollupPart{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollupPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollupPart) ProtoMessage() {}
+
+func (x *RollupPart) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollupPart.ProtoReflect.Descriptor instead.
+func (*RollupPart) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RollupPart) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RollupPart) GetNamespaceProof() *v1.NamespaceProof {
+	if x != nil {
+		return x.NamespaceProof
+	}
+	return nil
+}
+
+func (x *RollupPart) GetLegs() []*v1.RollupLeg {
+	if x != nil {
+		return x.Legs
+	}
+	return nil
+}
+
+func (x *RollupPart) GetVoidBatches() []*v1.VoidBatch {
+	if x != nil {
+		return x.VoidBatches
+	}
+	return nil
+}
+
+type ListClaimsRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	RollupId []byte                 `protobuf:"bytes,1,opt,name=rollup_id,json=rollupId,proto3" json:"rollup_id,omitempty"`
+	// Name of the DA layer; empty: all.
+	Layer string `protobuf:"bytes,2,opt,name=layer,proto3" json:"layer,omitempty"`
+	// First height of the sequencer chain to look at, 1 or more.
+	FromHeight uint64 `protobuf:"varint,3,opt,name=from_height,json=fromHeight,proto3" json:"from_height,omitempty"`
+	// The most claims to return; 0 and what is above 1000: 1000. Claims of one
+	// block are not divided.
+	Limit         uint32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClaimsRequest) Reset() {
+	*x = ListClaimsRequest{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClaimsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClaimsRequest) ProtoMessage() {}
+
+func (x *ListClaimsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClaimsRequest.ProtoReflect.Descriptor instead.
+func (*ListClaimsRequest) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListClaimsRequest) GetRollupId() []byte {
+	if x != nil {
+		return x.RollupId
+	}
+	return nil
+}
+
+func (x *ListClaimsRequest) GetLayer() string {
+	if x != nil {
+		return x.Layer
+	}
+	return ""
+}
+
+func (x *ListClaimsRequest) GetFromHeight() uint64 {
+	if x != nil {
+		return x.FromHeight
+	}
+	return 0
+}
+
+func (x *ListClaimsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListClaimsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Claims []*RecordedClaim       `protobuf:"bytes,1,rep,name=claims,proto3" json:"claims,omitempty"`
+	// All claims of blocks up to this height are here; go on from the next.
+	ToHeight      uint64 `protobuf:"varint,2,opt,name=to_height,json=toHeight,proto3" json:"to_height,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClaimsResponse) Reset() {
+	*x = ListClaimsResponse{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClaimsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClaimsResponse) ProtoMessage() {}
+
+func (x *ListClaimsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClaimsResponse.ProtoReflect.Descriptor instead.
+func (*ListClaimsResponse) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListClaimsResponse) GetClaims() []*RecordedClaim {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+func (x *ListClaimsResponse) GetToHeight() uint64 {
+	if x != nil {
+		return x.ToHeight
+	}
+	return 0
+}
+
+type RecordedClaim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the block of the sequencer chain that recorded it.
+	Height uint64 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	// The relayer's account.
+	Relayer       string `protobuf:"bytes,2,opt,name=relayer,proto3" json:"relayer,omitempty"`
+	Claim         *Claim `protobuf:"bytes,3,opt,name=claim,proto3" json:"claim,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordedClaim) Reset() {
+	*x = RecordedClaim{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordedClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordedClaim) ProtoMessage() {}
+
+func (x *RecordedClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordedClaim.ProtoReflect.Descriptor instead.
+func (*RecordedClaim) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RecordedClaim) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *RecordedClaim) GetRelayer() string {
+	if x != nil {
+		return x.Relayer
+	}
+	return ""
+}
+
+func (x *RecordedClaim) GetClaim() *Claim {
+	if x != nil {
+		return x.Claim
+	}
+	return nil
+}
+
+// Claim says that a rollup's blocks are on a DA layer.
+type Claim struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	RollupId []byte                 `protobuf:"bytes,1,opt,name=rollup_id,json=rollupId,proto3" json:"rollup_id,omitempty"`
+	Layer    string                 `protobuf:"bytes,2,opt,name=layer,proto3" json:"layer,omitempty"`
+	// First and last height of the sequencer chain that the blob covers.
+	From uint64 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	To   uint64 `protobuf:"varint,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Where the blob stands: one part, or several in order where it was split.
+	Parts         []*ClaimPart `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Claim) GetRollupId() []byte {
+	if x != nil {
+		return x.RollupId
+	}
+	return nil
+}
+
+func (x *Claim) GetLayer() string {
+	if x != nil {
+		return x.Layer
+	}
+	return ""
+}
+
+func (x *Claim) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Claim) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *Claim) GetParts() []*ClaimPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+type ClaimPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the DA layer; 0 where the layer has no heights of its own.
+	DaHeight uint64 `protobuf:"varint,1,opt,name=da_height,json=daHeight,proto3" json:"da_height,omitempty"`
+	// What the layer calls the part by; may be empty.
+	Commitment []byte `protobuf:"bytes,2,opt,name=commitment,proto3" json:"commitment,omitempty"`
+	// SHA-256 of the part, 32 bytes.
+	BlobId        []byte `protobuf:"bytes,3,opt,name=blob_id,json=blobId,proto3" json:"blob_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimPart) Reset() {
+	*x = ClaimPart{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimPart) ProtoMessage() {}
+
+func (x *ClaimPart) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimPart.ProtoReflect.Descriptor instead.
+func (*ClaimPart) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ClaimPart) GetDaHeight() uint64 {
+	if x != nil {
+		return x.DaHeight
+	}
+	return 0
+}
+
+func (x *ClaimPart) GetCommitment() []byte {
+	if x != nil {
+		return x.Commitment
+	}
+	return nil
+}
+
+func (x *ClaimPart) GetBlobId() []byte {
+	if x != nil {
+		return x.BlobId
+	}
+	return nil
+}
+
+type GetAvailabilityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 4096; none: all rollups.
+	RollupIds     [][]byte `protobuf:"bytes,1,rep,name=rollup_ids,json=rollupIds,proto3" json:"rollup_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAvailabilityRequest) Reset() {
+	*x = GetAvailabilityRequest{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAvailabilityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAvailabilityRequest) ProtoMessage() {}
+
+func (x *GetAvailabilityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAvailabilityRequest.ProtoReflect.Descriptor instead.
+func (*GetAvailabilityRequest) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetAvailabilityRequest) GetRollupIds() [][]byte {
+	if x != nil {
+		return x.RollupIds
+	}
+	return nil
+}
+
+type GetAvailabilityResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Rollups []*RollupAvailability  `protobuf:"bytes,1,rep,name=rollups,proto3" json:"rollups,omitempty"`
+	// Height of the chain that this is the state of.
+	Height        uint64 `protobuf:"varint,2,opt,name=height,proto3" json:"height,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAvailabilityResponse) Reset() {
+	*x = GetAvailabilityResponse{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAvailabilityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAvailabilityResponse) ProtoMessage() {}
+
+func (x *GetAvailabilityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAvailabilityResponse.ProtoReflect.Descriptor instead.
+func (*GetAvailabilityResponse) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetAvailabilityResponse) GetRollups() []*RollupAvailability {
+	if x != nil {
+		return x.Rollups
+	}
+	return nil
+}
+
+func (x *GetAvailabilityResponse) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+type RollupAvailability struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	RollupId []byte                 `protobuf:"bytes,1,opt,name=rollup_id,json=rollupId,proto3" json:"rollup_id,omitempty"`
+	// The first height that was confirmed, and the last of those without gap from there.
+	// Zero where nothing was.
+	From uint64 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
+	To   uint64 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
+	// Layer of the claim that was confirmed last.
+	Layer string `protobuf:"bytes,4,opt,name=layer,proto3" json:"layer,omitempty"`
+	// Claims that wait to be confirmed.
+	Pending       uint32 `protobuf:"varint,5,opt,name=pending,proto3" json:"pending,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollupAvailability) Reset() {
+	*x = RollupAvailability{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollupAvailability) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollupAvailability) ProtoMessage() {}
+
+func (x *RollupAvailability) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollupAvailability.ProtoReflect.Descriptor instead.
+func (*RollupAvailability) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RollupAvailability) GetRollupId() []byte {
+	if x != nil {
+		return x.RollupId
+	}
+	return nil
+}
+
+func (x *RollupAvailability) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *RollupAvailability) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *RollupAvailability) GetLayer() string {
+	if x != nil {
+		return x.Layer
+	}
+	return ""
+}
+
+func (x *RollupAvailability) GetPending() uint32 {
+	if x != nil {
+		return x.Pending
+	}
+	return 0
+}
+
 type SubscribeCertifiedRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RollupId      []byte                 `protobuf:"bytes,1,opt,name=rollup_id,json=rollupId,proto3" json:"rollup_id,omitempty"`
@@ -739,7 +1436,7 @@ type SubscribeCertifiedRequest struct {
 
 func (x *SubscribeCertifiedRequest) Reset() {
 	*x = SubscribeCertifiedRequest{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[12]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +1448,7 @@ func (x *SubscribeCertifiedRequest) String() string {
 func (*SubscribeCertifiedRequest) ProtoMessage() {}
 
 func (x *SubscribeCertifiedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[12]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +1461,7 @@ func (x *SubscribeCertifiedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeCertifiedRequest.ProtoReflect.Descriptor instead.
 func (*SubscribeCertifiedRequest) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{12}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SubscribeCertifiedRequest) GetRollupId() []byte {
@@ -795,7 +1492,7 @@ type SubscribeCertifiedResponse struct {
 
 func (x *SubscribeCertifiedResponse) Reset() {
 	*x = SubscribeCertifiedResponse{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[13]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +1504,7 @@ func (x *SubscribeCertifiedResponse) String() string {
 func (*SubscribeCertifiedResponse) ProtoMessage() {}
 
 func (x *SubscribeCertifiedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[13]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +1517,7 @@ func (x *SubscribeCertifiedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeCertifiedResponse.ProtoReflect.Descriptor instead.
 func (*SubscribeCertifiedResponse) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{13}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubscribeCertifiedResponse) GetOwner() []byte {
@@ -885,7 +1582,7 @@ type CertifiedBundle struct {
 
 func (x *CertifiedBundle) Reset() {
 	*x = CertifiedBundle{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[14]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1594,7 @@ func (x *CertifiedBundle) String() string {
 func (*CertifiedBundle) ProtoMessage() {}
 
 func (x *CertifiedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[14]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1607,7 @@ func (x *CertifiedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifiedBundle.ProtoReflect.Descriptor instead.
 func (*CertifiedBundle) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{14}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CertifiedBundle) GetBundleId() []byte {
@@ -949,7 +1646,7 @@ type GetShareRequest struct {
 
 func (x *GetShareRequest) Reset() {
 	*x = GetShareRequest{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[15]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1658,7 @@ func (x *GetShareRequest) String() string {
 func (*GetShareRequest) ProtoMessage() {}
 
 func (x *GetShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[15]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1671,7 @@ func (x *GetShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetShareRequest.ProtoReflect.Descriptor instead.
 func (*GetShareRequest) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{15}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetShareRequest) GetOwner() []byte {
@@ -1022,7 +1719,7 @@ type GetShareResponse struct {
 
 func (x *GetShareResponse) Reset() {
 	*x = GetShareResponse{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[16]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1731,7 @@ func (x *GetShareResponse) String() string {
 func (*GetShareResponse) ProtoMessage() {}
 
 func (x *GetShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[16]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1744,7 @@ func (x *GetShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetShareResponse.ProtoReflect.Descriptor instead.
 func (*GetShareResponse) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{16}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetShareResponse) GetShare() []byte {
@@ -1065,7 +1762,7 @@ type GetInfoRequest struct {
 
 func (x *GetInfoRequest) Reset() {
 	*x = GetInfoRequest{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[17]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1774,7 @@ func (x *GetInfoRequest) String() string {
 func (*GetInfoRequest) ProtoMessage() {}
 
 func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[17]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1787,7 @@ func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetInfoRequest) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{17}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{28}
 }
 
 type GetInfoResponse struct {
@@ -1117,7 +1814,7 @@ type GetInfoResponse struct {
 
 func (x *GetInfoResponse) Reset() {
 	*x = GetInfoResponse{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[18]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1826,7 @@ func (x *GetInfoResponse) String() string {
 func (*GetInfoResponse) ProtoMessage() {}
 
 func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[18]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1839,7 @@ func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetInfoResponse) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{18}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetInfoResponse) GetChainId() string {
@@ -1257,7 +1954,59 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"fromHeight\"p\n" +
 	"\x17SubscribeRollupResponse\x120\n" +
 	"\x05block\x18\x01 \x01(\v2\x1a.ordo.order.v1.RollupBlockR\x05block\x12#\n" +
-	"\rlatest_height\x18\x02 \x01(\x04R\flatestHeight\"8\n" +
+	"\rlatest_height\x18\x02 \x01(\x04R\flatestHeight\"X\n" +
+	"\x16SubscribeBlocksRequest\x12\x1d\n" +
+	"\n" +
+	"rollup_ids\x18\x01 \x03(\fR\trollupIds\x12\x1f\n" +
+	"\vfrom_height\x18\x02 \x01(\x04R\n" +
+	"fromHeight\"\xa5\x01\n" +
+	"\x17SubscribeBlocksResponse\x120\n" +
+	"\x05block\x18\x01 \x01(\v2\x1a.ordo.order.v1.RollupBlockR\x05block\x123\n" +
+	"\x05parts\x18\x02 \x03(\v2\x1d.ordo.sequencer.v1.RollupPartR\x05parts\x12#\n" +
+	"\rlatest_height\x18\x03 \x01(\x04R\flatestHeight\"\xd5\x01\n" +
+	"\n" +
+	"RollupPart\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x12F\n" +
+	"\x0fnamespace_proof\x18\x02 \x01(\v2\x1d.ordo.order.v1.NamespaceProofR\x0enamespaceProof\x12,\n" +
+	"\x04legs\x18\x03 \x03(\v2\x18.ordo.order.v1.RollupLegR\x04legs\x12;\n" +
+	"\fvoid_batches\x18\x04 \x03(\v2\x18.ordo.order.v1.VoidBatchR\vvoidBatches\"}\n" +
+	"\x11ListClaimsRequest\x12\x1b\n" +
+	"\trollup_id\x18\x01 \x01(\fR\brollupId\x12\x14\n" +
+	"\x05layer\x18\x02 \x01(\tR\x05layer\x12\x1f\n" +
+	"\vfrom_height\x18\x03 \x01(\x04R\n" +
+	"fromHeight\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"k\n" +
+	"\x12ListClaimsResponse\x128\n" +
+	"\x06claims\x18\x01 \x03(\v2 .ordo.sequencer.v1.RecordedClaimR\x06claims\x12\x1b\n" +
+	"\tto_height\x18\x02 \x01(\x04R\btoHeight\"q\n" +
+	"\rRecordedClaim\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x04R\x06height\x12\x18\n" +
+	"\arelayer\x18\x02 \x01(\tR\arelayer\x12.\n" +
+	"\x05claim\x18\x03 \x01(\v2\x18.ordo.sequencer.v1.ClaimR\x05claim\"\x92\x01\n" +
+	"\x05Claim\x12\x1b\n" +
+	"\trollup_id\x18\x01 \x01(\fR\brollupId\x12\x14\n" +
+	"\x05layer\x18\x02 \x01(\tR\x05layer\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\x04R\x02to\x122\n" +
+	"\x05parts\x18\x05 \x03(\v2\x1c.ordo.sequencer.v1.ClaimPartR\x05parts\"a\n" +
+	"\tClaimPart\x12\x1b\n" +
+	"\tda_height\x18\x01 \x01(\x04R\bdaHeight\x12\x1e\n" +
+	"\n" +
+	"commitment\x18\x02 \x01(\fR\n" +
+	"commitment\x12\x17\n" +
+	"\ablob_id\x18\x03 \x01(\fR\x06blobId\"7\n" +
+	"\x16GetAvailabilityRequest\x12\x1d\n" +
+	"\n" +
+	"rollup_ids\x18\x01 \x03(\fR\trollupIds\"r\n" +
+	"\x17GetAvailabilityResponse\x12?\n" +
+	"\arollups\x18\x01 \x03(\v2%.ordo.sequencer.v1.RollupAvailabilityR\arollups\x12\x16\n" +
+	"\x06height\x18\x02 \x01(\x04R\x06height\"\x85\x01\n" +
+	"\x12RollupAvailability\x12\x1b\n" +
+	"\trollup_id\x18\x01 \x01(\fR\brollupId\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\x04R\x02to\x12\x14\n" +
+	"\x05layer\x18\x04 \x01(\tR\x05layer\x12\x18\n" +
+	"\apending\x18\x05 \x01(\rR\apending\"8\n" +
 	"\x19SubscribeCertifiedRequest\x12\x1b\n" +
 	"\trollup_id\x18\x01 \x01(\fR\brollupId\"\x83\x02\n" +
 	"\x1aSubscribeCertifiedResponse\x12\x14\n" +
@@ -1303,15 +2052,19 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\x14BUNDLE_STATE_ORDERED\x10\x03\x12\x18\n" +
 	"\x14BUNDLE_STATE_DROPPED\x10\x04\x12\x18\n" +
 	"\x14BUNDLE_STATE_EXPIRED\x10\x05\x12\x1a\n" +
-	"\x16BUNDLE_STATE_CERTIFIED\x10\x062\xa1\x06\n" +
+	"\x16BUNDLE_STATE_CERTIFIED\x10\x062\xd2\b\n" +
 	"\x10SequencerService\x12_\n" +
 	"\fSubmitBundle\x12&.ordo.sequencer.v1.SubmitBundleRequest\x1a'.ordo.sequencer.v1.SubmitBundleResponse\x12h\n" +
 	"\x0fGetBundleStatus\x12).ordo.sequencer.v1.GetBundleStatusRequest\x1a*.ordo.sequencer.v1.GetBundleStatusResponse\x12S\n" +
 	"\bGetBlock\x12\".ordo.sequencer.v1.GetBlockRequest\x1a#.ordo.sequencer.v1.GetBlockResponse\x12e\n" +
 	"\x0eGetRollupBlock\x12(.ordo.sequencer.v1.GetRollupBlockRequest\x1a).ordo.sequencer.v1.GetRollupBlockResponse\x12j\n" +
-	"\x0fSubscribeRollup\x12).ordo.sequencer.v1.SubscribeRollupRequest\x1a*.ordo.sequencer.v1.SubscribeRollupResponse0\x01\x12s\n" +
+	"\x0fSubscribeRollup\x12).ordo.sequencer.v1.SubscribeRollupRequest\x1a*.ordo.sequencer.v1.SubscribeRollupResponse0\x01\x12j\n" +
+	"\x0fSubscribeBlocks\x12).ordo.sequencer.v1.SubscribeBlocksRequest\x1a*.ordo.sequencer.v1.SubscribeBlocksResponse0\x01\x12s\n" +
 	"\x12SubscribeCertified\x12,.ordo.sequencer.v1.SubscribeCertifiedRequest\x1a-.ordo.sequencer.v1.SubscribeCertifiedResponse0\x01\x12S\n" +
-	"\bGetShare\x12\".ordo.sequencer.v1.GetShareRequest\x1a#.ordo.sequencer.v1.GetShareResponse\x12P\n" +
+	"\bGetShare\x12\".ordo.sequencer.v1.GetShareRequest\x1a#.ordo.sequencer.v1.GetShareResponse\x12Y\n" +
+	"\n" +
+	"ListClaims\x12$.ordo.sequencer.v1.ListClaimsRequest\x1a%.ordo.sequencer.v1.ListClaimsResponse\x12h\n" +
+	"\x0fGetAvailability\x12).ordo.sequencer.v1.GetAvailabilityRequest\x1a*.ordo.sequencer.v1.GetAvailabilityResponse\x12P\n" +
 	"\aGetInfo\x12!.ordo.sequencer.v1.GetInfoRequest\x1a\".ordo.sequencer.v1.GetInfoResponseB7Z5github.com/ordo-network/ordo/sequencer/v1;sequencerv1b\x06proto3"
 
 var (
@@ -1327,7 +2080,7 @@ func file_sequencer_v1_sequencer_proto_rawDescGZIP() []byte {
 }
 
 var file_sequencer_v1_sequencer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sequencer_v1_sequencer_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_sequencer_v1_sequencer_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_sequencer_v1_sequencer_proto_goTypes = []any{
 	(BundleState)(0),                   // 0: ordo.sequencer.v1.BundleState
 	(*SubmitBundleRequest)(nil),        // 1: ordo.sequencer.v1.SubmitBundleRequest
@@ -1342,47 +2095,76 @@ var file_sequencer_v1_sequencer_proto_goTypes = []any{
 	(*GetRollupBlockResponse)(nil),     // 10: ordo.sequencer.v1.GetRollupBlockResponse
 	(*SubscribeRollupRequest)(nil),     // 11: ordo.sequencer.v1.SubscribeRollupRequest
 	(*SubscribeRollupResponse)(nil),    // 12: ordo.sequencer.v1.SubscribeRollupResponse
-	(*SubscribeCertifiedRequest)(nil),  // 13: ordo.sequencer.v1.SubscribeCertifiedRequest
-	(*SubscribeCertifiedResponse)(nil), // 14: ordo.sequencer.v1.SubscribeCertifiedResponse
-	(*CertifiedBundle)(nil),            // 15: ordo.sequencer.v1.CertifiedBundle
-	(*GetShareRequest)(nil),            // 16: ordo.sequencer.v1.GetShareRequest
-	(*GetShareResponse)(nil),           // 17: ordo.sequencer.v1.GetShareResponse
-	(*GetInfoRequest)(nil),             // 18: ordo.sequencer.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),            // 19: ordo.sequencer.v1.GetInfoResponse
-	(*v1.OrderingHeader)(nil),          // 20: ordo.order.v1.OrderingHeader
-	(*v1.Bundle)(nil),                  // 21: ordo.order.v1.Bundle
-	(*v1.RollupBlock)(nil),             // 22: ordo.order.v1.RollupBlock
+	(*SubscribeBlocksRequest)(nil),     // 13: ordo.sequencer.v1.SubscribeBlocksRequest
+	(*SubscribeBlocksResponse)(nil),    // 14: ordo.sequencer.v1.SubscribeBlocksResponse
+	(*RollupPart)(nil),                 // 15: ordo.sequencer.v1.RollupPart
+	(*ListClaimsRequest)(nil),          // 16: ordo.sequencer.v1.ListClaimsRequest
+	(*ListClaimsResponse)(nil),         // 17: ordo.sequencer.v1.ListClaimsResponse
+	(*RecordedClaim)(nil),              // 18: ordo.sequencer.v1.RecordedClaim
+	(*Claim)(nil),                      // 19: ordo.sequencer.v1.Claim
+	(*ClaimPart)(nil),                  // 20: ordo.sequencer.v1.ClaimPart
+	(*GetAvailabilityRequest)(nil),     // 21: ordo.sequencer.v1.GetAvailabilityRequest
+	(*GetAvailabilityResponse)(nil),    // 22: ordo.sequencer.v1.GetAvailabilityResponse
+	(*RollupAvailability)(nil),         // 23: ordo.sequencer.v1.RollupAvailability
+	(*SubscribeCertifiedRequest)(nil),  // 24: ordo.sequencer.v1.SubscribeCertifiedRequest
+	(*SubscribeCertifiedResponse)(nil), // 25: ordo.sequencer.v1.SubscribeCertifiedResponse
+	(*CertifiedBundle)(nil),            // 26: ordo.sequencer.v1.CertifiedBundle
+	(*GetShareRequest)(nil),            // 27: ordo.sequencer.v1.GetShareRequest
+	(*GetShareResponse)(nil),           // 28: ordo.sequencer.v1.GetShareResponse
+	(*GetInfoRequest)(nil),             // 29: ordo.sequencer.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),            // 30: ordo.sequencer.v1.GetInfoResponse
+	(*v1.OrderingHeader)(nil),          // 31: ordo.order.v1.OrderingHeader
+	(*v1.Bundle)(nil),                  // 32: ordo.order.v1.Bundle
+	(*v1.RollupBlock)(nil),             // 33: ordo.order.v1.RollupBlock
+	(*v1.NamespaceProof)(nil),          // 34: ordo.order.v1.NamespaceProof
+	(*v1.RollupLeg)(nil),               // 35: ordo.order.v1.RollupLeg
+	(*v1.VoidBatch)(nil),               // 36: ordo.order.v1.VoidBatch
 }
 var file_sequencer_v1_sequencer_proto_depIdxs = []int32{
 	0,  // 0: ordo.sequencer.v1.GetBundleStatusResponse.state:type_name -> ordo.sequencer.v1.BundleState
-	20, // 1: ordo.sequencer.v1.GetBlockResponse.ordering_header:type_name -> ordo.order.v1.OrderingHeader
+	31, // 1: ordo.sequencer.v1.GetBlockResponse.ordering_header:type_name -> ordo.order.v1.OrderingHeader
 	7,  // 2: ordo.sequencer.v1.GetBlockResponse.bundles:type_name -> ordo.sequencer.v1.OrderedBundle
 	8,  // 3: ordo.sequencer.v1.GetBlockResponse.dropped:type_name -> ordo.sequencer.v1.DroppedBundle
-	21, // 4: ordo.sequencer.v1.OrderedBundle.bundle:type_name -> ordo.order.v1.Bundle
-	22, // 5: ordo.sequencer.v1.GetRollupBlockResponse.block:type_name -> ordo.order.v1.RollupBlock
-	22, // 6: ordo.sequencer.v1.SubscribeRollupResponse.block:type_name -> ordo.order.v1.RollupBlock
-	15, // 7: ordo.sequencer.v1.SubscribeCertifiedResponse.bundles:type_name -> ordo.sequencer.v1.CertifiedBundle
-	1,  // 8: ordo.sequencer.v1.SequencerService.SubmitBundle:input_type -> ordo.sequencer.v1.SubmitBundleRequest
-	3,  // 9: ordo.sequencer.v1.SequencerService.GetBundleStatus:input_type -> ordo.sequencer.v1.GetBundleStatusRequest
-	5,  // 10: ordo.sequencer.v1.SequencerService.GetBlock:input_type -> ordo.sequencer.v1.GetBlockRequest
-	9,  // 11: ordo.sequencer.v1.SequencerService.GetRollupBlock:input_type -> ordo.sequencer.v1.GetRollupBlockRequest
-	11, // 12: ordo.sequencer.v1.SequencerService.SubscribeRollup:input_type -> ordo.sequencer.v1.SubscribeRollupRequest
-	13, // 13: ordo.sequencer.v1.SequencerService.SubscribeCertified:input_type -> ordo.sequencer.v1.SubscribeCertifiedRequest
-	16, // 14: ordo.sequencer.v1.SequencerService.GetShare:input_type -> ordo.sequencer.v1.GetShareRequest
-	18, // 15: ordo.sequencer.v1.SequencerService.GetInfo:input_type -> ordo.sequencer.v1.GetInfoRequest
-	2,  // 16: ordo.sequencer.v1.SequencerService.SubmitBundle:output_type -> ordo.sequencer.v1.SubmitBundleResponse
-	4,  // 17: ordo.sequencer.v1.SequencerService.GetBundleStatus:output_type -> ordo.sequencer.v1.GetBundleStatusResponse
-	6,  // 18: ordo.sequencer.v1.SequencerService.GetBlock:output_type -> ordo.sequencer.v1.GetBlockResponse
-	10, // 19: ordo.sequencer.v1.SequencerService.GetRollupBlock:output_type -> ordo.sequencer.v1.GetRollupBlockResponse
-	12, // 20: ordo.sequencer.v1.SequencerService.SubscribeRollup:output_type -> ordo.sequencer.v1.SubscribeRollupResponse
-	14, // 21: ordo.sequencer.v1.SequencerService.SubscribeCertified:output_type -> ordo.sequencer.v1.SubscribeCertifiedResponse
-	17, // 22: ordo.sequencer.v1.SequencerService.GetShare:output_type -> ordo.sequencer.v1.GetShareResponse
-	19, // 23: ordo.sequencer.v1.SequencerService.GetInfo:output_type -> ordo.sequencer.v1.GetInfoResponse
-	16, // [16:24] is the sub-list for method output_type
-	8,  // [8:16] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	32, // 4: ordo.sequencer.v1.OrderedBundle.bundle:type_name -> ordo.order.v1.Bundle
+	33, // 5: ordo.sequencer.v1.GetRollupBlockResponse.block:type_name -> ordo.order.v1.RollupBlock
+	33, // 6: ordo.sequencer.v1.SubscribeRollupResponse.block:type_name -> ordo.order.v1.RollupBlock
+	33, // 7: ordo.sequencer.v1.SubscribeBlocksResponse.block:type_name -> ordo.order.v1.RollupBlock
+	15, // 8: ordo.sequencer.v1.SubscribeBlocksResponse.parts:type_name -> ordo.sequencer.v1.RollupPart
+	34, // 9: ordo.sequencer.v1.RollupPart.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
+	35, // 10: ordo.sequencer.v1.RollupPart.legs:type_name -> ordo.order.v1.RollupLeg
+	36, // 11: ordo.sequencer.v1.RollupPart.void_batches:type_name -> ordo.order.v1.VoidBatch
+	18, // 12: ordo.sequencer.v1.ListClaimsResponse.claims:type_name -> ordo.sequencer.v1.RecordedClaim
+	19, // 13: ordo.sequencer.v1.RecordedClaim.claim:type_name -> ordo.sequencer.v1.Claim
+	20, // 14: ordo.sequencer.v1.Claim.parts:type_name -> ordo.sequencer.v1.ClaimPart
+	23, // 15: ordo.sequencer.v1.GetAvailabilityResponse.rollups:type_name -> ordo.sequencer.v1.RollupAvailability
+	26, // 16: ordo.sequencer.v1.SubscribeCertifiedResponse.bundles:type_name -> ordo.sequencer.v1.CertifiedBundle
+	1,  // 17: ordo.sequencer.v1.SequencerService.SubmitBundle:input_type -> ordo.sequencer.v1.SubmitBundleRequest
+	3,  // 18: ordo.sequencer.v1.SequencerService.GetBundleStatus:input_type -> ordo.sequencer.v1.GetBundleStatusRequest
+	5,  // 19: ordo.sequencer.v1.SequencerService.GetBlock:input_type -> ordo.sequencer.v1.GetBlockRequest
+	9,  // 20: ordo.sequencer.v1.SequencerService.GetRollupBlock:input_type -> ordo.sequencer.v1.GetRollupBlockRequest
+	11, // 21: ordo.sequencer.v1.SequencerService.SubscribeRollup:input_type -> ordo.sequencer.v1.SubscribeRollupRequest
+	13, // 22: ordo.sequencer.v1.SequencerService.SubscribeBlocks:input_type -> ordo.sequencer.v1.SubscribeBlocksRequest
+	24, // 23: ordo.sequencer.v1.SequencerService.SubscribeCertified:input_type -> ordo.sequencer.v1.SubscribeCertifiedRequest
+	27, // 24: ordo.sequencer.v1.SequencerService.GetShare:input_type -> ordo.sequencer.v1.GetShareRequest
+	16, // 25: ordo.sequencer.v1.SequencerService.ListClaims:input_type -> ordo.sequencer.v1.ListClaimsRequest
+	21, // 26: ordo.sequencer.v1.SequencerService.GetAvailability:input_type -> ordo.sequencer.v1.GetAvailabilityRequest
+	29, // 27: ordo.sequencer.v1.SequencerService.GetInfo:input_type -> ordo.sequencer.v1.GetInfoRequest
+	2,  // 28: ordo.sequencer.v1.SequencerService.SubmitBundle:output_type -> ordo.sequencer.v1.SubmitBundleResponse
+	4,  // 29: ordo.sequencer.v1.SequencerService.GetBundleStatus:output_type -> ordo.sequencer.v1.GetBundleStatusResponse
+	6,  // 30: ordo.sequencer.v1.SequencerService.GetBlock:output_type -> ordo.sequencer.v1.GetBlockResponse
+	10, // 31: ordo.sequencer.v1.SequencerService.GetRollupBlock:output_type -> ordo.sequencer.v1.GetRollupBlockResponse
+	12, // 32: ordo.sequencer.v1.SequencerService.SubscribeRollup:output_type -> ordo.sequencer.v1.SubscribeRollupResponse
+	14, // 33: ordo.sequencer.v1.SequencerService.SubscribeBlocks:output_type -> ordo.sequencer.v1.SubscribeBlocksResponse
+	25, // 34: ordo.sequencer.v1.SequencerService.SubscribeCertified:output_type -> ordo.sequencer.v1.SubscribeCertifiedResponse
+	28, // 35: ordo.sequencer.v1.SequencerService.GetShare:output_type -> ordo.sequencer.v1.GetShareResponse
+	17, // 36: ordo.sequencer.v1.SequencerService.ListClaims:output_type -> ordo.sequencer.v1.ListClaimsResponse
+	22, // 37: ordo.sequencer.v1.SequencerService.GetAvailability:output_type -> ordo.sequencer.v1.GetAvailabilityResponse
+	30, // 38: ordo.sequencer.v1.SequencerService.GetInfo:output_type -> ordo.sequencer.v1.GetInfoResponse
+	28, // [28:39] is the sub-list for method output_type
+	17, // [17:28] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_sequencer_v1_sequencer_proto_init() }
@@ -1396,7 +2178,7 @@ func file_sequencer_v1_sequencer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sequencer_v1_sequencer_proto_rawDesc), len(file_sequencer_v1_sequencer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -49,12 +49,21 @@ const (
 	// SequencerServiceSubscribeRollupProcedure is the fully-qualified name of the SequencerService's
 	// SubscribeRollup RPC.
 	SequencerServiceSubscribeRollupProcedure = "/ordo.sequencer.v1.SequencerService/SubscribeRollup"
+	// SequencerServiceSubscribeBlocksProcedure is the fully-qualified name of the SequencerService's
+	// SubscribeBlocks RPC.
+	SequencerServiceSubscribeBlocksProcedure = "/ordo.sequencer.v1.SequencerService/SubscribeBlocks"
 	// SequencerServiceSubscribeCertifiedProcedure is the fully-qualified name of the SequencerService's
 	// SubscribeCertified RPC.
 	SequencerServiceSubscribeCertifiedProcedure = "/ordo.sequencer.v1.SequencerService/SubscribeCertified"
 	// SequencerServiceGetShareProcedure is the fully-qualified name of the SequencerService's GetShare
 	// RPC.
 	SequencerServiceGetShareProcedure = "/ordo.sequencer.v1.SequencerService/GetShare"
+	// SequencerServiceListClaimsProcedure is the fully-qualified name of the SequencerService's
+	// ListClaims RPC.
+	SequencerServiceListClaimsProcedure = "/ordo.sequencer.v1.SequencerService/ListClaims"
+	// SequencerServiceGetAvailabilityProcedure is the fully-qualified name of the SequencerService's
+	// GetAvailability RPC.
+	SequencerServiceGetAvailabilityProcedure = "/ordo.sequencer.v1.SequencerService/GetAvailability"
 	// SequencerServiceGetInfoProcedure is the fully-qualified name of the SequencerService's GetInfo
 	// RPC.
 	SequencerServiceGetInfoProcedure = "/ordo.sequencer.v1.SequencerService/GetInfo"
@@ -77,6 +86,11 @@ type SequencerServiceClient interface {
 	// without gap, as blocks are committed. It waits where data cannot be had now; each
 	// second a message without a block says that it does.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest]) (*connect.ServerStreamForClient[v1.SubscribeRollupResponse], error)
+	// SubscribeBlocks streams what each block holds for many rollups, in one stream: for
+	// each height from from_height on first a message with the block, then messages with
+	// what it holds for the rollups, in the order of the request, none left out. It waits as
+	// SubscribeRollup does.
+	SubscribeBlocks(context.Context, *connect.Request[v1.SubscribeBlocksRequest]) (*connect.ServerStreamForClient[v1.SubscribeBlocksResponse], error)
 	// SubscribeCertified streams what is certain to be ordered for one rollup, before
 	// it is: bundles of batches that have a certificate, in the order in which this node
 	// learned of them, those first that wait to be ordered already. It may leave batches
@@ -85,6 +99,12 @@ type SequencerServiceClient interface {
 	SubscribeCertified(context.Context, *connect.Request[v1.SubscribeCertifiedRequest]) (*connect.ServerStreamForClient[v1.SubscribeCertifiedResponse], error)
 	// GetShare returns this validator's share of a batch that it has attested.
 	GetShare(context.Context, *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error)
+	// ListClaims returns what relayers recorded on chain to have posted for a rollup,
+	// by the height of the block that recorded it.
+	ListClaims(context.Context, *connect.Request[v1.ListClaimsRequest]) (*connect.Response[v1.ListClaimsResponse], error)
+	// GetAvailability tells up to which height validators with more than 2/3 of stake
+	// confirm that a rollup's data is on its DA layer.
+	GetAvailability(context.Context, *connect.Request[v1.GetAvailabilityRequest]) (*connect.Response[v1.GetAvailabilityResponse], error)
 	// GetInfo describes the node and its chain.
 	GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error)
 }
@@ -130,6 +150,12 @@ func NewSequencerServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(sequencerServiceMethods.ByName("SubscribeRollup")),
 			connect.WithClientOptions(opts...),
 		),
+		subscribeBlocks: connect.NewClient[v1.SubscribeBlocksRequest, v1.SubscribeBlocksResponse](
+			httpClient,
+			baseURL+SequencerServiceSubscribeBlocksProcedure,
+			connect.WithSchema(sequencerServiceMethods.ByName("SubscribeBlocks")),
+			connect.WithClientOptions(opts...),
+		),
 		subscribeCertified: connect.NewClient[v1.SubscribeCertifiedRequest, v1.SubscribeCertifiedResponse](
 			httpClient,
 			baseURL+SequencerServiceSubscribeCertifiedProcedure,
@@ -140,6 +166,18 @@ func NewSequencerServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			httpClient,
 			baseURL+SequencerServiceGetShareProcedure,
 			connect.WithSchema(sequencerServiceMethods.ByName("GetShare")),
+			connect.WithClientOptions(opts...),
+		),
+		listClaims: connect.NewClient[v1.ListClaimsRequest, v1.ListClaimsResponse](
+			httpClient,
+			baseURL+SequencerServiceListClaimsProcedure,
+			connect.WithSchema(sequencerServiceMethods.ByName("ListClaims")),
+			connect.WithClientOptions(opts...),
+		),
+		getAvailability: connect.NewClient[v1.GetAvailabilityRequest, v1.GetAvailabilityResponse](
+			httpClient,
+			baseURL+SequencerServiceGetAvailabilityProcedure,
+			connect.WithSchema(sequencerServiceMethods.ByName("GetAvailability")),
 			connect.WithClientOptions(opts...),
 		),
 		getInfo: connect.NewClient[v1.GetInfoRequest, v1.GetInfoResponse](
@@ -158,8 +196,11 @@ type sequencerServiceClient struct {
 	getBlock           *connect.Client[v1.GetBlockRequest, v1.GetBlockResponse]
 	getRollupBlock     *connect.Client[v1.GetRollupBlockRequest, v1.GetRollupBlockResponse]
 	subscribeRollup    *connect.Client[v1.SubscribeRollupRequest, v1.SubscribeRollupResponse]
+	subscribeBlocks    *connect.Client[v1.SubscribeBlocksRequest, v1.SubscribeBlocksResponse]
 	subscribeCertified *connect.Client[v1.SubscribeCertifiedRequest, v1.SubscribeCertifiedResponse]
 	getShare           *connect.Client[v1.GetShareRequest, v1.GetShareResponse]
+	listClaims         *connect.Client[v1.ListClaimsRequest, v1.ListClaimsResponse]
+	getAvailability    *connect.Client[v1.GetAvailabilityRequest, v1.GetAvailabilityResponse]
 	getInfo            *connect.Client[v1.GetInfoRequest, v1.GetInfoResponse]
 }
 
@@ -188,6 +229,11 @@ func (c *sequencerServiceClient) SubscribeRollup(ctx context.Context, req *conne
 	return c.subscribeRollup.CallServerStream(ctx, req)
 }
 
+// SubscribeBlocks calls ordo.sequencer.v1.SequencerService.SubscribeBlocks.
+func (c *sequencerServiceClient) SubscribeBlocks(ctx context.Context, req *connect.Request[v1.SubscribeBlocksRequest]) (*connect.ServerStreamForClient[v1.SubscribeBlocksResponse], error) {
+	return c.subscribeBlocks.CallServerStream(ctx, req)
+}
+
 // SubscribeCertified calls ordo.sequencer.v1.SequencerService.SubscribeCertified.
 func (c *sequencerServiceClient) SubscribeCertified(ctx context.Context, req *connect.Request[v1.SubscribeCertifiedRequest]) (*connect.ServerStreamForClient[v1.SubscribeCertifiedResponse], error) {
 	return c.subscribeCertified.CallServerStream(ctx, req)
@@ -196,6 +242,16 @@ func (c *sequencerServiceClient) SubscribeCertified(ctx context.Context, req *co
 // GetShare calls ordo.sequencer.v1.SequencerService.GetShare.
 func (c *sequencerServiceClient) GetShare(ctx context.Context, req *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error) {
 	return c.getShare.CallUnary(ctx, req)
+}
+
+// ListClaims calls ordo.sequencer.v1.SequencerService.ListClaims.
+func (c *sequencerServiceClient) ListClaims(ctx context.Context, req *connect.Request[v1.ListClaimsRequest]) (*connect.Response[v1.ListClaimsResponse], error) {
+	return c.listClaims.CallUnary(ctx, req)
+}
+
+// GetAvailability calls ordo.sequencer.v1.SequencerService.GetAvailability.
+func (c *sequencerServiceClient) GetAvailability(ctx context.Context, req *connect.Request[v1.GetAvailabilityRequest]) (*connect.Response[v1.GetAvailabilityResponse], error) {
+	return c.getAvailability.CallUnary(ctx, req)
 }
 
 // GetInfo calls ordo.sequencer.v1.SequencerService.GetInfo.
@@ -220,6 +276,11 @@ type SequencerServiceHandler interface {
 	// without gap, as blocks are committed. It waits where data cannot be had now; each
 	// second a message without a block says that it does.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest], *connect.ServerStream[v1.SubscribeRollupResponse]) error
+	// SubscribeBlocks streams what each block holds for many rollups, in one stream: for
+	// each height from from_height on first a message with the block, then messages with
+	// what it holds for the rollups, in the order of the request, none left out. It waits as
+	// SubscribeRollup does.
+	SubscribeBlocks(context.Context, *connect.Request[v1.SubscribeBlocksRequest], *connect.ServerStream[v1.SubscribeBlocksResponse]) error
 	// SubscribeCertified streams what is certain to be ordered for one rollup, before
 	// it is: bundles of batches that have a certificate, in the order in which this node
 	// learned of them, those first that wait to be ordered already. It may leave batches
@@ -228,6 +289,12 @@ type SequencerServiceHandler interface {
 	SubscribeCertified(context.Context, *connect.Request[v1.SubscribeCertifiedRequest], *connect.ServerStream[v1.SubscribeCertifiedResponse]) error
 	// GetShare returns this validator's share of a batch that it has attested.
 	GetShare(context.Context, *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error)
+	// ListClaims returns what relayers recorded on chain to have posted for a rollup,
+	// by the height of the block that recorded it.
+	ListClaims(context.Context, *connect.Request[v1.ListClaimsRequest]) (*connect.Response[v1.ListClaimsResponse], error)
+	// GetAvailability tells up to which height validators with more than 2/3 of stake
+	// confirm that a rollup's data is on its DA layer.
+	GetAvailability(context.Context, *connect.Request[v1.GetAvailabilityRequest]) (*connect.Response[v1.GetAvailabilityResponse], error)
 	// GetInfo describes the node and its chain.
 	GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error)
 }
@@ -269,6 +336,12 @@ func NewSequencerServiceHandler(svc SequencerServiceHandler, opts ...connect.Han
 		connect.WithSchema(sequencerServiceMethods.ByName("SubscribeRollup")),
 		connect.WithHandlerOptions(opts...),
 	)
+	sequencerServiceSubscribeBlocksHandler := connect.NewServerStreamHandler(
+		SequencerServiceSubscribeBlocksProcedure,
+		svc.SubscribeBlocks,
+		connect.WithSchema(sequencerServiceMethods.ByName("SubscribeBlocks")),
+		connect.WithHandlerOptions(opts...),
+	)
 	sequencerServiceSubscribeCertifiedHandler := connect.NewServerStreamHandler(
 		SequencerServiceSubscribeCertifiedProcedure,
 		svc.SubscribeCertified,
@@ -279,6 +352,18 @@ func NewSequencerServiceHandler(svc SequencerServiceHandler, opts ...connect.Han
 		SequencerServiceGetShareProcedure,
 		svc.GetShare,
 		connect.WithSchema(sequencerServiceMethods.ByName("GetShare")),
+		connect.WithHandlerOptions(opts...),
+	)
+	sequencerServiceListClaimsHandler := connect.NewUnaryHandler(
+		SequencerServiceListClaimsProcedure,
+		svc.ListClaims,
+		connect.WithSchema(sequencerServiceMethods.ByName("ListClaims")),
+		connect.WithHandlerOptions(opts...),
+	)
+	sequencerServiceGetAvailabilityHandler := connect.NewUnaryHandler(
+		SequencerServiceGetAvailabilityProcedure,
+		svc.GetAvailability,
+		connect.WithSchema(sequencerServiceMethods.ByName("GetAvailability")),
 		connect.WithHandlerOptions(opts...),
 	)
 	sequencerServiceGetInfoHandler := connect.NewUnaryHandler(
@@ -299,10 +384,16 @@ func NewSequencerServiceHandler(svc SequencerServiceHandler, opts ...connect.Han
 			sequencerServiceGetRollupBlockHandler.ServeHTTP(w, r)
 		case SequencerServiceSubscribeRollupProcedure:
 			sequencerServiceSubscribeRollupHandler.ServeHTTP(w, r)
+		case SequencerServiceSubscribeBlocksProcedure:
+			sequencerServiceSubscribeBlocksHandler.ServeHTTP(w, r)
 		case SequencerServiceSubscribeCertifiedProcedure:
 			sequencerServiceSubscribeCertifiedHandler.ServeHTTP(w, r)
 		case SequencerServiceGetShareProcedure:
 			sequencerServiceGetShareHandler.ServeHTTP(w, r)
+		case SequencerServiceListClaimsProcedure:
+			sequencerServiceListClaimsHandler.ServeHTTP(w, r)
+		case SequencerServiceGetAvailabilityProcedure:
+			sequencerServiceGetAvailabilityHandler.ServeHTTP(w, r)
 		case SequencerServiceGetInfoProcedure:
 			sequencerServiceGetInfoHandler.ServeHTTP(w, r)
 		default:
@@ -334,12 +425,24 @@ func (UnimplementedSequencerServiceHandler) SubscribeRollup(context.Context, *co
 	return connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.SubscribeRollup is not implemented"))
 }
 
+func (UnimplementedSequencerServiceHandler) SubscribeBlocks(context.Context, *connect.Request[v1.SubscribeBlocksRequest], *connect.ServerStream[v1.SubscribeBlocksResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.SubscribeBlocks is not implemented"))
+}
+
 func (UnimplementedSequencerServiceHandler) SubscribeCertified(context.Context, *connect.Request[v1.SubscribeCertifiedRequest], *connect.ServerStream[v1.SubscribeCertifiedResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.SubscribeCertified is not implemented"))
 }
 
 func (UnimplementedSequencerServiceHandler) GetShare(context.Context, *connect.Request[v1.GetShareRequest]) (*connect.Response[v1.GetShareResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.GetShare is not implemented"))
+}
+
+func (UnimplementedSequencerServiceHandler) ListClaims(context.Context, *connect.Request[v1.ListClaimsRequest]) (*connect.Response[v1.ListClaimsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.ListClaims is not implemented"))
+}
+
+func (UnimplementedSequencerServiceHandler) GetAvailability(context.Context, *connect.Request[v1.GetAvailabilityRequest]) (*connect.Response[v1.GetAvailabilityResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.GetAvailability is not implemented"))
 }
 
 func (UnimplementedSequencerServiceHandler) GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error) {
