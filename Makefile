@@ -56,3 +56,10 @@ $(GEN_GO)/protoc-gen-go:
 
 $(GEN_CONN)/protoc-gen-connect-go:
 	GOBIN=$(CURDIR)/$(@D) go install connectrpc.com/connect/cmd/protoc-gen-connect-go@v1.21.1
+
+# The real eigenda-proxy for `ordo devnet --da eigenda` and the tests of da/eigenda, into
+# the user's cache folder (or $ORDO_CACHE): about two minutes on two cores and 130 MB, once.
+.PHONY: eigenda-bin
+eigenda-bin:
+	@echo "building eigenda-proxy, unless it is there: about two minutes on two cores"
+	go run ./devnet/eigenda/build

@@ -1,0 +1,175 @@
+package eigenda
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Version of the proxy.
+const Version = "v1.8.2"
+
+// EnvBinary names the environment variable with the path of a binary that somebody
+// built elsewhere.
+const EnvBinary = "ORDO_EIGENDA_PROXY"
+
+// EnvCache names the environment variable with the folder that takes built binaries,
+// in place of "ordo" in the user's cache folder.
+const EnvCache = "ORDO_CACHE"
+
+// buildID names what the binary is built from: the beginning of the SHA-256 of
+// test/eigenda/go.sum.
+const buildID = "1d1a570af296"
+
+const (
+	proxyModule  = "github.com/Layr-Labs/eigenda-proxy"
+	proxyPackage = proxyModule + "/cmd/server"
+	binaryName   = "eigenda-proxy"
+)
+
+// points are the files with the parameters of the commitments, which the proxy reads
+// when it starts. They stand beside the binary.
+var points = []string{"g1.point", "g2.point", "g2.trailing.point"}
+
+// ErrNotBuilt says that there is no binary.
+var ErrNotBuilt = errors.New("eigenda-proxy is not built")
+
+// Binary returns the path of the proxy's binary, which has its points beside it. Where
+// there is none the error wraps ErrNotBuilt and says how to get one.
+func Binary(_ context.Context) (string, error) {
+	if path := os.Getenv(EnvBinary); path != "" {
+		if err := complete(filepath.Dir(path), filepath.Base(path)); err != nil {
+			return "", fmt.Errorf("%w: %s is %s: %w", ErrNotBuilt, EnvBinary, path, err)
+		}
+		return path, nil
+	}
+	dir, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	if err := complete(dir, binaryName); err != nil {
+		return "", fmt.Errorf("%w: %w: run `make eigenda-bin` (minutes, once), or set %s to a binary with its points beside it",
+			ErrNotBuilt, err, EnvBinary)
+	}
+	return filepath.Join(dir, binaryName), nil
+}
+
+// complete says what is missing in dir.
+func complete(dir, binary string) error {
+	for _, name := range append([]string{binary}, points...) {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cacheDir is where the binary of this build belongs.
+func cacheDir() (string, error) {
+	if dir := os.Getenv(EnvCache); dir != "" {
+		return filepath.Join(dir, "eigenda", buildID), nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache folder: %w: set %s", err, EnvCache)
+	}
+	return filepath.Join(dir, "ordo", "eigenda", buildID), nil
+}
+
+// Build builds the binary from the Go module in moduleDir (test/eigenda) unless it is
+// there already, and returns its path. It takes about two minutes on two cores and
+// fetches modules where they are not in Go's cache. What the go command says goes to
+// log.
+func Build(ctx context.Context, moduleDir string, log io.Writer) (string, error) {
+	dir, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, binaryName)
+	if complete(dir, binaryName) == nil {
+		return path, nil
+	}
+	if err := checkBuildID(moduleDir); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", fmt.Errorf("build eigenda-proxy: %w", err)
+	}
+	// The folder appears whole or not at all, whatever ends the build.
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "build-")
+	if err != nil {
+		return "", fmt.Errorf("build eigenda-proxy: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(temp) }() // gone already where all went well
+	if err := buildInto(ctx, temp, moduleDir, log); err != nil {
+		return "", fmt.Errorf("build eigenda-proxy: %w", err)
+	}
+	// One that is incomplete is in the way of the rename.
+	if err := errors.Join(os.RemoveAll(dir), os.Chmod(temp, 0o755), os.Rename(temp, dir)); err != nil {
+		return "", fmt.Errorf("build eigenda-proxy: %w", err)
+	}
+	return path, nil
+}
+
+func checkBuildID(moduleDir string) error {
+	sum, err := os.ReadFile(filepath.Join(moduleDir, "go.sum"))
+	if err != nil {
+		return fmt.Errorf("build eigenda-proxy: %w", err)
+	}
+	hash := sha256.Sum256(sum)
+	if id := hex.EncodeToString(hash[:])[:len(buildID)]; id != buildID {
+		return fmt.Errorf("build eigenda-proxy: %s/go.sum is of build %s, this program wants %s", moduleDir, id, buildID)
+	}
+	return nil
+}
+
+func buildInto(ctx context.Context, dir, moduleDir string, log io.Writer) error {
+	build := goCommand(ctx, moduleDir, "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w -X main.Version="+Version,
+		"-o", filepath.Join(dir, binaryName), proxyPackage)
+	build.Stdout, build.Stderr = log, log
+	if err := build.Run(); err != nil {
+		return err
+	}
+	list := goCommand(ctx, moduleDir, "list", "-m", "-f", "{{.Dir}}", proxyModule)
+	list.Stderr = log
+	out, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("find the module's folder: %w", err)
+	}
+	resources := os.DirFS(filepath.Join(strings.TrimSpace(string(out)), "resources"))
+	for _, name := range points {
+		if err := copyFile(resources, name, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	return cmd
+}
+
+func copyFile(from fs.FS, name, dir string) error {
+	in, err := from.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
