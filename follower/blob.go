@@ -55,6 +55,9 @@ type BlobLimits struct {
 	MaxBlocks int
 }
 
+// maxEncoded is the most bytes that a blob may have itself.
+func (l BlobLimits) maxEncoded() int { return l.MaxBytes + 1<<20 }
+
 // DefaultBlobLimits are the limits within which EncodeBlob stays.
 var DefaultBlobLimits = BlobLimits{MaxBytes: MaxBlockBytes + 1<<20, MaxBlocks: 4096}
 

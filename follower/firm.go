@@ -16,11 +16,13 @@ import (
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
-// FirmConfig configures a FirmReader. Rollup, Layer and Trust are needed; the rest
+// FirmConfig configures a FirmReader. Rollup, Layers and Trust are needed; the rest
 // may be zero.
 type FirmConfig struct {
 	Rollup order.RollupID
-	Layer  da.Layer
+	// Layers are the one that the rollup is published on, and where there is one the layer
+	// that stands in for it. Their names differ.
+	Layers []da.Layer
 	Trust  Trust
 	// From is the first height of the sequencer chain that is wanted, where it lies
 	// above the first that Trust leads to.
@@ -48,6 +50,7 @@ const (
 // FirmBlock is a verified block that was read from DA.
 type FirmBlock struct {
 	*Block
+	Layer    string // its name
 	DAHeight uint64
 	Cursor   Cursor // resumes after this block
 }
@@ -72,7 +75,7 @@ func NewFirmReader(cfg FirmConfig) (*FirmReader, error) {
 	if cfg.Rollup == (order.RollupID{}) {
 		return nil, errors.New("firm reader: no rollup is given")
 	}
-	if cfg.Layer == nil {
+	if len(cfg.Layers) == 0 {
 		return nil, errors.New("firm reader: no DA layer is given")
 	}
 	if cfg.Trust.chainID == "" {
@@ -133,7 +136,7 @@ func (r *FirmReader) Run(ctx context.Context, from Cursor, handle func(context.C
 		r.metrics.daHeight.Set(float64(r.read))
 		r.metrics.awaited.Set(float64(len(r.awaited)))
 		if now := r.cfg.Now(); r.read < head && now.Sub(reported) >= progressEvery {
-			r.cfg.Logger.Info("reading the order back from DA", "layer", r.cfg.Layer.Name(), "da_height", r.read, "of", head, "next_height", r.verifier.Height())
+			r.cfg.Logger.Info("reading the order back from DA", "layer", r.cfg.Layers[0].Name(), "da_height", r.read, "of", head, "next_height", r.verifier.Height())
 			reported = now
 		}
 	}
@@ -160,7 +163,7 @@ func (r *FirmReader) start(from Cursor) error {
 // waitHead returns the layer's head once it is above what was read.
 func (r *FirmReader) waitHead(ctx context.Context) (head uint64, err error) {
 	err = r.ask(ctx, "head", func() error {
-		if head, err = r.cfg.Layer.Head(ctx); err != nil {
+		if head, err = r.cfg.Layers[0].Head(ctx); err != nil {
 			return err
 		}
 		if head < r.read {
@@ -176,9 +179,9 @@ func (r *FirmReader) waitHead(ctx context.Context) (head uint64, err error) {
 
 // readHeight takes in what the rollup's namespace holds at a DA height.
 func (r *FirmReader) readHeight(ctx context.Context, daHeight uint64) error {
-	var blobs []da.Blob
+	var blobs []da.Stored
 	err := r.ask(ctx, fmt.Sprintf("blobs at height %d", daHeight), func() (err error) {
-		blobs, err = r.cfg.Layer.Blobs(ctx, daHeight, da.Namespace(r.cfg.Rollup))
+		blobs, err = r.cfg.Layers[0].Blobs(ctx, daHeight, da.Namespace(r.cfg.Rollup))
 		return err
 	})
 	if err != nil {
@@ -266,7 +269,7 @@ func (r *FirmReader) take(ctx context.Context, raw []byte, daHeight uint64) (ref
 			return err, nil
 		}
 		cursor := Cursor{DAHeight: r.read, Checkpoint: b.Checkpoint(), awaited: slices.Clone(r.awaited)}
-		switch err := r.handle(ctx, FirmBlock{Block: b, DAHeight: daHeight, Cursor: cursor}); {
+		switch err := r.handle(ctx, FirmBlock{Block: b, Layer: r.cfg.Layers[0].Name(), DAHeight: daHeight, Cursor: cursor}); {
 		case errors.Is(err, ErrVoidData):
 			*r.verifier = before
 			return err, nil
@@ -322,7 +325,7 @@ func (r *FirmReader) ask(ctx context.Context, what string, fn func() error) erro
 			return ctx.Err()
 		case err == nil || errors.Is(err, da.ErrNotYet):
 			if failing {
-				r.cfg.Logger.Info("DA layer answers again", "layer", r.cfg.Layer.Name())
+				r.cfg.Logger.Info("DA layer answers again", "layer", r.cfg.Layers[0].Name())
 			}
 			if err == nil {
 				return nil
@@ -330,7 +333,7 @@ func (r *FirmReader) ask(ctx context.Context, what string, fn func() error) erro
 			wait, failing = r.cfg.Poll, false
 		default:
 			if !failing {
-				r.cfg.Logger.Warn("DA layer does not answer", "layer", r.cfg.Layer.Name(), "asked_for", what, "error", err)
+				r.cfg.Logger.Warn("DA layer does not answer", "layer", r.cfg.Layers[0].Name(), "asked_for", what, "error", err)
 			}
 			wait, failing = min(2*wait, maxPoll), true
 		}
