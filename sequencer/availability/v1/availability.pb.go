@@ -39,7 +39,7 @@ type Params struct {
 	IgnoreBlocks uint64 `protobuf:"varint,2,opt,name=ignore_blocks,json=ignoreBlocks,proto3" json:"ignore_blocks,omitempty"`
 	// Blocks after which a gap in what was confirmed of a rollup is given up.
 	GapBlocks uint64 `protobuf:"varint,3,opt,name=gap_blocks,json=gapBlocks,proto3" json:"gap_blocks,omitempty"`
-	// The most claims that wait, of all relayers together.
+	// The most claims that wait, of all relayers together. Beyond it the oldest gives way.
 	MaxPending uint64 `protobuf:"varint,4,opt,name=max_pending,json=maxPending,proto3" json:"max_pending,omitempty"`
 }
 
@@ -1212,8 +1212,8 @@ func (m *MsgClaim) GetClaims() []*Claim {
 }
 
 type MsgClaimResponse struct {
-	// Of each claim; 0 where it is recorded, and nobody will look at it because as many
-	// of this relayer wait for this rollup as may.
+	// Of each claim; 0 where it is recorded and there is nothing to look at: it is about
+	// no blocks, or those are confirmed to be available.
 	Numbers []uint64 `protobuf:"varint,1,rep,packed,name=numbers,proto3" json:"numbers,omitempty"`
 }
 
