@@ -1,0 +1,229 @@
+package celestia
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/ordo-network/ordo/da"
+)
+
+// maxBlockAnswer bounds an answer with a whole block's data: the widest square.
+const maxBlockAnswer = maxSquare*maxSquare*700 + smallAnswer
+
+// Head implements da.Layer. It is the height up to which this node answers, which
+// lags behind the network's while the node catches up.
+func (c *Client) Head(ctx context.Context) (uint64, error) {
+	h, err := c.header(ctx, "header.LocalHead")
+	if err != nil {
+		return 0, err
+	}
+	return uint64(h.Header.Height), nil
+}
+
+// WaitHead implements da.Layer.
+func (c *Client) WaitHead(ctx context.Context, above uint64) (uint64, error) {
+	for {
+		head, err := c.Head(ctx)
+		if err != nil || head > above {
+			return head, err
+		}
+		next, err := c.waitHeight(ctx, above+1)
+		switch {
+		case err == nil:
+			return next, nil
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return 0, err
+		}
+		// The network is slow: ask again, and see first that the node is alive.
+	}
+}
+
+// waitHeight waits for one Timeout until the node has the height.
+func (c *Client) waitHeight(ctx context.Context, height uint64) (uint64, error) {
+	const method = "header.WaitForHeight"
+	h, err := readOnce[header](ctx, c, smallAnswer, method, []any{height})
+	if err != nil {
+		return 0, err
+	}
+	if err := c.checkHeader(method, &h); err != nil {
+		return 0, err
+	}
+	if got := uint64(h.Header.Height); got < height {
+		return 0, fmt.Errorf("%s: asked for height %d, got %d: %w", method, height, got, da.ErrUnavailable)
+	}
+	return uint64(h.Header.Height), nil
+}
+
+// Get implements da.Layer. Where the reference has a commitment, the namespace in it
+// counts.
+func (c *Client) Get(ctx context.Context, rollup da.Namespace, ref da.Ref) ([]byte, error) {
+	ns, want := c.of(rollup), commitment{}
+	if len(ref.Commitment) > 0 {
+		var err error
+		if ns, want, err = parseReference(ref.Commitment); err != nil {
+			return nil, err
+		}
+		if c.opts.Unproven {
+			return c.getUnproven(ctx, ref.Height, ns, want)
+		}
+	}
+	blobs, err := c.blobs(ctx, ref.Height, ns)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range blobs {
+		if len(ref.Commitment) == 0 {
+			return b.data, nil
+		}
+		got, err := commit(ns, b.data, b.version, b.signer)
+		if err != nil {
+			return nil, fmt.Errorf("share commitment: %w: %w", err, da.ErrUnavailable)
+		}
+		if got == want {
+			return b.data, nil
+		}
+	}
+	return nil, fmt.Errorf("no such blob among %d in namespace %x at height %d: %w", len(blobs), ns, ref.Height, da.ErrNotFound)
+}
+
+// Blobs implements da.Layer.
+func (c *Client) Blobs(ctx context.Context, height uint64, rollup da.Namespace) ([]da.Stored, error) {
+	ns := c.of(rollup)
+	blobs, err := c.blobs(ctx, height, ns)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]da.Stored, len(blobs))
+	for i, b := range blobs {
+		got, err := commit(ns, b.data, b.version, b.signer)
+		if err != nil {
+			return nil, fmt.Errorf("share commitment: %w: %w", err, da.ErrUnavailable)
+		}
+		out[i] = da.Stored{Ref: da.Ref{Height: height, Commitment: reference(ns, got)}, Data: b.data}
+	}
+	return out, nil
+}
+
+// blobs returns what the namespace holds at the height.
+func (c *Client) blobs(ctx context.Context, height uint64, ns namespace) ([]found, error) {
+	if height == 0 {
+		return nil, nil // there is no such block
+	}
+	if err := c.reached(ctx, height); err != nil {
+		return nil, err
+	}
+	if c.opts.Unproven {
+		return c.blobsUnproven(ctx, height, ns)
+	}
+	sq, err := c.squareAt(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	roots := sq.rowsOf(ns)
+	if len(roots) == 0 {
+		return nil, nil // proven by the roots alone
+	}
+	width := len(sq.rows)
+	limit := int64(len(roots))*rowBytes(width) + 4096
+	rows, err := read[[]row](ctx, c, limit, "share.GetNamespaceData", height, ns[:])
+	if err != nil {
+		return nil, err
+	}
+	shares, err := verifyRows(rows, roots, ns, width)
+	if err != nil {
+		return nil, fmt.Errorf("what the node says of namespace %x at height %d is false: %w: %w", ns, height, err, da.ErrUnavailable)
+	}
+	return parseShares(shares), nil
+}
+
+// reached is da.ErrNotYet above the head: the node itself waits for the height
+// after its head.
+func (c *Client) reached(ctx context.Context, height uint64) error {
+	if height <= c.head.Load() {
+		return nil
+	}
+	head, err := c.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if height > head {
+		return fmt.Errorf("height %d, the head is %d: %w", height, head, da.ErrNotYet)
+	}
+	return nil
+}
+
+// rpcBlob is celestia-node's blob.Blob.
+type rpcBlob struct {
+	Namespace  []byte `json:"namespace"`
+	Data       []byte `json:"data"`
+	Version    uint8  `json:"share_version"`
+	Signer     []byte `json:"signer,omitempty"`
+	Commitment []byte `json:"commitment,omitempty"`
+}
+
+// verify compares the commitment that the node names with that of the data.
+func (b *rpcBlob) verify(ns namespace) (found, error) {
+	if string(b.Namespace) != string(ns[:]) {
+		return found{}, fmt.Errorf("answer has namespace %x, want %x", truncate(string(b.Namespace)), ns)
+	}
+	if len(b.Signer) == 0 {
+		b.Signer = nil
+	}
+	got, err := commit(ns, b.Data, b.Version, b.Signer)
+	if err != nil {
+		return found{}, err
+	}
+	if string(b.Commitment) != string(got[:]) {
+		return found{}, fmt.Errorf("data has share commitment %x, the node names %x", got, truncate(string(b.Commitment)))
+	}
+	return found{data: b.Data, version: b.Version, signer: b.Signer}, nil
+}
+
+func (c *Client) getUnproven(ctx context.Context, height uint64, ns namespace, want commitment) ([]byte, error) {
+	if err := c.reached(ctx, height); err != nil {
+		return nil, err
+	}
+	b, err := read[rpcBlob](ctx, c, maxBlockAnswer, "blob.Get", height, ns[:], want[:])
+	if err != nil {
+		return nil, err
+	}
+	f, err := b.verify(ns)
+	if err == nil && commitment(b.Commitment) != want {
+		err = fmt.Errorf("asked for share commitment %x, got %x", want, b.Commitment)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("blob.Get: %w: %w", err, da.ErrUnavailable)
+	}
+	return f.data, nil
+}
+
+// blobList is an array of blobs, or null where there are none.
+type blobList struct {
+	blobs []rpcBlob
+	said  bool // an answer without a result says nothing
+}
+
+func (l *blobList) UnmarshalJSON(raw []byte) error {
+	l.said = true
+	return json.Unmarshal(raw, &l.blobs)
+}
+
+func (c *Client) blobsUnproven(ctx context.Context, height uint64, ns namespace) ([]found, error) {
+	const method = "blob.GetAll"
+	list, err := read[blobList](ctx, c, maxBlockAnswer, method, height, [][]byte{ns[:]})
+	if err != nil {
+		return nil, err
+	}
+	if !list.said {
+		return nil, fmt.Errorf("%s: answer has neither result nor error: %w", method, da.ErrUnavailable)
+	}
+	out := make([]found, len(list.blobs))
+	for i := range list.blobs {
+		if out[i], err = list.blobs[i].verify(ns); err != nil {
+			return nil, fmt.Errorf("%s: blob %d at height %d: %w: %w", method, i, height, err, da.ErrUnavailable)
+		}
+	}
+	return out, nil
+}
