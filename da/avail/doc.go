@@ -1,0 +1,25 @@
+// Package avail is the Avail DA layer, through version 2 of the HTTP API of an Avail
+// light client that runs in app mode. In come blobs; out go the numbers of the Avail
+// blocks that hold them, and later the blobs.
+//
+// A deployment has one application ID, which the light client is configured with.
+// Each blob is one data transaction of that application: the 32 bytes of its
+// namespace, then the blob. Anyone may post under an application ID, so a block may
+// hold anything; what is too short or under another namespace is left out.
+//
+// What always holds: a height counts from the moment at which the light client says
+// that it has verified the block's finality, its availability with the confidence
+// it is configured with, and the application's data against the commitments in the
+// header ("finished", or "incomplete": a block whose header commits to no data, which
+// reads as empty). The light client is believed in that; it should be the reader's own.
+// Submit answers when the blob was read back from such a block. The block that the
+// light client names in answer to a submission need not be final yet.
+//
+// The light client signs with one account whose nonce it counts itself, so that
+// transactions are handed in one after the other, one Submit at a time. A block
+// comes every 20 s and is final after about 60 s more: Submit takes minutes.
+//
+// The adapter was written from the documentation and the source of the light
+// client, and is tested against package availtest, which was too. No Avail node
+// was at hand to try it on.
+package avail

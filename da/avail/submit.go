@@ -1,0 +1,155 @@
+package avail
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/remote"
+)
+
+// Submit implements da.Layer: one transaction for each blob, one after the other.
+func (c *Client) Submit(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) {
+	if err := c.checkBlobs(blobs); err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("submit to avail: %w: %w", ctx.Err(), da.ErrUnavailable)
+	case <-c.turn:
+		defer func() { c.turn <- struct{}{} }()
+	}
+	if !c.known() {
+		if _, err := c.status(ctx); err != nil {
+			return nil, fmt.Errorf("submit to avail: %w", err)
+		}
+	}
+	refs := make([]da.Ref, len(blobs))
+	for i, b := range blobs {
+		height, err := c.hand(ctx, b)
+		if err != nil && i > 0 {
+			// The ones before are on their way, whatever became of this one.
+			err = unavailable(err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("submit blob %d of %d to avail: %w", i+1, len(blobs), err)
+		}
+		id := da.ID(b.Data)
+		refs[i] = da.Ref{Height: height, Commitment: id[:]}
+		if i > 0 && height < refs[i-1].Height {
+			return nil, fmt.Errorf("submit to avail: a transaction is in block %d, the one before in %d: %w", height, refs[i-1].Height, da.ErrUnavailable)
+		}
+	}
+	if err := c.settle(ctx, blobs, refs); err != nil {
+		return nil, fmt.Errorf("submit to avail: %w", err)
+	}
+	return refs, nil
+}
+
+func (c *Client) checkBlobs(blobs []da.Blob) error {
+	limits, total := c.Limits(), 0
+	if len(blobs) == 0 {
+		return fmt.Errorf("submit to avail: no blobs: %w", da.ErrRejected)
+	}
+	if len(blobs) > limits.MaxSubmitBlobs {
+		return fmt.Errorf("submit to avail: %d blobs, at most %d: %w", len(blobs), limits.MaxSubmitBlobs, da.ErrTooLarge)
+	}
+	for i, b := range blobs {
+		if len(b.Data) == 0 {
+			return fmt.Errorf("submit to avail: blob %d is empty: %w", i, da.ErrRejected)
+		}
+		if len(b.Data) > limits.MaxBlobBytes {
+			return fmt.Errorf("submit to avail: blob %d has %d bytes, at most %d: %w", i, len(b.Data), limits.MaxBlobBytes, da.ErrTooLarge)
+		}
+		total += len(b.Data)
+	}
+	if total > limits.MaxSubmitBytes {
+		return fmt.Errorf("submit to avail: %d bytes, at most %d: %w", total, limits.MaxSubmitBytes, da.ErrTooLarge)
+	}
+	return nil
+}
+
+// hand hands in a transaction, once: who does not hear what became of it must look.
+// It returns the block that the transaction is in, which need not be final.
+func (c *Client) hand(ctx context.Context, b da.Blob) (uint64, error) {
+	body, err := json.Marshal(submitRequest{seal(b)})
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", err, da.ErrRejected)
+	}
+	var answer submitAnswer
+	err = c.ask(ctx, remote.Request{
+		Method: http.MethodPost, Path: "/v2/submit", ContentType: "application/json", Body: body, MaxAnswer: maxAnswerBytes,
+	}, &answer)
+	switch e := new(answerError); {
+	case errors.As(err, &e) && e.code == http.StatusNotFound:
+		return 0, fmt.Errorf("%s, as the light client is not in app mode or has no key: %w", e.Error(), da.ErrRejected)
+	case errors.As(err, &e) && e.code == http.StatusBadRequest:
+		return 0, fmt.Errorf("%s: %w", e.Error(), da.ErrRejected)
+	case err != nil:
+		return 0, err
+	}
+	if answer.BlockNumber == 0 {
+		return 0, fmt.Errorf("the answer names no block: %w", da.ErrUnavailable)
+	}
+	return uint64(answer.BlockNumber), nil
+}
+
+// settle waits until the blobs were read back from verified blocks. A chain that
+// was reorganised before it was final may hold them elsewhere, or not at all.
+func (c *Client) settle(ctx context.Context, blobs []da.Blob, refs []da.Ref) error {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Settle)
+	defer cancel()
+	type place struct {
+		height uint64
+		ns     da.Namespace
+		id     da.BlobID
+	}
+	want := make(map[place]int)
+	for i, b := range blobs {
+		p := place{refs[i].Height, b.Namespace, da.BlobID(refs[i].Commitment)}
+		want[p]++
+		stored, err := c.patiently(ctx, p.height, b.Namespace)
+		if err != nil {
+			return err
+		}
+		found := 0
+		for _, s := range stored {
+			if string(s.Commitment) == string(p.id[:]) {
+				found++
+			}
+		}
+		if found < want[p] {
+			return fmt.Errorf("final block %d does not hold blob %d, which the light client put there: %w", p.height, i, da.ErrUnavailable)
+		}
+	}
+	return nil
+}
+
+// patiently reads what a namespace holds at a height, again and again until the
+// light client has it.
+func (c *Client) patiently(ctx context.Context, height uint64, ns da.Namespace) ([]da.Stored, error) {
+	tick := time.NewTicker(c.o.Poll)
+	defer tick.Stop()
+	for {
+		head, err := c.Head(ctx)
+		if err == nil && head >= height {
+			var stored []da.Stored
+			if stored, err = c.Blobs(ctx, height, ns); err == nil {
+				return stored, nil
+			}
+		}
+		last := fmt.Sprintf("the last one that is verified is %d", head)
+		if err != nil {
+			last = err.Error()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for block %d to be final: %w (%s): %w", height, ctx.Err(), last, da.ErrUnavailable)
+		case <-tick.C:
+		}
+	}
+}
