@@ -10,43 +10,86 @@ import (
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
-// open verifies what a block holds against its header, whose commit holds.
-func (v *Verifier) open(rb *orderv1.RollupBlock, lb *lightBlock) (*Block, error) {
+// openBlock verifies what a block holds against its header, whose commit holds.
+func openBlock(rollup order.RollupID, rb *orderv1.RollupBlock, lb *lightBlock) (*Block, error) {
 	header, err := openHeader(rb, lb.signed.Header)
 	if err != nil {
 		return nil, err
 	}
-	records, err := openRecords(rb, header)
+	b, err := openContent(rollup, header, rb)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := lb.signed.ToProto().Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("encode signed header: %w", err)
+	}
+	b.complete(rb, lb, signed)
+	return b, nil
+}
+
+// held is what a block holds for a rollup: a RollupBlock, or a RollupPart.
+type held interface {
+	GetNamespaceProof() *orderv1.NamespaceProof
+	GetLegs() []*orderv1.RollupLeg
+	GetVoidBatches() []*orderv1.VoidBatch
+}
+
+// openContent verifies what a block holds for a rollup against the ordering header, which is the
+// block's. The Block lacks what only the CometBFT header tells. Its Proto has what was verified
+// here, and no more.
+func openContent(rollup order.RollupID, header order.Header, in held) (*Block, error) {
+	records, err := openRecords(in, header)
 	if err != nil {
 		return nil, err
 	}
 	// The proof costs a hash per leg, so it stands before the data is hashed.
-	if err := header.Commitment.VerifyNamespace(v.rollup, records, rb.GetNamespaceProof()); err != nil {
+	if err := header.Commitment.VerifyNamespace(rollup, records, in.GetNamespaceProof()); err != nil {
 		if len(records) == 0 {
 			return nil, fmt.Errorf("%w: %w", err, ErrAbsence)
 		}
 		return nil, fmt.Errorf("legs against commitment %x: %w", header.Commitment.Bytes()[64:], err)
 	}
-	b := &Block{Height: header.Height, Hash: lb.hash, Time: lb.signed.Time, Legs: make([]Leg, len(records)), checkpoint: lb.checkpoint()}
+	b := &Block{Height: header.Height, Legs: make([]Leg, len(records))}
 	lacking := make(map[order.BatchID]bool) // batches of legs that came without data
 	for i, r := range records {
-		b.Legs[i] = Leg{LegRecord: r, Transactions: rb.Legs[i].GetTransactions()}
+		b.Legs[i] = Leg{LegRecord: r, Transactions: in.GetLegs()[i].GetTransactions()}
 		if len(b.Legs[i].Transactions) == 0 {
 			lacking[r.Batch] = true
-		} else if got, want := summary(v.rollup, b.Legs[i].Transactions), recorded(v.rollup, r); got != want {
+		} else if got, want := summary(rollup, b.Legs[i].Transactions), recorded(rollup, r); got != want {
 			return nil, fmt.Errorf("leg %d of bundle %s has digest %s, length %d and %d transactions, want %s, %d and %d: %w",
 				i, r.BundleID, got.Digest, got.Length, got.Count, want.Digest, want.Length, want.Count, ErrAlteredLeg)
 		}
 	}
-	var voids []*orderv1.VoidBatch
-	voids, b.Void, err = v.openVoids(rb.GetVoidBatches(), b.Legs, lacking)
+	voids, ids, err := openVoids(rollup, in.GetVoidBatches(), b.Legs, lacking)
 	if err != nil {
 		return nil, err
 	}
-	if b.Proto, err = canonical(rb, lb, records, voids); err != nil {
-		return nil, err
+	proof := in.GetNamespaceProof()
+	b.Void, b.Proto = ids, &orderv1.RollupBlock{
+		RollupId:       rollup[:],
+		NamespaceProof: &orderv1.NamespaceProof{Start: proof.GetStart(), End: proof.GetEnd(), Nodes: proof.GetNodes(), LeafHash: proof.GetLeafHash()},
+		Legs:           make([]*orderv1.RollupLeg, len(records)), VoidBatches: voids,
+	}
+	for i, r := range records {
+		b.Proto.Legs[i] = &orderv1.RollupLeg{Record: r.Proto(), Transactions: in.GetLegs()[i].GetTransactions()}
 	}
 	return b, nil
+}
+
+// at says which block of the chain it is.
+func (b *Block) at(header *cmttypes.Header, hash [32]byte, vals *validators) {
+	b.Hash, b.Time, b.checkpoint = hash, header.Time, Checkpoint{header: header, validators: vals}
+}
+
+// complete adds what the header tells, and to the wire form the header with its commit, of
+// which the signed header is the encoding. What hangs on rb unread (unknown fields, proposer
+// priorities) does not travel further.
+func (b *Block) complete(rb *orderv1.RollupBlock, lb *lightBlock, signed []byte) {
+	b.at(lb.signed.Header, lb.hash, lb.validators)
+	path := rb.GetOrderingHeaderProof()
+	b.Proto.SignedHeader, b.Proto.Validators, b.Proto.OrderingHeader = signed, lb.validators.encoded, rb.GetOrderingHeader()
+	b.Proto.OrderingHeaderProof = &orderv1.MerkleProof{Total: path.GetTotal(), Index: path.GetIndex(), Aunts: path.GetAunts()}
 }
 
 func summary(rollup order.RollupID, txs [][]byte) order.LegSummary {
@@ -96,8 +139,8 @@ func openHeader(rb *orderv1.RollupBlock, block *cmttypes.Header) (order.Header, 
 // openRecords reads the legs' records and compares their number and order with
 // what header and proof say. The proof is not verified here: these checks give the
 // plain cases their names.
-func openRecords(rb *orderv1.RollupBlock, header order.Header) ([]order.LegRecord, error) {
-	legs, proof := rb.GetLegs(), rb.GetNamespaceProof()
+func openRecords(in held, header order.Header) ([]order.LegRecord, error) {
+	legs, proof := in.GetLegs(), in.GetNamespaceProof()
 	if uint64(len(legs)) > header.Legs {
 		return nil, fmt.Errorf("%d legs, the block has %d of all rollups: %w", len(legs), header.Legs, ErrExtraLeg)
 	}
@@ -118,25 +161,4 @@ func openRecords(rb *orderv1.RollupBlock, header order.Header) ([]order.LegRecor
 		}
 	}
 	return records, nil
-}
-
-// canonical returns a verified block in wire form, made of its verified parts
-// alone: what hangs on it unread (unknown fields, proposer priorities) does not
-// travel further.
-func canonical(rb *orderv1.RollupBlock, lb *lightBlock, records []order.LegRecord, voids []*orderv1.VoidBatch) (*orderv1.RollupBlock, error) {
-	signed, err := lb.signed.ToProto().Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("encode signed header: %w", err)
-	}
-	path, proof := rb.GetOrderingHeaderProof(), rb.GetNamespaceProof()
-	out := &orderv1.RollupBlock{
-		RollupId: rb.GetRollupId(), SignedHeader: signed, Validators: lb.validators.encoded, OrderingHeader: rb.GetOrderingHeader(),
-		OrderingHeaderProof: &orderv1.MerkleProof{Total: path.GetTotal(), Index: path.GetIndex(), Aunts: path.GetAunts()},
-		NamespaceProof:      &orderv1.NamespaceProof{Start: proof.GetStart(), End: proof.GetEnd(), Nodes: proof.GetNodes(), LeafHash: proof.GetLeafHash()},
-		Legs:                make([]*orderv1.RollupLeg, len(records)), VoidBatches: voids,
-	}
-	for i, r := range records {
-		out.Legs[i] = &orderv1.RollupLeg{Record: r.Proto(), Transactions: rb.Legs[i].GetTransactions()}
-	}
-	return out, nil
 }

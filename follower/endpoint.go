@@ -165,18 +165,8 @@ func (blockCodec) Marshal(m any) ([]byte, error) {
 }
 
 func (blockCodec) Unmarshal(raw []byte, m any) error {
-	switch m.(type) {
-	case *sequencerv1.SubscribeRollupResponse, *sequencerv1.GetRollupBlockResponse:
-		// Both hold the block in field 1.
-		err := eachBytes(raw, func(num protowire.Number, b []byte) error {
-			if num == 1 {
-				return boundBlock(b)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	if err := boundMessage(raw, m); err != nil {
+		return err
 	}
 	msg, ok := m.(proto.Message)
 	if !ok {
@@ -186,4 +176,27 @@ func (blockCodec) Unmarshal(raw []byte, m any) error {
 		return fmt.Errorf("%w: %w", err, ErrMalformed)
 	}
 	return nil
+}
+
+// boundMessage counts what repeats in the answers that hold blocks: each has them in field 1.
+func boundMessage(raw []byte, m any) error {
+	many := false
+	switch m.(type) {
+	case *sequencerv1.SubscribeRollupResponse, *sequencerv1.GetRollupBlockResponse:
+	case *sequencerv1.SubscribeBlocksResponse:
+		many = true
+	default:
+		return nil
+	}
+	parts := 0
+	return eachBytes(raw, func(num protowire.Number, b []byte) error {
+		switch {
+		case num == 1:
+			return boundBlock(b)
+		case many && num == fieldBlocksParts:
+			parts++
+			return errors.Join(atMost("rollups of a block", parts, MaxGroup), boundPart(b))
+		}
+		return nil
+	})
 }

@@ -27,23 +27,54 @@ type testLayer struct {
 	calls  int
 	reads  map[uint64]int
 	target da.Namespace
+	grown  chan struct{} // closed and replaced with each height
 }
 
 func newTestLayer(heights ...[][]byte) *testLayer {
-	return &testLayer{blobs: heights, reads: map[uint64]int{}, target: da.Namespace(alpha)}
+	return &testLayer{blobs: heights, reads: map[uint64]int{}, target: da.Namespace(alpha), grown: make(chan struct{})}
 }
 
 func (l *testLayer) add(blobs ...[]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.blobs = append(l.blobs, blobs)
+	close(l.grown)
+	l.grown = make(chan struct{})
 }
 
 func (l *testLayer) Name() string      { return "test" }
 func (l *testLayer) Limits() da.Limits { return da.Limits{MaxBlobBytes: 8 << 20} }
 
-func (l *testLayer) Submit(context.Context, da.Namespace, [][]byte) (uint64, error) {
-	return 0, da.ErrRejected
+func (l *testLayer) Submit(context.Context, []da.Blob) ([]da.Ref, error) {
+	return nil, da.ErrRejected
+}
+
+func (l *testLayer) Get(context.Context, da.Namespace, da.Ref) ([]byte, error) {
+	return nil, da.ErrUnavailable
+}
+
+func (l *testLayer) Price(context.Context) (da.Price, error) { return da.Price{}, nil }
+
+// WaitHead counts as one call, however long it waits.
+func (l *testLayer) WaitHead(ctx context.Context, above uint64) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.call(); err != nil {
+		return 0, err
+	}
+	for uint64(len(l.blobs)) <= above {
+		grown := l.grown
+		l.mu.Unlock()
+		select {
+		case <-grown:
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+		if ctx.Err() != nil {
+			return 0, da.ErrUnavailable
+		}
+	}
+	return uint64(len(l.blobs)), nil
 }
 
 func (l *testLayer) call() error {
@@ -59,7 +90,7 @@ func (l *testLayer) Head(context.Context) (uint64, error) {
 	return uint64(len(l.blobs)), l.call()
 }
 
-func (l *testLayer) Blobs(_ context.Context, height uint64, ns da.Namespace) ([]da.Blob, error) {
+func (l *testLayer) Blobs(_ context.Context, height uint64, ns da.Namespace) ([]da.Stored, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.call(); err != nil {
@@ -72,9 +103,9 @@ func (l *testLayer) Blobs(_ context.Context, height uint64, ns da.Namespace) ([]
 		return nil, nil
 	}
 	l.reads[height]++
-	var out []da.Blob
+	var out []da.Stored
 	for _, b := range l.blobs[height-1] {
-		out = append(out, da.Blob{Height: height, Data: b})
+		out = append(out, da.Stored{Ref: da.Ref{Height: height}, Data: b})
 	}
 	return out, nil
 }
@@ -110,7 +141,7 @@ func (c *testChain) forged(t testing.TB, height int, alter func(b *testBlock, rb
 func (c *testChain) firmConfig(t testing.TB, l da.Layer) FirmConfig {
 	t.Helper()
 	return FirmConfig{
-		Rollup: alpha, Layer: l, Trust: c.trust(t), Poll: time.Millisecond, Now: c.now, Logger: slog.New(slog.DiscardHandler),
+		Rollup: alpha, Layers: []da.Layer{l}, Trust: c.trust(t), Poll: time.Millisecond, Now: c.now, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -375,7 +406,7 @@ func TestFirmStops(t *testing.T) {
 	}
 	for name, alter := range map[string]func(*FirmConfig){
 		"no rollup": func(c *FirmConfig) { c.Rollup = [32]byte{} },
-		"no layer":  func(c *FirmConfig) { c.Layer = nil },
+		"no layer":  func(c *FirmConfig) { c.Layers = nil },
 		"no trust":  func(c *FirmConfig) { c.Trust = Trust{} },
 	} {
 		cfg := c.firmConfig(t, l)

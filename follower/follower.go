@@ -5,19 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net/http"
-	"net/url"
-	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/ordo-network/ordo/order"
-	orderv1 "github.com/ordo-network/ordo/order/v1"
+	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
 // Config of a Follower. Rollup, Endpoints and Trust are needed; the rest may be zero.
@@ -49,59 +43,16 @@ const (
 	DefaultAvoidLiar  = 10 * time.Minute
 )
 
-const (
-	// queueBlocks is how many verified blocks may wait for the handler.
-	queueBlocks = 8
-	// queueBytes bounds what those that wait hold together, and the one that the handler has.
-	queueBytes = 2 * MaxBlockBytes
-)
-
 // Follower reads the soft order of one rollup from sequencer nodes.
-type Follower struct {
-	cfg       Config
-	endpoints *endpoints
-	metrics   metrics
-	head      atomic.Pointer[Checkpoint] // last block that Run verified
-}
+type Follower struct{ reader }
 
 // New checks the config and returns a Follower. It opens no connection.
 func New(cfg Config) (*Follower, error) {
-	if len(cfg.Endpoints) == 0 {
-		return nil, errors.New("follower: no sequencer endpoints are configured; give at least one URL")
+	f := new(Follower)
+	if err := f.init("follower", cfg); err != nil {
+		return nil, err
 	}
-	for _, e := range cfg.Endpoints {
-		if u, err := url.Parse(e); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return nil, fmt.Errorf("follower: endpoint %q is not a URL like http://127.0.0.1:26670", e)
-		}
-	}
-	if cfg.Rollup == (order.RollupID{}) {
-		return nil, errors.New("follower: no rollup is given")
-	}
-	if cfg.Trust.chainID == "" {
-		return nil, errors.New("follower: nothing is trusted; give a genesis, or a height and hash")
-	}
-	if cp := cfg.Checkpoint; !cp.IsZero() && cp.ChainID() != cfg.Trust.chainID {
-		return nil, fmt.Errorf("follower: checkpoint is of chain %q, trusted is %q", cp.ChainID(), cfg.Trust.chainID)
-	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{}
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Random == nil {
-		cfg.Random = rand.Float64
-	}
-	if cfg.StallAfter <= 0 {
-		cfg.StallAfter = DefaultStallAfter
-	}
-	if cfg.AvoidLiar <= 0 {
-		cfg.AvoidLiar = DefaultAvoidLiar
-	}
-	return &Follower{cfg: cfg, endpoints: newEndpoints(cfg), metrics: newMetrics(cfg.Registerer)}, nil
+	return f, nil
 }
 
 // Run reads from the height on and hands each block to handle, in order, without
@@ -114,105 +65,32 @@ func (f *Follower) Run(ctx context.Context, from uint64, handle func(context.Con
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	queue := &queue{blocks: make(chan *Block, queueBlocks), room: semaphore.NewWeighted(queueBytes)}
-	g.Go(func() error { return f.read(ctx, v, from, queue) })
-	g.Go(func() error {
-		for {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case b := <-queue.blocks:
-				if err := handle(ctx, b); err != nil {
-					return err
-				}
-				queue.room.Release(b.weight())
+	return consume(ctx, handle, func(ctx context.Context, queue *queue[*Block]) error {
+		return f.read(ctx, func(e *endpoint) error {
+			s := &stream[sequencerv1.SubscribeRollupResponse]{reader: &f.reader, endpoint: e, headers: &v.headers}
+			s.subscribe = func(ctx context.Context, from uint64) (*connect.ServerStreamForClient[sequencerv1.SubscribeRollupResponse], error) {
+				return e.client.SubscribeRollup(ctx, connect.NewRequest(&sequencerv1.SubscribeRollupRequest{RollupId: f.cfg.Rollup[:], FromHeight: from}))
 			}
-		}
+			s.accept = func(ctx context.Context, msg *sequencerv1.SubscribeRollupResponse) (alive bool, err error) {
+				if msg.GetBlock() == nil {
+					return s.waits(msg.GetLatestHeight()), nil
+				}
+				b, err := v.Next(msg.GetBlock(), f.cfg.Now())
+				if err != nil {
+					return false, lieUnlessOurs(err)
+				}
+				s.verified(b.Checkpoint(), msg.GetLatestHeight())
+				return true, queue.put(ctx, b, b.weight())
+			}
+			return s.run(ctx, from)
+		})
 	})
-	return g.Wait()
-}
-
-// queue is what waits for the handler.
-type queue struct {
-	blocks chan *Block
-	room   *semaphore.Weighted // bytes
-}
-
-func (q *queue) put(ctx context.Context, b *Block) error {
-	if err := q.room.Acquire(ctx, b.weight()); err != nil {
-		return err
-	}
-	select {
-	case q.blocks <- b:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // verifier returns one that starts from the highest trusted block below the height.
 func (f *Follower) verifier(height uint64) (*Verifier, error) {
-	trust := f.cfg.Trust
-	known := []Checkpoint{f.cfg.Checkpoint}
-	if head := f.head.Load(); head != nil {
-		known = append(known, *head)
-	}
-	for _, cp := range known {
-		if !cp.IsZero() && cp.Height() >= trust.height && cp.Height() < height {
-			trust = trustCheckpoint(cp)
-		}
-	}
-	v := NewVerifier(f.cfg.Rollup, trust, f.cfg.Options)
-	if height < v.Height() {
-		return nil, fmt.Errorf("read from height %d: the lowest that the trusted block leads to is %d: %w", height, v.Height(), ErrHeight)
-	}
-	return v, nil
-}
-
-// read puts verified blocks into the queue, from whichever endpoint gives them.
-func (f *Follower) read(ctx context.Context, v *Verifier, from uint64, queue *queue) error {
-	for {
-		e, wait := f.endpoints.pick(f.cfg.Now())
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
-		s := &stream{f: f, endpoint: e, verifier: v, queue: queue}
-		err := s.run(ctx, from)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, ErrExpired) {
-			return err
-		}
-		f.giveUp(e, err)
-	}
-}
-
-// giveUp notes, logs and counts why an endpoint is left.
-func (f *Follower) giveUp(e *endpoint, err error) {
-	wait := f.endpoints.failed(e, err, f.cfg.Now())
-	log := f.cfg.Logger.With("endpoint", e.url, "error", err, "avoid_for", wait.Round(time.Millisecond))
-	cause := "error"
-	switch {
-	case errors.Is(err, errLie):
-		cause = "lie"
-		f.metrics.refused.WithLabelValues(reason(err)).Inc()
-		log.Error("sequencer endpoint sent what does not verify", "reason", reason(err))
-	case errors.Is(err, ErrFuture):
-		cause = "future"
-		f.metrics.refused.WithLabelValues(reason(err)).Inc()
-		log.Warn("block from the future: is the clock of this machine right?")
-	case errors.Is(err, errStalled):
-		cause = "stalled"
-		log.Warn("sequencer endpoint stalled")
-	case errors.Is(err, errEnded):
-		cause = "ended"
-		log.Warn("sequencer endpoint ended its stream")
-	default:
-		log.Warn("sequencer endpoint failed")
-	}
-	f.metrics.failovers.WithLabelValues(cause).Inc()
+	h, err := f.headersBelow(height)
+	return &Verifier{rollup: f.cfg.Rollup, headers: h}, err
 }
 
 // Fetch returns the verified block at a height, which must not lie below what is
@@ -242,7 +120,7 @@ func (f *Follower) Fetch(ctx context.Context, height uint64) (*Block, error) {
 }
 
 func (f *Follower) fetch(ctx context.Context, e *endpoint, v *Verifier, height uint64) (*Block, error) {
-	if err := f.skip(ctx, e, v, height); err != nil {
+	if err := f.skip(ctx, e, &v.headers, height); err != nil {
 		return nil, err
 	}
 	rb, err := e.block(ctx, f.cfg.Rollup, height)
@@ -251,29 +129,4 @@ func (f *Follower) fetch(ctx context.Context, e *endpoint, v *Verifier, height u
 	}
 	b, err := v.Next(rb, f.cfg.Now())
 	return b, lieUnlessOurs(err)
-}
-
-// skip moves the verifier up to the height by headers alone.
-func (f *Follower) skip(ctx context.Context, e *endpoint, v *Verifier, height uint64) error {
-	if v.Height() >= height {
-		return nil
-	}
-	var fetchErr error
-	err := v.Skip(ctx, height-1, f.cfg.Now, func(ctx context.Context, h uint64) (rb *orderv1.RollupBlock, err error) {
-		rb, fetchErr = e.block(ctx, f.cfg.Rollup, h)
-		return rb, fetchErr
-	})
-	if err != nil && fetchErr != nil {
-		return fetchErr
-	}
-	return lieUnlessOurs(err)
-}
-
-// lieUnlessOurs marks an error of verification as the endpoint's lie, but where
-// it may be this side's clock or trust that is wrong.
-func lieUnlessOurs(err error) error {
-	if err == nil || errors.Is(err, ErrFuture) || errors.Is(err, ErrExpired) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, errLie)
 }

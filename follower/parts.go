@@ -197,7 +197,9 @@ func (p partHeader) append(out []byte) []byte {
 	return append(out, p.root[:]...)
 }
 
-func isPart(raw []byte) bool { return len(raw) >= len(partMagic) && string(raw[:len(partMagic)]) == partMagic }
+func isPart(raw []byte) bool {
+	return len(raw) >= len(partMagic) && string(raw[:len(partMagic)]) == partMagic
+}
 
 func parsePartHeader(raw []byte, limits BlobLimits) (partHeader, error) {
 	if !isPart(raw) || len(raw) < partHeaderSize {

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-
-	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
 // Why a stream is given up although nothing is known to be wrong with the endpoint.
@@ -28,11 +26,13 @@ const (
 )
 
 // stream is one subscription at one endpoint.
-type stream struct {
-	f        *Follower
-	endpoint *endpoint
-	verifier *Verifier
-	queue    *queue
+type stream[M any] struct {
+	*reader
+	endpoint  *endpoint
+	headers   *headers
+	subscribe func(ctx context.Context, from uint64) (*connect.ServerStreamForClient[M], error)
+	// accept verifies a message. It may say, without an error, that the stream is not alive.
+	accept func(ctx context.Context, msg *M) (alive bool, err error)
 
 	waiting  time.Time // since when the endpoint says so; zero where it does not
 	behind   bool
@@ -40,43 +40,43 @@ type stream struct {
 	height   uint64    // and at which height
 }
 
-type received struct {
-	msg *sequencerv1.SubscribeRollupResponse
+type received[M any] struct {
+	msg *M
 	err error
 }
 
 // run verifies and queues blocks until the endpoint fails; it always returns an error.
-func (s *stream) run(ctx context.Context, from uint64) error {
-	if err := s.f.skip(ctx, s.endpoint, s.verifier, from); err != nil {
+func (s *stream[M]) run(ctx context.Context, from uint64) error {
+	if err := s.skip(ctx, s.endpoint, s.headers, from); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	in := make(chan received)
+	in := make(chan received[M])
 	var receiver sync.WaitGroup
-	next := s.verifier.Height()
+	next := s.headers.Height()
 	receiver.Go(func() { s.receive(ctx, next, in) })
 	defer receiver.Wait()
 	defer cancel()
 
-	silent := time.NewTimer(s.f.cfg.StallAfter)
+	silent := time.NewTimer(s.cfg.StallAfter)
 	defer silent.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case r := <-in:
-			if alive, err := s.accept(ctx, r); err != nil {
+			if alive, err := s.take(ctx, r); err != nil {
 				return err
 			} else if !alive {
 				continue // as if it had not come
 			}
 		case <-silent.C:
-			if s.f.nobodyAhead(ctx, s.verifier.Height()) {
+			if s.nobodyAhead(ctx, s.headers.Height()) {
 				break // the chain stands still: no other endpoint would help
 			}
 			select {
 			case r := <-in: // it came while the others were asked
-				if alive, err := s.accept(ctx, r); err != nil {
+				if alive, err := s.take(ctx, r); err != nil {
 					return err
 				} else if !alive {
 					return errStalled
@@ -86,27 +86,25 @@ func (s *stream) run(ctx context.Context, from uint64) error {
 			}
 		}
 		// Time spent in the verifier and the queue is not the endpoint's.
-		silent.Reset(s.f.cfg.StallAfter)
+		silent.Reset(s.cfg.StallAfter)
 	}
 }
 
 // receive passes on what the endpoint sends. Nothing is read ahead of the verifier.
-func (s *stream) receive(ctx context.Context, from uint64, in chan<- received) {
-	put := func(r received) {
+func (s *stream[M]) receive(ctx context.Context, from uint64, in chan<- received[M]) {
+	put := func(r received[M]) {
 		select {
 		case in <- r:
 		case <-ctx.Done():
 		}
 	}
-	st, err := s.endpoint.client.SubscribeRollup(ctx, connect.NewRequest(&sequencerv1.SubscribeRollupRequest{
-		RollupId: s.f.cfg.Rollup[:], FromHeight: from,
-	}))
+	st, err := s.subscribe(ctx, from)
 	if err != nil {
-		put(received{err: transportError(err)})
+		put(received[M]{err: transportError(err)})
 		return
 	}
 	for st.Receive() {
-		put(received{msg: st.Msg()})
+		put(received[M]{msg: st.Msg()})
 		if ctx.Err() != nil {
 			break
 		}
@@ -115,46 +113,44 @@ func (s *stream) receive(ctx context.Context, from uint64, in chan<- received) {
 	if st.Err() != nil {
 		err = transportError(st.Err())
 	}
-	put(received{err: err})
+	put(received[M]{err: err})
 	_ = st.Close() // nothing is left to be read from it
 }
 
-// accept verifies a message and queues its block. One without a block says that the
-// endpoint has the next block and waits for its data, as others may have to as well: it
-// is alive then, but not for as long as it likes.
-func (s *stream) accept(ctx context.Context, r received) (alive bool, err error) {
+func (s *stream[M]) take(ctx context.Context, r received[M]) (alive bool, err error) {
 	if r.err != nil {
 		return false, r.err
 	}
-	f := s.f
-	if r.msg.GetBlock() == nil {
-		if r.msg.GetLatestHeight() < s.verifier.Height() {
-			return false, nil
-		}
-		if s.waiting.IsZero() {
-			s.waiting = time.Now()
-		}
-		return time.Since(s.waiting) < patience*f.cfg.StallAfter, nil
+	return s.accept(ctx, r.msg)
+}
+
+// waits takes in that the endpoint has the next block and waits for its data, as others
+// may have to as well: it is alive then, but not for as long as it likes.
+func (s *stream[M]) waits(latest uint64) (alive bool) {
+	if latest < s.headers.Height() {
+		return false
 	}
+	if s.waiting.IsZero() {
+		s.waiting = time.Now()
+	}
+	return time.Since(s.waiting) < patience*s.cfg.StallAfter
+}
+
+// verified notes a block that holds.
+func (s *stream[M]) verified(c Checkpoint, latest uint64) {
 	s.waiting = time.Time{}
-	b, err := s.verifier.Next(r.msg.GetBlock(), f.cfg.Now())
-	if err != nil {
-		return false, lieUnlessOurs(err)
-	}
-	f.endpoints.works(s.endpoint)
-	cp := b.Checkpoint()
-	f.head.Store(&cp)
-	f.metrics.blocks.Inc()
-	f.metrics.height.Set(float64(b.Height))
-	f.metrics.latest.Set(float64(max(b.Height, r.msg.GetLatestHeight())))
-	s.progress(b.Height, r.msg.GetLatestHeight())
-	return true, s.queue.put(ctx, b)
+	s.endpoints.works(s.endpoint)
+	s.head.Store(&c)
+	s.metrics.blocks.Inc()
+	s.metrics.height.Set(float64(c.Height()))
+	s.metrics.latest.Set(float64(max(c.Height(), latest)))
+	s.progress(c.Height(), latest)
 }
 
 // progress logs how catching up goes.
-func (s *stream) progress(height, of uint64) {
-	now := s.f.cfg.Now()
-	log := s.f.cfg.Logger.With("height", height, "of", of, "endpoint", s.endpoint.url)
+func (s *stream[M]) progress(height, of uint64) {
+	now := s.cfg.Now()
+	log := s.cfg.Logger.With("height", height, "of", of, "endpoint", s.endpoint.url)
 	switch behind := height+farBehind < of; {
 	case behind && !s.behind:
 		s.behind, s.reported, s.height = true, now, height
@@ -170,8 +166,8 @@ func (s *stream) progress(height, of uint64) {
 
 // nobodyAhead asks every endpoint in good standing whether it has the height.
 // What they claim is not believed for longer than it takes to try them.
-func (f *Follower) nobodyAhead(ctx context.Context, height uint64) bool {
-	ready, _ := f.endpoints.split(f.cfg.Now())
+func (r *reader) nobodyAhead(ctx context.Context, height uint64) bool {
+	ready, _ := r.endpoints.split(r.cfg.Now())
 	heights := make([]uint64, len(ready))
 	var wg sync.WaitGroup
 	for i, e := range ready {

@@ -20,7 +20,7 @@ import (
 // the record names the batch ID, which is the hash of the batch's core, which has
 // the erasure root. Any shards under that root, enough of them, rebuild the same
 // batch or show that there is none.
-func (v *Verifier) openVoids(batches []*orderv1.VoidBatch, legs []Leg, lacking map[order.BatchID]bool) (out []*orderv1.VoidBatch, ids []order.BatchID, err error) {
+func openVoids(rollup order.RollupID, batches []*orderv1.VoidBatch, legs []Leg, lacking map[order.BatchID]bool) (out []*orderv1.VoidBatch, ids []order.BatchID, err error) {
 	r := rebuilder{layouts: make(map[uint64]layout)}
 	for i, vb := range batches {
 		core, err := openCore(vb.GetCore())
@@ -41,7 +41,7 @@ func (v *Verifier) openVoids(batches []*orderv1.VoidBatch, legs []Leg, lacking m
 			if leg.Batch != id {
 				continue
 			}
-			leg.Void = !holds(batch, v.rollup, leg.LegRecord)
+			leg.Void = !holds(batch, rollup, leg.LegRecord)
 			switch has := len(leg.Transactions) > 0; {
 			case leg.Void && has:
 				return nil, nil, fmt.Errorf("leg %d has data and its batch %s, rebuilt, does not hold it: %w", j, id, ErrVoid)

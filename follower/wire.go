@@ -62,6 +62,10 @@ const (
 	fieldBlockNamespaceProof = 6
 	fieldBlockLegs           = 7
 	fieldBlockVoidBatches    = 8
+	fieldPartNamespaceProof  = 2
+	fieldPartLegs            = 3
+	fieldPartVoidBatches     = 4
+	fieldBlocksParts         = 2
 	fieldVoidBatchCore       = 1
 	fieldVoidBatchHolders    = 2
 	fieldVoidBatchShares     = 3
@@ -92,8 +96,7 @@ func DecodeBlock(raw []byte) (*orderv1.RollupBlock, error) {
 
 // boundBlock counts what repeats in an encoded RollupBlock.
 func boundBlock(raw []byte) error {
-	var legs, hashes, voids int
-	var parts voidParts
+	var c contentBounds
 	return eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch num {
 		case fieldBlockSignedHeader:
@@ -103,37 +106,71 @@ func boundBlock(raw []byte) error {
 		case fieldBlockOrderingHeader:
 			return atMost("ordering header", len(b), maxOrderingHeaderBytes)
 		case fieldBlockOrderingProof, fieldBlockNamespaceProof:
-			// Both messages hold their hashes in a field of that number.
-			return eachBytes(b, func(num protowire.Number, _ []byte) error {
-				if num == fieldMerkleProofAunts {
-					hashes++
-				}
-				return atMost("hashes of proofs", hashes, 2*maxProofHashes)
-			})
+			return c.proof(b)
 		case fieldBlockLegs:
-			legs++
-			if err := atMost("legs", legs, maxBlockLegs); err != nil {
-				return err
-			}
-			txs := 0
-			return eachBytes(b, func(num protowire.Number, tx []byte) error {
-				if num != fieldLegTransactions {
-					return nil
-				}
-				if txs++; len(tx) == 0 {
-					return fmt.Errorf("leg %d: transaction %d is empty: %w", legs-1, txs-1, ErrMalformed)
-				}
-				return atMost("transactions of a leg", txs, order.MaxLegTransactions)
-			})
+			return c.leg(b)
 		case fieldBlockVoidBatches:
-			voids++
-			if err := atMost("void batches", voids, maxVoidBatches); err != nil {
-				return err
-			}
-			return parts.bound(b)
+			return c.void(b)
 		}
 		return nil
 	})
+}
+
+// boundPart counts what repeats in an encoded RollupPart.
+func boundPart(raw []byte) error {
+	var c contentBounds
+	return eachBytes(raw, func(num protowire.Number, b []byte) error {
+		switch num {
+		case fieldPartNamespaceProof:
+			return c.proof(b)
+		case fieldPartLegs:
+			return c.leg(b)
+		case fieldPartVoidBatches:
+			return c.void(b)
+		}
+		return nil
+	})
+}
+
+// contentBounds counts what a block holds for a rollup.
+type contentBounds struct {
+	legs, hashes, voids int
+	parts               voidParts
+}
+
+// proof counts the hashes of either kind of proof: both have them in a field of that number.
+func (c *contentBounds) proof(raw []byte) error {
+	return eachBytes(raw, func(num protowire.Number, _ []byte) error {
+		if num == fieldMerkleProofAunts {
+			c.hashes++
+		}
+		return atMost("hashes of proofs", c.hashes, 2*maxProofHashes)
+	})
+}
+
+func (c *contentBounds) leg(raw []byte) error {
+	c.legs++
+	if err := atMost("legs", c.legs, maxBlockLegs); err != nil {
+		return err
+	}
+	txs := 0
+	return eachBytes(raw, func(num protowire.Number, tx []byte) error {
+		if num != fieldLegTransactions {
+			return nil
+		}
+		if txs++; len(tx) == 0 {
+			return fmt.Errorf("leg %d: transaction %d is empty: %w", c.legs-1, txs-1, ErrMalformed)
+		}
+		return atMost("transactions of a leg", txs, order.MaxLegTransactions)
+	})
+}
+
+func (c *contentBounds) void(raw []byte) error {
+	c.voids++
+	if err := atMost("void batches", c.voids, maxVoidBatches); err != nil {
+		return err
+	}
+	return c.parts.bound(raw)
 }
 
 // voidParts counts what the void batches of a block have together.
