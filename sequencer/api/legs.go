@@ -49,37 +49,53 @@ func (c *chain) old(s *served) bool { return s.height+latestHeights < c.latest()
 
 // unproven is a rollup block that lacks the proofs of the batches that are void.
 type unproven struct {
-	block *orderv1.RollupBlock
-	voids []order.BatchCore
-	bytes int64 // what the proofs will take
+	rollup  order.RollupID
+	records []order.LegRecord
+	block   *orderv1.RollupBlock
+	voids   []order.BatchCore
+	bytes   int64 // what the proofs will take
 }
 
-// rollupBlock returns what the height holds for the rollup, with the legs' data. It
-// comes without validators. Errors: errNoData.
-func (c *chain) rollupBlock(ctx context.Context, s *served, id order.RollupID) (*unproven, error) {
-	block, records := s.rollup(id)
+// bare returns what the height holds for the rollups but for the legs' data, and what that
+// takes on its way to a client. The blocks come without validators.
+func (c *chain) bare(s *served, ids []order.RollupID) (parts []*unproven, data int64) {
+	parts = make([]*unproven, len(ids))
+	for i, id := range ids {
+		parts[i] = &unproven{rollup: id}
+		parts[i].block, parts[i].records = s.rollup(id)
+		data += dataBytes(parts[i].records)
+	}
+	return parts, data
+}
+
+// fill adds the legs' data to what bare returned. Errors: errNoData.
+func (c *chain) fill(ctx context.Context, s *served, parts []*unproven) error {
 	var ids []order.BatchID
 	seen := make(map[order.BatchID]bool)
-	for _, r := range records {
-		if !seen[r.Batch] {
-			seen[r.Batch] = true
-			ids = append(ids, r.Batch)
+	for _, p := range parts {
+		for _, r := range p.records {
+			if !seen[r.Batch] {
+				seen[r.Batch] = true
+				ids = append(ids, r.Batch)
+			}
 		}
 	}
 	contents, err := c.contents(ctx, s, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out := &unproven{block: block}
-	listed := make(map[order.BatchID]bool)
-	for i, r := range records {
-		from := contents[r.Batch]
-		if block.Legs[i].Transactions = from.transactions(id, r); block.Legs[i].Transactions == nil && !listed[r.Batch] {
-			listed[r.Batch] = true
-			out.voids, out.bytes = append(out.voids, s.batches[r.Batch]), out.bytes+from.proof
+	for _, p := range parts {
+		p.voids, p.bytes = nil, 0
+		listed := make(map[order.BatchID]bool)
+		for i, r := range p.records {
+			from := contents[r.Batch]
+			if p.block.Legs[i].Transactions = from.transactions(p.rollup, r); p.block.Legs[i].Transactions == nil && !listed[r.Batch] {
+				listed[r.Batch] = true
+				p.voids, p.bytes = append(p.voids, s.batches[r.Batch]), p.bytes+from.proof
+			}
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // prove adds the proofs. Errors: errNoData.

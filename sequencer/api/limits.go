@@ -19,10 +19,11 @@ import (
 type Limits struct {
 	Connections int
 	Streams     int // SubscribeRollup and SubscribeCertified
+	ManyStreams int // SubscribeBlocks
 	Submits     int // SubmitBundle, from the first byte of the request on
 	Shares      int // GetShare
 	Reads       int // all other calls
-	// ClientShare is the part of Streams, Submits, Shares and Reads that one client address
+	// ClientShare is the part of Streams, ManyStreams, Submits, Shares and Reads that one client address
 	// may use: 1/ClientShare.
 	ClientShare int
 	// ReadTimeout bounds the time in which a request must have arrived.
@@ -40,7 +41,7 @@ type Limits struct {
 
 // DefaultLimits are for one node on an ordinary machine.
 var DefaultLimits = Limits{
-	Connections: 4096, Streams: 2048, Submits: 256, Shares: 64, Reads: 128, ClientShare: 4,
+	Connections: 4096, Streams: 2048, ManyStreams: 256, Submits: 256, Shares: 64, Reads: 128, ClientShare: 4,
 	ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, DataTimeout: 8 * time.Second,
 	Heartbeat: time.Second,
 }
@@ -48,6 +49,7 @@ var DefaultLimits = Limits{
 func (l Limits) withDefaults() Limits {
 	for _, f := range []struct{ have, want *int }{
 		{&l.Connections, &DefaultLimits.Connections}, {&l.Streams, &DefaultLimits.Streams},
+		{&l.ManyStreams, &DefaultLimits.ManyStreams},
 		{&l.Submits, &DefaultLimits.Submits}, {&l.Shares, &DefaultLimits.Shares},
 		{&l.Reads, &DefaultLimits.Reads}, {&l.ClientShare, &DefaultLimits.ClientShare},
 	} {
@@ -73,6 +75,8 @@ func (l Limits) withDefaults() Limits {
 const (
 	// smallRequestBytes bounds the requests that carry no bundle.
 	smallRequestBytes = 4 << 10
+	// manyRequestBytes bounds a request that names rollups, in JSON too.
+	manyRequestBytes = maxRollups*48 + 4<<10
 	// retryAfter is the hint for whom a limit refused.
 	retryAfter = 200 * time.Millisecond
 )
@@ -145,6 +149,7 @@ func clientOf(remote string) netip.Prefix {
 func (s *Server) admit(next http.Handler) http.Handler {
 	l := s.opts.Limits
 	stream := newClass("stream", l.Streams, l.ClientShare, smallRequestBytes)
+	many := newClass("many", l.ManyStreams, l.ClientShare, manyRequestBytes)
 	submit := newClass("submit", l.Submits, l.ClientShare, maxRequestBytes)
 	share := newClass("share", l.Shares, l.ClientShare, smallRequestBytes)
 	read := newClass("read", l.Reads, l.ClientShare, smallRequestBytes)
@@ -154,6 +159,8 @@ func (s *Server) admit(next http.Handler) http.Handler {
 		switch r.URL.Path {
 		case sequencerv1connect.SequencerServiceSubscribeRollupProcedure, sequencerv1connect.SequencerServiceSubscribeCertifiedProcedure:
 			c = stream
+		case sequencerv1connect.SequencerServiceSubscribeBlocksProcedure:
+			c = many
 		case sequencerv1connect.SequencerServiceSubmitBundleProcedure:
 			c = submit
 		case sequencerv1connect.SequencerServiceGetShareProcedure:

@@ -137,25 +137,24 @@ func (s *Server) GetRollupBlock(ctx context.Context, req *connect.Request[v1.Get
 	if err != nil {
 		return nil, err
 	}
-	records, _ := b.order.Rollup(id)
-	release, err := s.budget.take(ctx, clientOf(req.Peer().Addr), dataBytes(records))
+	parts, data := s.chain.bare(b, []order.RollupID{id})
+	release, err := s.budget.take(ctx, clientOf(req.Peer().Addr), data)
 	if err != nil {
 		return nil, s.readError(err)
 	}
 	untilAnswered(ctx, release)
 	waiting, cancel := s.withDataTimeout(ctx)
 	defer cancel()
-	block, err := s.chain.rollupBlock(waiting, b, id)
-	if err != nil {
+	if err := s.chain.fill(waiting, b, parts); err != nil {
 		return nil, s.readError(err)
 	}
-	release, err = s.prove(waiting, clientOf(req.Peer().Addr), b, block)
+	release, err = s.prove(waiting, clientOf(req.Peer().Addr), b, parts[0])
 	if err != nil {
 		return nil, s.readError(err)
 	}
 	untilAnswered(ctx, release)
-	block.block.Validators = b.validators
-	return connect.NewResponse(&v1.GetRollupBlockResponse{Block: block.block}), nil
+	parts[0].block.Validators = b.validators
+	return connect.NewResponse(&v1.GetRollupBlockResponse{Block: parts[0].block}), nil
 }
 
 // untilAnswered releases once the call is over: what it holds is encoded and written

@@ -30,59 +30,79 @@ func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.Su
 	if err != nil {
 		return connect.NewError(connect.CodeInvalidArgument, err)
 	}
-	height := req.Msg.GetFromHeight()
-	if height == 0 || height > math.MaxInt64 {
-		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("from_height is %d, want 1 or more", height))
+	out := &blockStream{
+		s: s, client: clientOf(req.Peer().Addr), rollups: []order.RollupID{id}, height: req.Msg.GetFromHeight(),
+		hello: func() error { return stream.Send(nil) },
+		wait:  func(latest uint64) error { return stream.Send(&v1.SubscribeRollupResponse{LatestHeight: latest}) },
 	}
-	s.metrics.streams.Inc()
-	defer s.metrics.streams.Dec()
+	out.put = func(ctx context.Context, b *coming) error {
+		release, err := out.prove(ctx, b, 0)
+		if err != nil {
+			return err
+		}
+		defer release()
+		block := b.parts[0].block
+		block.Validators = out.newValidators(b.served)
+		return stream.Send(&v1.SubscribeRollupResponse{Block: block, LatestHeight: s.chain.latest()})
+	}
+	return out.run(ctx)
+}
+
+// blockStream is a stream of blocks to one client, of one rollup or of many.
+type blockStream struct {
+	s       *Server
+	client  netip.Prefix
+	rollups []order.RollupID
+	height  uint64 // that is sent next
+	// hello sends the headers, wait that the next block's data is on its way, and put a block.
+	hello func() error
+	wait  func(latest uint64) error
+	put   func(context.Context, *coming) error
+
+	cancel     context.CancelFunc
+	validators string // hash of the set that the client has
+	beat       *time.Ticker
+}
+
+// run sends block after block until the client is gone, or nothing more can be made.
+func (r *blockStream) run(ctx context.Context) error {
+	if r.height == 0 || r.height > math.MaxInt64 {
+		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("from_height is %d, want 1 or more", r.height))
+	}
+	r.s.metrics.streams.Inc()
+	defer r.s.metrics.streams.Dec()
 	// The client learns at once that the stream stands, however long its first block takes.
-	if err := stream.Send(nil); err != nil {
+	if err := r.hello(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	out := &rollupStream{
-		s: s, stream: stream, cancel: cancel, client: clientOf(req.Peer().Addr), rollup: id, height: height,
-		beat: time.NewTicker(s.opts.Limits.Heartbeat),
-	}
-	defer out.beat.Stop()
-	coming := s.ahead(ctx, out.client, id, height)
+	ctx, r.cancel = context.WithCancel(ctx)
+	r.beat = time.NewTicker(r.s.opts.Limits.Heartbeat)
+	defer r.beat.Stop()
+	blocks := r.s.ahead(ctx, r.client, r.rollups, r.height)
 	defer func() {
-		cancel()
-		for b := range coming {
+		r.cancel()
+		for b := range blocks {
 			<-b.made
 			b.release()
 		}
 	}()
 	for {
-		b, err := await(out, coming)
+		b, err := await(r, blocks)
 		if err == nil && b == nil {
-			err = s.readError(ctx.Err())
+			err = r.s.readError(ctx.Err())
 		}
 		if err == nil {
-			err = out.send(ctx, b)
+			err = r.send(ctx, b)
 		}
 		if err != nil {
 			return err
 		}
-		s.metrics.sent.Inc()
+		r.s.metrics.sent.Inc()
 	}
 }
 
-// rollupStream is a stream of blocks to one client.
-type rollupStream struct {
-	s          *Server
-	stream     *connect.ServerStream[v1.SubscribeRollupResponse]
-	cancel     context.CancelFunc
-	client     netip.Prefix
-	rollup     order.RollupID
-	height     uint64 // that is sent next
-	validators string // hash of the set that the client has
-	beat       *time.Ticker
-}
-
 // send sends the next block once it is made, and releases it.
-func (r *rollupStream) send(ctx context.Context, b *coming) error {
+func (r *blockStream) send(ctx context.Context, b *coming) error {
 	defer func() {
 		<-b.made
 		b.release()
@@ -93,46 +113,60 @@ func (r *rollupStream) send(ctx context.Context, b *coming) error {
 	if b.err != nil {
 		return r.s.readError(b.err)
 	}
+	if err := r.put(ctx, b); err != nil {
+		return err
+	}
+	r.height++
+	return nil
+}
+
+// prove adds the proofs of void batches to a part of the block, which is sent before they
+// are released.
+func (r *blockStream) prove(ctx context.Context, b *coming, part int) (release func(), err error) {
+	if len(b.parts[part].voids) == 0 {
+		return func() {}, nil
+	}
 	proven := make(chan func(), 1)
-	var err error
 	go func() {
 		var release func()
-		release, err = insist(ctx, r.s, b.served, r.rollup, func() (func(), error) { return r.s.prove(ctx, r.client, b.served, b.unproven) })
+		release, err = insist(ctx, r.s, b.served, r.rollups[part], func() (func(), error) { return r.s.prove(ctx, r.client, b.served, b.parts[part]) })
 		proven <- release
 	}()
 	release, gone := await(r, proven)
 	if gone != nil {
-		release = <-proven
+		if release = <-proven; release != nil {
+			release()
+		}
+		return nil, gone
 	}
-	if release != nil {
-		defer release()
+	if err != nil {
+		return nil, r.s.readError(err)
 	}
-	switch {
-	case gone != nil:
-		return gone
-	case err != nil:
-		return r.s.readError(err)
+	return release, nil
+}
+
+// newValidators returns the block's validator set where the client does not have it yet.
+func (r *blockStream) newValidators(at *served) []byte {
+	if at.validatorsHash == r.validators {
+		return nil
 	}
-	if b.served.validatorsHash != r.validators {
-		b.block.Validators, r.validators = b.served.validators, b.served.validatorsHash
-	}
-	r.height++
-	return r.stream.Send(&v1.SubscribeRollupResponse{Block: b.block, LatestHeight: r.s.chain.latest()})
+	r.validators = at.validatorsHash
+	return at.validators
 }
 
 // alive tells a client that waits for a block which is there already that its data is on
 // its way: a stream that is silent then is one that clients leave.
-func (r *rollupStream) alive() error {
+func (r *blockStream) alive() error {
 	latest := r.s.chain.latest()
 	if latest < r.height {
 		return nil
 	}
-	return r.stream.Send(&v1.SubscribeRollupResponse{LatestHeight: latest})
+	return r.wait(latest)
 }
 
 // await receives, and says that the stream is alive until there is something. An error
 // says that the client is gone: what is under way for it ends.
-func await[T any](r *rollupStream, from <-chan T) (T, error) {
+func await[T any](r *blockStream, from <-chan T) (T, error) {
 	for {
 		select {
 		case v := <-from:
@@ -149,7 +183,7 @@ func await[T any](r *rollupStream, from <-chan T) (T, error) {
 
 // coming is a block on its way to a stream. Its fields may be read once made is closed.
 type coming struct {
-	*unproven
+	parts   []*unproven // what it holds for each of the rollups
 	served  *served
 	err     error // ends the stream
 	made    chan struct{}
@@ -159,12 +193,12 @@ type coming struct {
 // ahead makes the blocks from the height on, a few at the same time, and hands them
 // over in order. It ends with the context, or after a block with an error. Who reads
 // it waits for each to be made, and releases it.
-func (s *Server) ahead(ctx context.Context, client netip.Prefix, id order.RollupID, height uint64) <-chan *coming {
+func (s *Server) ahead(ctx context.Context, client netip.Prefix, ids []order.RollupID, height uint64) <-chan *coming {
 	out := make(chan *coming, aheadBlocks)
 	go func() {
 		defer close(out)
 		for ; ; height++ {
-			b := s.begin(ctx, client, id, height)
+			b := s.begin(ctx, client, ids, height)
 			select {
 			case out <- b:
 			case <-ctx.Done():
@@ -182,7 +216,7 @@ func (s *Server) ahead(ctx context.Context, client netip.Prefix, id order.Rollup
 
 // begin starts to make one block, as soon as the height is there and there is memory
 // for its data.
-func (s *Server) begin(ctx context.Context, client netip.Prefix, id order.RollupID, height uint64) *coming {
+func (s *Server) begin(ctx context.Context, client netip.Prefix, ids []order.RollupID, height uint64) *coming {
 	b := &coming{made: make(chan struct{}), release: func() {}}
 	fail := func(err error) *coming {
 		b.served, b.err = nil, err
@@ -196,20 +230,18 @@ func (s *Server) begin(ctx context.Context, client netip.Prefix, id order.Rollup
 	if b.served, err = s.chain.at(ctx, height); err != nil {
 		return fail(err)
 	}
-	records, _ := b.served.order.Rollup(id)
-	if len(records) == 0 {
-		b.unproven = new(unproven)
-		b.block, _ = b.served.rollup(id)
+	var data int64
+	if b.parts, data = s.chain.bare(b.served, ids); data == 0 {
 		close(b.made)
 		return b
 	}
-	if b.release, err = s.budget.take(ctx, client, dataBytes(records)); err != nil {
+	if b.release, err = s.budget.take(ctx, client, data); err != nil {
 		b.release = func() {}
 		return fail(err)
 	}
 	go func() {
 		defer close(b.made)
-		b.unproven, b.err = insist(ctx, s, b.served, id, func() (*unproven, error) { return s.chain.rollupBlock(ctx, b.served, id) })
+		_, b.err = insist(ctx, s, b.served, ids[0], func() (struct{}, error) { return struct{}{}, s.chain.fill(ctx, b.served, b.parts) })
 	}()
 	return b
 }
