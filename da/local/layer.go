@@ -1,11 +1,12 @@
 // Package local is the embedded DA layer: blobs by namespace at heights, in one
-// folder on disk. In come blobs; out goes the height at which they are stored,
-// and later the blobs.
+// folder on disk. In come blobs; out goes where each is stored, and later the blobs.
+// A blob's commitment is its Celestia share commitment.
 //
 // What always holds: heights have no gap; a height holds at least one blob, so
 // that an idle layer grows nothing; once Submit has returned, its blobs are on
-// disk, all of them at one height, and never change. A crash loses only blobs whose
-// Submit has not returned, and those are either stored whole or not at all.
+// disk, all of them at one height, and never change until they are pruned, where that
+// is asked for. A crash loses only blobs whose Submit has not returned, and those are
+// either stored whole or not at all.
 //
 // Layer is the layer itself, in this process. Server offers it over HTTP in the
 // JSON-RPC shape of celestia-node, and Client is the da.Layer on the other side.
@@ -21,7 +22,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/semaphore"
 
@@ -30,13 +30,12 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultBlockTime = time.Second
-	// DefaultMaxBlobBytes holds the largest rollup block there can be, not
-	// compressed: 32 MiB of batches, and proofs.
-	DefaultMaxBlobBytes = 72 << 20
+	DefaultBlockTime      = time.Second
+	DefaultMaxBlobBytes   = 32 << 20
+	DefaultMaxSubmitBytes = 64 << 20
 	// maxBlockBytes bounds what one height holds, and what may wait for a height.
 	maxBlockBytes = 96 << 20
-	// maxBlockBlobs bounds the blobs of one height.
+	// maxBlockBlobs bounds the blobs of one height, and so those of one Submit.
 	maxBlockBlobs = 1 << 15
 	// entryCost is what a waiting blob takes beside its data.
 	entryCost = 512
@@ -50,12 +49,33 @@ type Options struct {
 	// BlockTime is the least time between two blocks. A block is made on the next
 	// multiple of it after a blob came in.
 	BlockTime time.Duration
-	// MaxBlobBytes bounds one blob and all blobs of one Submit together, at most 72 MiB.
-	MaxBlobBytes int
+	// MaxBlobBytes bounds one blob, MaxSubmitBytes all blobs of one Submit together,
+	// and neither may be over DefaultMaxSubmitBytes.
+	MaxBlobBytes, MaxSubmitBytes int
+	// Retain is how long blobs are kept; 0 is for ever. Blocks are never without their
+	// header, so that heights go on.
+	Retain time.Duration
 	// Now is the clock that stands in block headers.
 	Now func() time.Time
 	// FS is the disk; nil is the machine's.
 	FS vfs.FS
+}
+
+// limits fills in the defaults and checks the bounds.
+func limits(blob, submit int) (da.Limits, error) {
+	if blob == 0 {
+		blob = DefaultMaxBlobBytes
+	}
+	if submit == 0 {
+		submit = max(blob, DefaultMaxSubmitBytes)
+	}
+	if blob < 0 || blob > submit {
+		return da.Limits{}, fmt.Errorf("DA blob limit is %d bytes, want 1 to %d", blob, submit)
+	}
+	if submit > DefaultMaxSubmitBytes {
+		return da.Limits{}, fmt.Errorf("DA submission limit is %d bytes, want at most %d", submit, DefaultMaxSubmitBytes)
+	}
+	return da.Limits{MaxBlobBytes: blob, MaxSubmitBytes: submit, MaxSubmitBlobs: maxBlockBlobs}, nil
 }
 
 // Layer is the DA layer in this process. Its methods may be called from many
@@ -63,14 +83,18 @@ type Options struct {
 type Layer struct {
 	store     *store
 	blockTime time.Duration
-	maxBlob   int
+	retain    time.Duration
+	limits    da.Limits
 	now       func() time.Time
 
-	// room bounds the bytes that wait for a block; who finds none waits for it.
-	room *semaphore.Weighted
+	// room bounds the bytes that wait for a block, hashing those whose commitments are
+	// being made; who finds none waits for it.
+	room, hashing *semaphore.Weighted
 
 	mu      sync.Mutex
 	head    header
+	newHead chan struct{} // closed, and replaced, with each block
+	kept    uint64        // blobs below this height are pruned
 	pending []*submission
 
 	wake    chan struct{} // holds a token while something may be pending
@@ -96,17 +120,18 @@ func Open(dir string, opts Options) (*Layer, error) {
 	if opts.BlockTime == 0 {
 		opts.BlockTime = DefaultBlockTime
 	}
-	if opts.MaxBlobBytes == 0 {
-		opts.MaxBlobBytes = DefaultMaxBlobBytes
-	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	if opts.BlockTime < 0 {
 		return nil, fmt.Errorf("DA block time is %s, want more than 0", opts.BlockTime)
 	}
-	if opts.MaxBlobBytes < 0 || opts.MaxBlobBytes > DefaultMaxBlobBytes {
-		return nil, fmt.Errorf("DA blob limit is %d bytes, want 1 to %d", opts.MaxBlobBytes, DefaultMaxBlobBytes)
+	if opts.Retain < 0 {
+		return nil, fmt.Errorf("DA blobs are kept for %s, want 0 (for ever) or more", opts.Retain)
+	}
+	limits, err := limits(opts.MaxBlobBytes, opts.MaxSubmitBytes)
+	if err != nil {
+		return nil, err
 	}
 	s, err := openStore(dir, opts.FS)
 	if err != nil {
@@ -116,9 +141,14 @@ func Open(dir string, opts Options) (*Layer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the head of DA store %s: %w", dir, err), s.db.Close())
 	}
+	kept, err := s.kept()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read what DA store %s keeps: %w", dir, err), s.db.Close())
+	}
 	l := &Layer{
-		store: s, blockTime: opts.BlockTime, maxBlob: opts.MaxBlobBytes, now: opts.Now,
-		room: semaphore.NewWeighted(maxBlockBytes), head: head,
+		store: s, blockTime: opts.BlockTime, retain: opts.Retain, limits: limits, now: opts.Now,
+		room: semaphore.NewWeighted(maxBlockBytes), hashing: semaphore.NewWeighted(DefaultMaxSubmitBytes),
+		head: head, newHead: make(chan struct{}), kept: kept,
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), closed: make(chan struct{}),
 	}
 	go l.produce()
@@ -129,25 +159,77 @@ func Open(dir string, opts Options) (*Layer, error) {
 func (l *Layer) Name() string { return "local" }
 
 // Limits implements da.Layer.
-func (l *Layer) Limits() da.Limits { return da.Limits{MaxBlobBytes: l.maxBlob} }
+func (l *Layer) Limits() da.Limits { return l.limits }
+
+// Price implements da.Layer: there is none.
+func (l *Layer) Price(context.Context) (da.Price, error) { return da.Price{}, nil }
 
 // Head implements da.Layer.
 func (l *Layer) Head(context.Context) (uint64, error) { return l.lastHeader().height, nil }
 
-// Submit implements da.Layer. Where ctx ends first, nothing is stored.
-func (l *Layer) Submit(ctx context.Context, ns da.Namespace, blobs [][]byte) (uint64, error) {
-	entries := make([]entry, len(blobs))
-	for i, data := range blobs {
-		entries[i] = entry{ns.V0(), data}
+// WaitHead implements da.Layer.
+func (l *Layer) WaitHead(ctx context.Context, above uint64) (uint64, error) {
+	for {
+		l.mu.Lock()
+		head, changed := l.head.height, l.newHead
+		l.mu.Unlock()
+		if head > above {
+			return head, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("wait for height %d: %w: %w", above+1, ctx.Err(), da.ErrUnavailable)
+		case <-l.closed:
+			return 0, fmt.Errorf("%w: %w", errClosed, da.ErrUnavailable)
+		}
 	}
-	return l.submit(ctx, entries)
+}
+
+// Submit implements da.Layer. Where ctx ends first, nothing is stored.
+func (l *Layer) Submit(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) {
+	entries := make([]entry, len(blobs))
+	for i, b := range blobs {
+		entries[i] = entry{ns: b.Namespace.V0(), data: b.Data}
+	}
+	height, err := l.submit(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]da.Ref, len(entries))
+	for i := range entries {
+		refs[i] = da.Ref{Height: height, Commitment: entries[i].commitment[:]}
+	}
+	return refs, nil
+}
+
+// Get implements da.Layer.
+func (l *Layer) Get(_ context.Context, ns da.Namespace, ref da.Ref) (data []byte, err error) {
+	if len(ref.Commitment) == 0 {
+		err = l.read(ref.Height, ns.V0(), func(b blob) error {
+			data = append([]byte(nil), b.data...)
+			return errEnough
+		})
+	} else {
+		err = l.find(ref.Height, ns.V0(), ref.Commitment, func(b blob) error {
+			data = append([]byte(nil), b.data...)
+			return nil
+		})
+	}
+	if err == nil && data == nil {
+		err = fmt.Errorf("blob %x at height %d: %w", ref.Commitment, ref.Height, da.ErrNotFound)
+	}
+	return data, err
 }
 
 // Blobs implements da.Layer.
-func (l *Layer) Blobs(_ context.Context, height uint64, ns da.Namespace) ([]da.Blob, error) {
-	var out []da.Blob
-	err := l.read(height, ns.V0(), func(_ uint32, data []byte) error {
-		out = append(out, da.Blob{Height: height, Data: append([]byte(nil), data...)})
+func (l *Layer) Blobs(_ context.Context, height uint64, ns da.Namespace) ([]da.Stored, error) {
+	var out []da.Stored
+	err := l.read(height, ns.V0(), func(b blob) error {
+		out = append(out, da.Stored{
+			Ref:  da.Ref{Height: height, Commitment: append([]byte(nil), b.commitment...)},
+			Data: append([]byte(nil), b.data...),
+		})
 		return nil
 	})
 	return out, err
@@ -167,27 +249,31 @@ func (l *Layer) Close() error {
 	return err
 }
 
-// check says whether the entries can go into one block.
-func (l *Layer) check(entries []entry) error {
-	if len(entries) == 0 {
+// check says whether n blobs of these sizes may be one Submit.
+func check(limits da.Limits, n int, size func(int) int) error {
+	if n == 0 {
 		return fmt.Errorf("no blobs: %w", da.ErrRejected)
 	}
-	if len(entries) > maxBlockBlobs {
-		return fmt.Errorf("%d blobs, at most %d: %w", len(entries), maxBlockBlobs, da.ErrTooLarge)
+	if n > limits.MaxSubmitBlobs {
+		return fmt.Errorf("%d blobs, at most %d: %w", n, limits.MaxSubmitBlobs, da.ErrTooLarge)
 	}
-	bytes := 0
-	for i, e := range entries {
-		if len(e.data) == 0 {
+	total := 0
+	for i := range n {
+		switch bytes := size(i); {
+		case bytes == 0:
 			return fmt.Errorf("blob %d is empty: %w", i, da.ErrRejected)
+		case bytes > limits.MaxBlobBytes:
+			return fmt.Errorf("blob %d has %d bytes, at most %d: %w", i, bytes, limits.MaxBlobBytes, da.ErrTooLarge)
 		}
-		bytes += len(e.data)
+		total += size(i)
 	}
-	if bytes > l.maxBlob {
-		return fmt.Errorf("%d bytes, at most %d: %w", bytes, l.maxBlob, da.ErrTooLarge)
+	if total > limits.MaxSubmitBytes {
+		return fmt.Errorf("%d bytes, at most %d: %w", total, limits.MaxSubmitBytes, da.ErrTooLarge)
 	}
 	return nil
 }
 
+// submit stores the entries and returns their height. It fills in their commitments.
 func (l *Layer) submit(ctx context.Context, entries []entry) (uint64, error) {
 	sub, err := l.enqueue(ctx, entries)
 	if err != nil {
@@ -198,7 +284,7 @@ func (l *Layer) submit(ctx context.Context, entries []entry) (uint64, error) {
 
 // enqueue puts the entries in line for a block, once there is room.
 func (l *Layer) enqueue(ctx context.Context, entries []entry) (*submission, error) {
-	if err := l.check(entries); err != nil {
+	if err := check(l.limits, len(entries), func(i int) int { return len(entries[i].data) }); err != nil {
 		return nil, err
 	}
 	sub := &submission{entries: entries, done: make(chan struct{})}
@@ -207,6 +293,10 @@ func (l *Layer) enqueue(ctx context.Context, entries []entry) (*submission, erro
 	}
 	if err := l.room.Acquire(ctx, sub.cost); err != nil {
 		return nil, fmt.Errorf("wait for room: %w: %w", err, da.ErrUnavailable)
+	}
+	if err := l.commit(ctx, entries); err != nil {
+		l.room.Release(sub.cost)
+		return nil, err
 	}
 	l.mu.Lock()
 	l.pending = append(l.pending, sub)
@@ -251,119 +341,4 @@ func (l *Layer) withdraw(sub *submission) bool {
 		l.room.Release(sub.cost)
 	}
 	return i >= 0
-}
-
-func (l *Layer) wakeUp() {
-	select {
-	case l.wake <- struct{}{}:
-	default: // a token is there already
-	}
-}
-
-// produce makes the blocks: it sleeps until something is pending, then until the
-// next tick of the block clock.
-func (l *Layer) produce() {
-	defer close(l.closed)
-	for {
-		select {
-		case <-l.wake:
-		case <-l.closing:
-			return
-		}
-		now := l.now()
-		tick := time.NewTimer(now.Truncate(l.blockTime).Add(l.blockTime).Sub(now))
-		select {
-		case <-tick.C:
-		case <-l.closing:
-			tick.Stop()
-			return
-		}
-		l.makeBlock()
-	}
-}
-
-// makeBlock stores as much of what is pending as one block may hold, at least one submission.
-func (l *Layer) makeBlock() {
-	l.mu.Lock()
-	n, blobs, cost := 0, 0, int64(0)
-	for _, sub := range l.pending {
-		if n > 0 && (blobs+len(sub.entries) > maxBlockBlobs || cost+sub.cost > maxBlockBytes) {
-			break
-		}
-		n, blobs, cost = n+1, blobs+len(sub.entries), cost+sub.cost
-	}
-	take := l.pending[:n:n]
-	l.pending = append([]*submission(nil), l.pending[n:]...)
-	parent, more := l.head, len(l.pending) > 0
-	l.mu.Unlock()
-	if n == 0 {
-		return
-	}
-	if more {
-		l.wakeUp()
-	}
-	entries := make([]entry, 0, blobs)
-	for _, sub := range take {
-		entries = append(entries, sub.entries...)
-	}
-	h, err := l.store.append(parent, l.now(), entries)
-	if err == nil {
-		l.mu.Lock()
-		l.head = h
-		l.mu.Unlock()
-	} else {
-		err = fmt.Errorf("%w: %w", err, da.ErrUnavailable)
-	}
-	// The block is on disk before anyone hears of it.
-	for _, sub := range take {
-		sub.height, sub.err = h.height, err
-		close(sub.done)
-		l.room.Release(sub.cost)
-	}
-}
-
-func (l *Layer) lastHeader() header {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.head
-}
-
-// headerAt returns the header of a block. Errors: da.ErrNotYet, da.ErrNotFound, da.ErrUnavailable.
-func (l *Layer) headerAt(height uint64) (header, error) {
-	if head := l.lastHeader().height; height > head {
-		return header{}, notYet(height, head)
-	}
-	l.reading.RLock()
-	defer l.reading.RUnlock()
-	if l.gone {
-		return header{}, fmt.Errorf("%w: %w", errClosed, da.ErrUnavailable)
-	}
-	h, err := l.store.headerAt(height)
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		return header{}, fmt.Errorf("height %d: %w", height, da.ErrNotFound)
-	case err != nil:
-		return header{}, fmt.Errorf("read DA header %d: %w: %w", height, err, da.ErrUnavailable)
-	}
-	return h, nil
-}
-
-func notYet(height, head uint64) error {
-	return fmt.Errorf("height %d, head %d: %w", height, head, da.ErrNotYet)
-}
-
-// read calls fn for what the namespace holds at the height. Errors: da.ErrNotYet, da.ErrUnavailable.
-func (l *Layer) read(height uint64, ns namespace, fn func(index uint32, data []byte) error) error {
-	if head := l.lastHeader().height; height > head {
-		return notYet(height, head)
-	}
-	l.reading.RLock()
-	defer l.reading.RUnlock()
-	if l.gone {
-		return fmt.Errorf("%w: %w", errClosed, da.ErrUnavailable)
-	}
-	if err := l.store.blobs(height, ns, fn); err != nil {
-		return fmt.Errorf("read DA block %d: %w: %w", height, err, da.ErrUnavailable)
-	}
-	return nil
 }

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// bodySlack is what a request may have beside its data.
-	bodySlack = 1 << 20
+	// bodySlack is what a request may have beside its data: what stands around each blob.
+	bodySlack = 1<<20 + maxBlockBlobs*256
 	// largeMemory bounds the request bodies that are held at once, with what
 	// decoding makes of them; smallMemory does so for bodies of at most smallBody bytes,
 	// so that a few large ones, sent slowly, do not hold up everybody.
@@ -36,6 +36,9 @@ const (
 	maxConns          = 4096
 	// roomWait is how long a request waits for memory before it is sent away.
 	roomWait = 10 * time.Second
+	// longPoll is how long local.WaitHead waits, and waitForHeight header.WaitForHeight.
+	longPoll      = 30 * time.Second
+	waitForHeight = 10 * time.Minute
 	// shutdownGrace is how long requests may take to finish once the server was told to stop.
 	shutdownGrace = 3 * time.Second
 )
@@ -46,23 +49,36 @@ type ServerOptions struct {
 	Token string
 }
 
-// Server offers a layer over HTTP: POST / takes JSON-RPC 2.0 requests in the shape
-// of celestia-node, one at a time (blob.Submit, blob.Get, blob.GetAll, header.LocalHead,
-// header.NetworkHead, header.GetByHeight), and GET /health says where the head is.
+// Server offers a layer over HTTP: POST / takes JSON-RPC 2.0 requests, one at a time,
+// and GET /health says where the head is. The methods are those of celestia-node that make
+// sense here:
+//
+//	blob.Submit, blob.Get, blob.GetAll
+//	header.LocalHead, header.NetworkHead, header.GetByHeight, header.WaitForHeight, header.SyncState
+//	state.Balance, state.AccountAddress
+//
+// and two that tell a Client what it needs in one request:
+//
+//	local.Submit(blobs)    {"height", "commitments"}
+//	local.WaitHead(above)  the head's height, once it is above the one given or after a while
 type Server struct {
-	layer   *Layer
-	token   string
-	maxBody int64
-	large   *semaphore.Weighted
-	small   *semaphore.Weighted
+	layer    *Layer
+	token    string
+	maxBody  int64
+	large    *semaphore.Weighted
+	small    *semaphore.Weighted
+	stopping chan struct{} // closed when Serve ends: who waits for a height is sent away
+	stop     func()
 }
 
 // NewServer returns a server of the layer, which the caller closes after it.
 func NewServer(layer *Layer, opts ServerOptions) *Server {
-	maxBody := int64(base64.StdEncoding.EncodedLen(layer.maxBlob)) + bodySlack
+	maxBody := int64(base64.StdEncoding.EncodedLen(layer.limits.MaxSubmitBytes)) + bodySlack
+	stopping := make(chan struct{})
 	return &Server{
 		layer: layer, token: opts.Token, maxBody: maxBody,
 		large: semaphore.NewWeighted(largeMemory), small: semaphore.NewWeighted(smallMemory),
+		stopping: stopping, stop: sync.OnceFunc(func() { close(stopping) }),
 	}
 }
 
@@ -90,6 +106,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	drained := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
+		s.stop()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 		defer cancel()
 		err := srv.Shutdown(grace)
@@ -145,7 +162,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, err.Error(), status)
 			return
 		}
-		writeError(w, nil, wireError(err))
+		writeError(w, nil, err)
 		return
 	}
 	s.call(w, r, req, release)
@@ -192,26 +209,28 @@ func (s *Server) readRequest(w http.ResponseWriter, r *http.Request) (*rpcReques
 	}
 	var req rpcRequest
 	if err := json.Unmarshal(body, &req); err != nil {
-		return nil, http.StatusOK, &rpcError{codeParse, "not a JSON-RPC request object with positional params: " + err.Error()}
+		return nil, http.StatusOK, &rpcError{Code: codeParse, Message: "not a JSON-RPC request object with positional params: " + err.Error()}
 	}
 	if req.Version != "2.0" {
-		return nil, http.StatusOK, &rpcError{codeInvalidRequest, `"jsonrpc" must be "2.0"`}
+		return nil, http.StatusOK, &rpcError{Code: codeInvalidRequest, Message: `"jsonrpc" must be "2.0"`}
 	}
 	if len(req.ID) == 0 {
-		return nil, http.StatusOK, &rpcError{codeInvalidRequest, `"id" is missing: notifications are not served`}
+		return nil, http.StatusOK, &rpcError{Code: codeInvalidRequest, Message: `"id" is missing: notifications are not served`}
 	}
 	return &req, http.StatusOK, nil
 }
 
-func writeError(w http.ResponseWriter, id json.RawMessage, e *rpcError) {
+func writeError(w http.ResponseWriter, id json.RawMessage, err error) {
+	e := wireError(err)
 	if id == nil {
 		id = json.RawMessage("null")
 	}
-	writeResponse(w, rpcResponse{Version: "2.0", ID: id, Error: e})
+	writeResponse(w, e.status(), rpcResponse{Version: "2.0", ID: id, Error: e})
 }
 
-func writeResponse(w http.ResponseWriter, resp rpcResponse) {
+func writeResponse(w http.ResponseWriter, status int, resp rpcResponse) {
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
 	// A client that is gone needs no answer.
 	_ = json.NewEncoder(w).Encode(resp)
 }

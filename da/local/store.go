@@ -15,28 +15,40 @@ import (
 
 // What is on disk, all integers big endian:
 //
-//	'f'                                   format version, 1 byte
-//	'h' height(8)                         block header, see header.encode
-//	'b' height(8) namespace(29) index(4)  data of one blob; index is its place in the block
+//	'f'                                         format version, 1 byte
+//	'k' -> height(8)                            blobs below it are pruned
+//	'h' height(8)                               block header, see header.encode
+//	'b' height(8) namespace(29) index(4)        commitment(32) and data of one blob; index is its place in the block
+//	'c' height(8) namespace(29) commitment(32)  index(4) of the first blob of that commitment
 //
 // Keys of a block follow those of all blocks before, so pebble moves tables down
 // without rewriting them, and a namespace at a height is one range of keys
 // whatever else the height holds.
 const (
-	keyFormat byte = 'f'
-	keyHeader byte = 'h'
-	keyBlob   byte = 'b'
+	keyFormat     byte = 'f'
+	keyKept       byte = 'k'
+	keyHeader     byte = 'h'
+	keyBlob       byte = 'b'
+	keyCommitment byte = 'c'
 )
 
-const formatVersion = 1
+const formatVersion = 2
 
 // namespace is a Celestia namespace, see da.Namespace.V0.
 type namespace = [29]byte
 
 // entry is a blob on its way into a block.
 type entry struct {
-	ns   namespace
-	data []byte
+	ns         namespace
+	data       []byte
+	commitment commitment
+}
+
+// blob is a blob on its way out. Its bytes are the store's.
+type blob struct {
+	index      uint32
+	commitment []byte
+	data       []byte
 }
 
 // header describes one block. The hashes chain the blocks, so that two stores
@@ -45,11 +57,11 @@ type header struct {
 	height   uint64
 	time     time.Time
 	previous [32]byte
-	data     [32]byte // SHA-256 over (namespace, SHA-256 of the data) of each blob, in order of storage
+	data     [32]byte // SHA-256 over (namespace, commitment) of each blob, in order of storage
 }
 
 func (h header) hash() [32]byte {
-	return sha256.Sum256(append([]byte("ordo/da/local/header/v1\x00"), h.encode()...))
+	return sha256.Sum256(append([]byte("ordo/da/local/header/v2\x00"), h.encode()...))
 }
 
 func (h header) encode() []byte {
@@ -156,11 +168,16 @@ func (s *store) append(parent header, now time.Time, entries []entry) (header, e
 	defer func() { _ = batch.Close() }() // committed, or given up
 	digest := sha256.New()
 	for _, i := range order {
+		digest.Write(entries[i].ns[:])
+		digest.Write(entries[i].commitment[:])
+	}
+	// From the last on, so that of the same commitments the first stays.
+	for _, i := range slices.Backward(order) {
 		e := entries[i]
-		id := sha256.Sum256(e.data)
-		digest.Write(e.ns[:])
-		digest.Write(id[:])
-		if err := batch.Set(blobKey(h.height, e.ns, uint32(i)), e.data, nil); err != nil {
+		if err := setBlob(batch, blobKey(h.height, e.ns, uint32(i)), e); err != nil {
+			return header{}, fmt.Errorf("store DA block %d: %w", h.height, err)
+		}
+		if err := batch.Set(commitmentKey(h.height, e.ns, e.commitment[:]), binary.BigEndian.AppendUint32(nil, uint32(i)), nil); err != nil {
 			return header{}, fmt.Errorf("store DA block %d: %w", h.height, err)
 		}
 	}
@@ -174,9 +191,18 @@ func (s *store) append(parent header, now time.Time, entries []entry) (header, e
 	return h, nil
 }
 
-// blobs calls fn with the place and data of each blob of the namespace at the
-// height. The data is fn's only until it returns.
-func (s *store) blobs(height uint64, ns namespace, fn func(index uint32, data []byte) error) error {
+// setBlob writes the value straight into the batch: blobs are large.
+func setBlob(batch *pebble.Batch, key []byte, e entry) error {
+	op := batch.SetDeferred(len(key), len(e.commitment)+len(e.data))
+	copy(op.Key, key)
+	copy(op.Value, e.commitment[:])
+	copy(op.Value[len(e.commitment):], e.data)
+	return op.Finish()
+}
+
+// blobs calls fn with each blob of the namespace at the height. Its bytes are fn's
+// only until it returns.
+func (s *store) blobs(height uint64, ns namespace, fn func(blob) error) error {
 	it, err := s.db.NewIter(&pebble.IterOptions{
 		LowerBound: blobKey(height, ns, 0),
 		// Index 2^32-1 is never reached: a block holds far fewer blobs.
@@ -187,26 +213,92 @@ func (s *store) blobs(height uint64, ns namespace, fn func(index uint32, data []
 	}
 	defer func() { _ = it.Close() }() // it only read
 	for it.First(); it.Valid(); it.Next() {
-		data, err := it.ValueAndErr()
+		value, err := it.ValueAndErr()
 		if err != nil {
 			return err
 		}
 		key := it.Key()
-		if err := fn(binary.BigEndian.Uint32(key[len(key)-4:]), data); err != nil {
+		if err := passBlob(binary.BigEndian.Uint32(key[len(key)-4:]), value, fn); err != nil {
 			return err
 		}
 	}
 	return it.Error()
 }
 
-func headerKey(height uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{keyHeader}, height)
+// find calls fn with the first blob of that commitment, where there is one. Its bytes
+// are fn's only until it returns.
+func (s *store) find(height uint64, ns namespace, commitment []byte, fn func(blob) error) error {
+	raw, closer, err := s.db.Get(commitmentKey(height, ns, commitment))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	index := binary.BigEndian.Uint32(raw)
+	if err := closer.Close(); err != nil {
+		return err
+	}
+	value, closer, err := s.db.Get(blobKey(height, ns, index))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closer.Close() }() // it only read
+	return passBlob(index, value, fn)
 }
 
+func passBlob(index uint32, value []byte, fn func(blob) error) error {
+	const n = len(commitment{})
+	if len(value) <= n {
+		return fmt.Errorf("blob %d has %d bytes on disk, want more than %d", index, len(value), n)
+	}
+	return fn(blob{index: index, commitment: value[:n], data: value[n:]})
+}
+
+// kept returns the height below which blobs are pruned.
+func (s *store) kept() (uint64, error) {
+	raw, closer, err := s.db.Get([]byte{keyKept})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = closer.Close() }() // it only read
+	if len(raw) != 8 {
+		return 0, fmt.Errorf("the pruned height has %d bytes, want 8", len(raw))
+	}
+	return binary.BigEndian.Uint64(raw), nil
+}
+
+// drop removes the blobs below a height. A crash leaves them all or none, and nothing
+// that is gone passes for empty: the height is recorded in the same step.
+func (s *store) drop(below uint64) error {
+	batch := s.db.NewBatch()
+	defer func() { _ = batch.Close() }() // committed, or given up
+	for _, prefix := range []byte{keyBlob, keyCommitment} {
+		if err := batch.DeleteRange(heightKey(prefix, 0), heightKey(prefix, below), nil); err != nil {
+			return err
+		}
+	}
+	if err := batch.Set([]byte{keyKept}, binary.BigEndian.AppendUint64(nil, below), nil); err != nil {
+		return err
+	}
+	return batch.Commit(pebble.NoSync)
+}
+
+func heightKey(prefix byte, height uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefix}, height)
+}
+
+func headerKey(height uint64) []byte { return heightKey(keyHeader, height) }
+
 func blobKey(height uint64, ns namespace, index uint32) []byte {
-	key := binary.BigEndian.AppendUint64([]byte{keyBlob}, height)
-	key = append(key, ns[:]...)
-	return binary.BigEndian.AppendUint32(key, index)
+	return binary.BigEndian.AppendUint32(append(heightKey(keyBlob, height), ns[:]...), index)
+}
+
+func commitmentKey(height uint64, ns namespace, commitment []byte) []byte {
+	return append(append(heightKey(keyCommitment, height), ns[:]...), commitment...)
 }
 
 // quiet drops pebble's account of its compactions. Errors are returned; what
