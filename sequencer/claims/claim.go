@@ -9,16 +9,6 @@ import (
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
-// Bounds that the chain puts on claims.
-const (
-	// MaxMessageClaims bounds the claims of one message.
-	MaxMessageClaims = 64
-	// MaxClaimBytes bounds the encoding of one claim.
-	MaxClaimBytes = 16 << 10
-	// MaxLayerName bounds a layer's name: lower case letters, digits and hyphens.
-	MaxLayerName = 16
-)
-
 // Claimer records claims on the sequencer chain. package account has one.
 type Claimer interface {
 	// Claim records the claims, in one transaction, and returns the height of the block
@@ -36,39 +26,8 @@ type Recorded struct {
 	Claim   da.Claim
 }
 
-// ErrMalformed is returned for a claim that breaks the chain's bounds.
+// ErrMalformed is returned for a claim that the chain cannot have taken.
 var ErrMalformed = errors.New("malformed claim")
-
-// Validate checks what the chain asks of every claim, but for its encoded size.
-// Errors: ErrMalformed.
-func Validate(c da.Claim) error {
-	switch {
-	case !validLayer(c.Layer):
-		return fmt.Errorf("layer is %q, want 1 to %d of a-z, 0-9 and -: %w", c.Layer, MaxLayerName, ErrMalformed)
-	case (c.From == 0) != (c.To == 0) || c.From > c.To:
-		return fmt.Errorf("blocks %d to %d, want the first and the last, or 0 and 0: %w", c.From, c.To, ErrMalformed)
-	case len(c.Parts) == 0 || len(c.Parts) > da.MaxClaimParts:
-		return fmt.Errorf("%d parts, want 1 to %d: %w", len(c.Parts), da.MaxClaimParts, ErrMalformed)
-	}
-	for i, p := range c.Parts {
-		if len(p.Commitment) > da.MaxCommitmentBytes {
-			return fmt.Errorf("part %d has a commitment of %d bytes, at most %d: %w", i, len(p.Commitment), da.MaxCommitmentBytes, ErrMalformed)
-		}
-	}
-	return nil
-}
-
-func validLayer(name string) bool {
-	if len(name) == 0 || len(name) > MaxLayerName {
-		return false
-	}
-	for _, c := range []byte(name) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
 
 // FromProto returns the claim of a message. Errors: ErrMalformed.
 func FromProto(m *v1.Claim) (da.Claim, error) {
@@ -88,7 +47,7 @@ func FromProto(m *v1.Claim) (da.Claim, error) {
 		copy(part.ID[:], p.BlobId)
 		c.Parts = append(c.Parts, part)
 	}
-	return c, Validate(c)
+	return c, nil
 }
 
 // ToProto returns the claim as a message.

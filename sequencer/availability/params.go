@@ -1,0 +1,56 @@
+package availability
+
+import (
+	"fmt"
+
+	availabilityv1 "github.com/ordo-network/ordo/sequencer/availability/v1"
+)
+
+// Params are the rules that governance may change.
+type Params = availabilityv1.Params
+
+// Bounds of the state, beside the parameters.
+const (
+	// MaxMessageClaims bounds the claims of one message.
+	MaxMessageClaims = 64
+	// MaxClaimBytes bounds the encoding of one claim, and so what it takes in the state.
+	MaxClaimBytes = 16 << 10
+	// MaxRelayerPending bounds the claims of one relayer about one rollup that wait,
+	// MaxRollupPending those of all relayers. Beyond both the oldest gives way.
+	MaxRelayerPending = 8
+	MaxRollupPending  = 64
+	// MaxRanges bounds the runs of blocks that are confirmed of one rollup.
+	MaxRanges = 16
+	// maxDoublings bounds the time for which a relayer is ignored.
+	maxDoublings = 10
+	// maxExpired bounds the claims that one block drops for their age.
+	maxExpired = 256
+
+	maxBlocks  = 1 << 32
+	maxPending = 1 << 16
+)
+
+// DefaultParams returns the rules of a new chain: at ten blocks a second a claim waits
+// for half an hour, a relayer is ignored for a minute at first, and a gap is given up
+// after an hour.
+func DefaultParams() Params {
+	return Params{ClaimBlocks: 18_000, IgnoreBlocks: 600, GapBlocks: 36_000, MaxPending: 8192}
+}
+
+// ValidateParams checks that the chain can run under the rules.
+func ValidateParams(p Params) error {
+	for _, b := range []struct {
+		name       string
+		have, high uint64
+	}{
+		{"claim_blocks", p.ClaimBlocks, maxBlocks},
+		{"ignore_blocks", p.IgnoreBlocks, maxBlocks},
+		{"gap_blocks", p.GapBlocks, maxBlocks},
+		{"max_pending", p.MaxPending, maxPending},
+	} {
+		if b.have < 1 || b.have > b.high {
+			return fmt.Errorf("%s is %d, want 1 to %d", b.name, b.have, b.high)
+		}
+	}
+	return nil
+}
