@@ -12,25 +12,26 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ordo-network/ordo/bench/peers"
+	"github.com/ordo-network/ordo/bench/testnet"
 )
 
 // comet is a network of plain CometBFT validators.
 type comet struct {
-	*group
+	*testnet.Group
 	n       int
 	clients []peers.Client
 	genesis *cmttypes.GenesisDoc
 }
 
 func startComet(ctx context.Context, o Options, validators int) (_ *comet, err error) {
-	g, err := newGroup(o, "comet")
+	g, err := testnet.NewGroup(o.Dir, "comet", o.Keep)
 	if err != nil {
 		return nil, err
 	}
-	s := &comet{group: g, n: validators}
+	s := &comet{Group: g, n: validators}
 	defer func() {
 		if err != nil {
-			_ = s.end() // the error that is returned says more
+			_ = s.End() // the error that is returned says more
 		}
 	}()
 	const ports = 4
@@ -38,27 +39,27 @@ func startComet(ctx context.Context, o Options, validators int) (_ *comet, err e
 	if err != nil {
 		return nil, err
 	}
-	err = peers.Init(g.dir, validators, o.Peer, func(i int) peers.Ports {
+	err = peers.Init(g.Dir, validators, o.Peer, func(i int) peers.Ports {
 		at := base + ports*i
 		return peers.Ports{P2P: at, Door: at + 1, Metrics: at + 2, Profile: at + 3}
 	})
 	if err != nil {
 		return nil, err
 	}
-	if s.genesis, err = cmttypes.GenesisDocFromFile(peers.GenesisFile(g.dir)); err != nil {
+	if s.genesis, err = cmttypes.GenesisDocFromFile(peers.GenesisFile(g.Dir)); err != nil {
 		return nil, fmt.Errorf("read genesis: %w", err)
 	}
 	for i := range validators {
-		p, err := s.start("peer-"+strconv.Itoa(i), o.Binary, "bench", "peer", "--home", peers.Home(g.dir, i))
+		p, err := s.Start("peer-"+strconv.Itoa(i), o.Binary, "bench", "peer", "--home", peers.Home(g.Dir, i))
 		if err != nil {
 			return nil, err
 		}
 		at := base + ports*i
-		p.metrics = "http://" + loopback(at+2) + "/metrics"
-		p.profile = "http://" + loopback(at+3)
-		s.clients = append(s.clients, peers.Client{URL: "http://" + loopback(at+1), HTTP: newHTTPClient(nil)})
+		p.Metrics = "http://" + testnet.Loopback(at+2) + "/metrics"
+		p.Profile = "http://" + testnet.Loopback(at+3)
+		s.clients = append(s.clients, peers.Client{URL: "http://" + testnet.Loopback(at+1), HTTP: testnet.HTTPClient(nil)})
 	}
-	err = s.await(ctx, startLimit, func(i int) error {
+	err = s.Await(ctx, testnet.StartLimit, func(i int) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		h, err := s.clients[i].Height(ctx)
@@ -74,12 +75,12 @@ func (s *comet) name() string { return "CometBFT" }
 
 func (s *comet) validators() int { return s.n }
 
-func (s *comet) processes() []*process { return s.all }
+func (s *comet) processes() []*testnet.Process { return s.All }
 
-func (s *comet) close() error { return s.end() }
+func (s *comet) close() error { return s.End() }
 
 func (s *comet) received(ctx context.Context) ([]float64, error) {
-	return scrapeAll(ctx, s.all, cometReceived)
+	return scrapeAll(ctx, s.All, cometReceived)
 }
 
 func (s *comet) wrap(_ channel, _ int, payload []byte) (parcel, error) {

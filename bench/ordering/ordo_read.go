@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ordo-network/ordo/bench/testnet"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
@@ -18,13 +19,10 @@ import (
 // quietRollup has no data: who follows it learns of blocks when they are committed.
 var quietRollup = order.NewRollupID("bench-quiet")
 
-// reader is the node that the order is read from.
-func (s *ordo) reader() string { return s.urls[len(s.urls)-1] }
-
 // follow follows each channel's rollup, and one without data that gives the times of
 // the blocks; and it listens at each validator for certificates of the samples.
 func (s *ordo) follow(ctx context.Context, l *ledger, ready func()) error {
-	from := s.height.Load() + 1
+	from := s.Height() + 1
 	group, ctx := errgroup.WithContext(ctx)
 	var stands sync.WaitGroup
 	follow := func(rollup order.RollupID, handle func(*follower.Block)) error {
@@ -49,13 +47,13 @@ func (s *ordo) follow(ctx context.Context, l *ledger, ready func()) error {
 		}
 	}
 	err := follow(quietRollup, func(b *follower.Block) {
-		s.height.Store(max(s.height.Load(), b.Height))
+		s.Saw(b.Height)
 		l.head(b.Height)
 	})
 	if err != nil {
 		return err
 	}
-	for v := range s.n {
+	for v := range s.Validators {
 		stands.Add(1)
 		first := sync.OnceFunc(stands.Done)
 		group.Go(func() error {
@@ -78,13 +76,13 @@ func (s *ordo) follow(ctx context.Context, l *ledger, ready func()) error {
 
 // follower follows a rollup at the node to read from, trusting the genesis alone.
 func (s *ordo) follower(rollup order.RollupID, cfg follower.Config) (*follower.Follower, error) {
-	trust, err := follower.TrustGenesisFile(s.genesis)
+	trust, err := follower.TrustGenesisFile(s.Genesis)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Rollup, cfg.Endpoints, cfg.Trust, cfg.Logger = rollup, []string{s.reader()}, trust, s.o.Logger
+	cfg.Rollup, cfg.Endpoints, cfg.Trust, cfg.Logger = rollup, []string{s.ReadFrom()}, trust, s.o.Logger
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = newHTTPClient(nil)
+		cfg.HTTPClient = testnet.HTTPClient(nil)
 	}
 	return follower.New(cfg)
 }
@@ -104,7 +102,7 @@ const maxCertifiedBytes = 32 << 20
 
 // certified listens at a validator for the samples' certificates.
 func (s *ordo) certified(ctx context.Context, validator int, l *ledger, stands func()) error {
-	client := sequencerv1connect.NewSequencerServiceClient(newHTTPClient(nil), s.urls[validator], connect.WithReadMaxBytes(maxCertifiedBytes))
+	client := sequencerv1connect.NewSequencerServiceClient(testnet.HTTPClient(nil), s.URLs[validator], connect.WithReadMaxBytes(maxCertifiedBytes))
 	rollup := rollupOf(sample)
 	stream, err := client.SubscribeCertified(ctx, connect.NewRequest(&sequencerv1.SubscribeCertifiedRequest{RollupId: rollup[:]}))
 	if err != nil {

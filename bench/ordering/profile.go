@@ -30,9 +30,9 @@ func startProfiles(ctx context.Context, o Options, st *stage, part string, lasts
 	ctx, cancel := context.WithTimeout(ctx, length+30*time.Second)
 	for _, p := range st.processes() {
 		running.Go(func() {
-			file := filepath.Join(dir, p.label+".pprof")
-			if err := fetchProfile(ctx, p.profile, length, file); err != nil {
-				o.say("no profile of %s: %v", p.label, err)
+			file := filepath.Join(dir, p.Label+".pprof")
+			if err := fetchProfile(ctx, p.Profile, length, file); err != nil {
+				o.say("no profile of %s: %v", p.Label, err)
 			}
 		})
 	}

@@ -14,6 +14,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/ordo-network/ordo/bench/testnet"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
@@ -122,7 +123,7 @@ func (o Options) own(ctx context.Context, st *stage, s *ordo) (stretch, error) {
 			return stretch{}, ctx.Err()
 		case <-tick.C:
 		}
-		validator := validatorOf(i, s.n)
+		validator := validatorOf(i, s.Validators)
 		p, err := s.sign(validator, []order.Leg{{RollupID: ownRollup, Transactions: [][]byte{st.payloads.make(ownBytes)}}})
 		if err != nil {
 			return stretch{}, err
@@ -158,7 +159,7 @@ func (o Options) crowd(ctx context.Context, s *ordo) (some []key, err error) {
 		for _, id := range groups[i%len(groups)] {
 			legs = append(legs, order.Leg{RollupID: id, Transactions: [][]byte{p.make(crowdBytes)}})
 		}
-		validator := validatorOf(i, s.n)
+		validator := validatorOf(i, s.Validators)
 		b, err := s.sign(validator, legs)
 		if err != nil {
 			return some, err
@@ -177,7 +178,7 @@ func (o Options) crowd(ctx context.Context, s *ordo) (some []key, err error) {
 func (s *ordo) allOrdered(ctx context.Context, ids []key) error {
 	for deadline := time.Now().Add(settleLimit); len(ids) > 0; {
 		ctx, cancel := context.WithTimeout(ctx, submitTimeout)
-		status, err := s.client(0).GetBundleStatus(ctx, connect.NewRequest(&sequencerv1.GetBundleStatusRequest{BundleId: ids[0][:]}))
+		status, err := s.Client(0).GetBundleStatus(ctx, connect.NewRequest(&sequencerv1.GetBundleStatusRequest{BundleId: ids[0][:]}))
 		cancel()
 		switch {
 		case err != nil && connect.CodeOf(err) != connect.CodeResourceExhausted:
@@ -196,7 +197,7 @@ func (s *ordo) allOrdered(ctx context.Context, ids []key) error {
 // readBack follows the rollup over the blocks and says what that cost.
 func (s *ordo) readBack(ctx context.Context, blocks stretch) (c ReadCost, err error) {
 	var wire atomic.Int64
-	http := newHTTPClient(&wire)
+	http := testnet.HTTPClient(&wire)
 	defer http.CloseIdleConnections()
 	f, err := s.follower(ownRollup, follower.Config{HTTPClient: http})
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ordo-network/ordo/bench/testnet"
 )
 
 // scrape sums the series of those names, whatever their labels, at a Prometheus endpoint.
@@ -54,12 +56,12 @@ func sumSeries(r io.Reader, names []string) (sum float64, err error) {
 const cometReceived = "cometbft_p2p_message_receive_bytes_total"
 
 // scrapeAll is scrape for several processes.
-func scrapeAll(ctx context.Context, processes []*process, names ...string) ([]float64, error) {
+func scrapeAll(ctx context.Context, processes []*testnet.Process, names ...string) ([]float64, error) {
 	out := make([]float64, len(processes))
 	for i, p := range processes {
-		v, err := scrape(ctx, p.metrics, names)
+		v, err := scrape(ctx, p.Metrics, names)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.label, err)
+			return nil, fmt.Errorf("%s: %w", p.Label, err)
 		}
 		out[i] = v
 	}

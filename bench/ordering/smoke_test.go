@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/bench/peers"
+	"github.com/ordo-network/ordo/bench/testnet"
 )
 
 // TestMain lets the test binary be what the benchmark starts: `ordo bench peer`.
@@ -48,7 +49,7 @@ func freePorts(n int) (int, error) {
 	for base := 21_000; base < 30_000; base += n {
 		free := true
 		for port := base; port < base+n; port++ {
-			ln, err := net.Listen("tcp", loopback(port))
+			ln, err := net.Listen("tcp", testnet.Loopback(port))
 			if err != nil {
 				free = false
 				break
@@ -116,10 +117,10 @@ func TestAValidatorThatDiesEndsTheRun(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := syscall.Kill(s.all[0].pid, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(s.All[0].PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-s.all[0].done
+	<-s.All[0].Done()
 	if _, err := st.trial(t.Context(), load{size: 1000, rate: 10_000, duration: 5 * time.Second}); err == nil {
 		t.Error("the trial went on without a validator")
 	}

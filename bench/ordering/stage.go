@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/bench/figures"
+	"github.com/ordo-network/ordo/bench/testnet"
 )
 
 // stage is a running network whose order is read.
@@ -37,7 +38,7 @@ func newStage(ctx context.Context, o Options, s system) (_ *stage, err error) {
 		return st, nil
 	case err = <-st.read:
 		st.read <- err
-	case <-time.After(startLimit):
+	case <-time.After(testnet.StartLimit):
 		err = errors.New("no block came")
 	}
 	return nil, errors.Join(fmt.Errorf("read the order of %s: %w", s.name(), err), st.close())
@@ -51,7 +52,7 @@ func (st *stage) close() error {
 // failed says what has broken, if anything has.
 func (st *stage) failed() error {
 	for _, p := range st.processes() {
-		if err := p.ended(); err != nil {
+		if err := p.Ended(); err != nil {
 			return err
 		}
 	}
@@ -117,7 +118,7 @@ func (st *stage) trial(ctx context.Context, ld load) (*Trial, error) {
 func (st *stage) measured(ctx context.Context, fn func() (*Trial, error)) (*Trial, error) {
 	pids := map[string]int{driver: os.Getpid()}
 	for _, p := range st.processes() {
-		pids[p.label] = p.pid
+		pids[p.Label] = p.PID
 	}
 	before, err := st.received(ctx)
 	if err != nil {

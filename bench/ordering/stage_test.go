@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ordo-network/ordo/bench/testnet"
 )
 
 // fake orders so many bytes a second, in a block each 100 ms, and takes no more in
@@ -25,7 +27,7 @@ type fake struct {
 
 func (*fake) name() string                                { return "Fake" }
 func (*fake) validators() int                             { return 4 }
-func (*fake) processes() []*process                       { return nil }
+func (*fake) processes() []*testnet.Process               { return nil }
 func (*fake) received(context.Context) ([]float64, error) { return make([]float64, 4), nil }
 func (*fake) close() error                                { return nil }
 

@@ -3,6 +3,9 @@ package ordering
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/ordo-network/ordo/bench/testnet"
 )
 
 // key is what a payload is recognised by in the order: a bundle's ID, a transaction's hash.
@@ -37,7 +40,7 @@ type system interface {
 	follow(ctx context.Context, l *ledger, ready func()) error
 	// validators are those processes, in order; extra ones, such as a node to read from, follow them.
 	validators() int
-	processes() []*process
+	processes() []*testnet.Process
 	// received returns the bytes that each validator has received from others so far.
 	received(ctx context.Context) ([]float64, error)
 	// close stops the processes and removes their data.
@@ -46,3 +49,6 @@ type system interface {
 
 // errBusy is returned by a system whose validator has no room for now.
 var errBusy = errors.New("validator is busy")
+
+// submitTimeout is after which a validator counts as not answering.
+const submitTimeout = 15 * time.Second

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/bench/figures"
+	"github.com/ordo-network/ordo/bench/testnet"
 )
 
 // driver is the label of this process: who sends the load and reads the order.
@@ -108,7 +109,7 @@ func (t *Trial) receivedShare() (median, most float64) {
 // peakMB is the most memory that a validator had, since it began.
 func (t *Trial) peakMB() (most float64) {
 	for _, u := range t.Processes {
-		if u.Name != driver && u.Name != readerLabel {
+		if u.Name != driver && u.Name != testnet.ReaderLabel {
 			most = max(most, u.PeakMB)
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package ordering
+package testnet
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package ordering
+package testnet
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"regexp"
 )
 
-// run runs a command of the program to its end.
-func run(ctx context.Context, binary string, args ...string) error {
+// Run runs a command of the program to its end.
+func Run(ctx context.Context, binary string, args ...string) error {
 	out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s %s %s: %w\n%s", filepath.Base(binary), args[0], args[1], err, out)
@@ -23,8 +23,8 @@ func settingLine(key string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(key) + ` *=.*$`)
 }
 
-// setting returns a value as it stands in a TOML file.
-func setting(path, key string) (string, error) {
+// Setting returns a value as it stands in a TOML file.
+func Setting(path, key string) (string, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("read settings: %w", err)
@@ -37,8 +37,8 @@ func setting(path, key string) (string, error) {
 	return string(bytes.TrimSpace(value)), nil
 }
 
-// set replaces values in a TOML file, comments and all else kept.
-func set(path string, values map[string]string) error {
+// Set replaces values in a TOML file, comments and all else kept.
+func Set(path string, values map[string]string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)
