@@ -9,6 +9,7 @@ import (
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 	"golang.org/x/sync/singleflight"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
@@ -177,6 +178,10 @@ func (c *chain) assemble(height uint64) (*served, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the order of block %d: %w", height, err)
 	}
+	claims, err := claimsOf(height, results.TxResults)
+	if err != nil {
+		return nil, fmt.Errorf("read the claims of block %d: %w", height, err)
+	}
 	manifest, err := ordering.DecodeManifest(txs[1])
 	if err != nil {
 		return nil, fmt.Errorf("read the certificates of block %d: %w", height, err)
@@ -201,12 +206,15 @@ func (c *chain) assemble(height uint64) (*served, error) {
 	proof := block.Txs.Proof(0).Proof
 	// What is decoded of transaction 1 is larger than its bytes, which are not kept.
 	size := len(signed) + len(rawSet) + 2*len(txs[1]) + legBytes*int(ordered.Header().Legs)
+	for _, c := range claims {
+		size += 2 * proto.Size(c)
+	}
 	return &served{
 		height: height, hash: block.Hash(), signedHeader: signed,
 		validators: rawSet, validatorsHash: string(block.ValidatorsHash),
 		header:      txs[0],
 		headerProof: &orderv1.MerkleProof{Total: uint64(proof.Total), Index: uint64(proof.Index), Aunts: proof.Aunts},
-		order:       ordered, dropped: dropped, batches: cores, size: size,
+		order:       ordered, dropped: dropped, claims: claims, batches: cores, size: size,
 	}, nil
 }
 

@@ -22,7 +22,7 @@ import (
 //	h height bundle ->       a fate of that height, for pruning
 //
 // A fate is kind (1 byte), height (8), index (8), reason (the rest); numbers are
-// big endian.
+// big endian. The keys about claims are told in recorded.go.
 const (
 	keyIndexed byte = 'n'
 	keyBundle  byte = 'b'
@@ -50,21 +50,24 @@ type fate struct {
 }
 
 // index knows the fate of the bundles of recent blocks and of those that were
-// submitted here. What blocks say is written without a sync: what a crash loses is
+// submitted here, and what relayers claimed. What blocks say is written without a sync: what a crash loses is
 // indexed again, because the height that is reached stands in the same batch as
 // what that height brought. Receipts are synced, since nothing else tells of a
 // bundle that expired.
 type index struct {
 	log     *slog.Logger
 	chain   *chain
-	retain  uint64 // heights; 0 keeps all
+	retain  retention
 	metrics *metrics
 
 	mu sync.RWMutex // a fate is read before it is written
 	db *pebble.DB
 }
 
-func openIndex(dir string, retain uint64, c *chain, m *metrics, log *slog.Logger) (*index, error) {
+// retention is for how many heights something is kept; 0 keeps all.
+type retention struct{ bundles, claims uint64 }
+
+func openIndex(dir string, retain retention, c *chain, m *metrics, log *slog.Logger) (*index, error) {
 	cache := pebble.NewCache(4 << 20)
 	defer cache.Unref()
 	db, err := pebble.Open(dir, &pebble.Options{
@@ -153,7 +156,7 @@ func (x *index) add(s *served) error {
 	for i, o := range s.order.Bundles {
 		x.set(batch, o.ID, fate{kind: fateOrdered, height: s.height, index: uint64(i)})
 	}
-	if err := x.addDropped(batch, s); err != nil {
+	if err := errors.Join(x.addDropped(batch, s), x.addClaims(batch, s)); err != nil {
 		return err
 	}
 	_ = batch.Set([]byte{keyIndexed}, binary.BigEndian.AppendUint64(nil, s.height), nil) // batches in memory do not fail
@@ -221,20 +224,32 @@ func (x *index) fate(id order.BundleID) (fate, uint64, error) {
 	return f, height, err
 }
 
-// prune forgets the fates below the retained heights.
+// prune forgets what is below the retained heights.
 func (x *index) prune(height uint64) error {
-	if x.retain == 0 || height <= x.retain {
-		return nil
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	end := binary.BigEndian.AppendUint64([]byte{keyHeight}, height-x.retain)
+	batch := x.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	if keep := x.retain.bundles; keep > 0 && height > keep {
+		if err := x.pruneFates(batch, height-keep); err != nil {
+			return err
+		}
+	}
+	if keep := x.retain.claims; keep > 0 && height > keep {
+		if err := x.pruneClaims(batch, height-keep); err != nil {
+			return err
+		}
+	}
+	return batch.Commit(pebble.NoSync)
+}
+
+// pruneFates forgets the fates of heights before the one given.
+func (x *index) pruneFates(batch *pebble.Batch, before uint64) error {
+	end := binary.BigEndian.AppendUint64([]byte{keyHeight}, before)
 	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyHeight}, UpperBound: end})
 	if err != nil {
 		return err
 	}
-	batch := x.db.NewBatch()
-	defer func() { _ = batch.Close() }()
 	for ok := it.First(); ok; ok = it.Next() {
 		key := it.Key()
 		if len(key) != 1+8+len(order.BundleID{}) {
@@ -253,7 +268,7 @@ func (x *index) prune(height uint64) error {
 		return err
 	}
 	_ = batch.DeleteRange([]byte{keyHeight}, end, nil)
-	return batch.Commit(pebble.NoSync)
+	return nil
 }
 
 func (x *index) set(batch *pebble.Batch, id order.BundleID, f fate) {

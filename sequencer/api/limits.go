@@ -153,6 +153,7 @@ func (s *Server) admit(next http.Handler) http.Handler {
 	submit := newClass("submit", l.Submits, l.ClientShare, maxRequestBytes)
 	share := newClass("share", l.Shares, l.ClientShare, smallRequestBytes)
 	read := newClass("read", l.Reads, l.ClientShare, smallRequestBytes)
+	rollups := newClass("rollups", max(l.Reads/4, 1), l.ClientShare, manyRequestBytes)
 	errs := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := read
@@ -161,6 +162,8 @@ func (s *Server) admit(next http.Handler) http.Handler {
 			c = stream
 		case sequencerv1connect.SequencerServiceSubscribeBlocksProcedure:
 			c = many
+		case sequencerv1connect.SequencerServiceGetAvailabilityProcedure:
+			c = rollups
 		case sequencerv1connect.SequencerServiceSubmitBundleProcedure:
 			c = submit
 		case sequencerv1connect.SequencerServiceGetShareProcedure:

@@ -4,6 +4,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 	"github.com/ordo-network/ordo/sequencer/ordering"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
 // served is what one height serves without the legs' data. It never changes once it is
@@ -18,6 +19,7 @@ type served struct {
 	headerProof    *orderv1.MerkleProof
 	order          *order.Block
 	dropped        []ordering.Drop
+	claims         []*v1.RecordedClaim
 	batches        map[order.BatchID]order.BatchCore // that the block carries
 	size           int                               // in memory, about
 }

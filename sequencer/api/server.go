@@ -35,13 +35,16 @@ type Options struct {
 	Batches Batches
 	Lanes   Lanes
 	Params  func(context.Context) (Params, error)
+	// Available tells what the chain knows to be on DA layers.
+	Available AvailableFunc
 	// Committee returns the committee of an epoch, as long as the chain knows it.
 	Committee  func(ctx context.Context, epoch uint64) (*order.Committee, error)
 	CatchingUp func() bool
 
-	IndexDir string // where the index of bundles stands
-	Retain   uint64 // heights for which the fate of a bundle is kept; 0 keeps all
-	Limits   Limits // zero fields take DefaultLimits
+	IndexDir     string // where the index of bundles and claims stands
+	Retain       uint64 // heights for which the fate of a bundle is kept; 0 keeps all
+	RetainClaims uint64 // heights for which claims are kept; 0 keeps all
+	Limits       Limits // zero fields take DefaultLimits
 
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
@@ -80,7 +83,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.chain = newChain(opts, newBatches(s.stopping, opts, m), m)
-	if s.index, err = openIndex(opts.IndexDir, opts.Retain, s.chain, m, opts.Logger); err != nil {
+	if s.index, err = openIndex(opts.IndexDir, retention{opts.Retain, opts.RetainClaims}, s.chain, m, opts.Logger); err != nil {
 		s.stop()
 		return nil, err
 	}
