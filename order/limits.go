@@ -15,6 +15,11 @@ const (
 	MaxMembers = 200
 	// MaxTips bounds the lanes that one validator reports of.
 	MaxTips = 2 * MaxMembers
+	// MaxVotes bounds the claims that one validator speaks of in one vote, MaxVoteBytes
+	// their encoding. A gap between two of them takes one or two bytes; were each of
+	// three, they would still fit.
+	MaxVotes     = 256
+	MaxVoteBytes = 1 << 10
 	// MaxLegs bounds the legs of one bundle.
 	MaxLegs = 64
 	// MaxLegTransactions bounds the transactions of one leg.

@@ -30,6 +30,18 @@ func EncodeTips(tips []Tip) []byte {
 // DecodeTips decodes what EncodeTips writes. Errors: ErrEncoding, ErrInvalid.
 func DecodeTips(raw []byte) ([]Tip, error) {
 	f := fields{buf: raw}
+	tips, err := f.tips()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.end(); err != nil {
+		return nil, fmt.Errorf("decode tips: %w", err)
+	}
+	return tips, nil
+}
+
+// tips reads the tips that come next. Errors: ErrEncoding, ErrInvalid.
+func (f *fields) tips() ([]Tip, error) {
 	n := f.count(1, MaxTips)
 	if n > MaxTips {
 		return nil, fmt.Errorf("more than %d tips: %w", MaxTips, ErrInvalid)
@@ -49,9 +61,6 @@ func DecodeTips(raw []byte) ([]Tip, error) {
 			return nil, fmt.Errorf("tip %d is out of order: %w", i, ErrInvalid)
 		}
 		tips[i] = Tip(p)
-	}
-	if err := f.end(); err != nil {
-		return nil, fmt.Errorf("decode tips: %w", err)
 	}
 	return tips, nil
 }

@@ -1012,7 +1012,7 @@ func (x *Tip) GetSequence() uint64 {
 	return 0
 }
 
-// Tips is a validator's vote extension: at most one tip per lane, by owner.
+// Tips is what a validator holds: at most one tip per lane, by owner.
 type Tips struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tips          []*Tip                 `protobuf:"bytes,1,rep,name=tips,proto3" json:"tips,omitempty"`
@@ -1057,6 +1057,71 @@ func (x *Tips) GetTips() []*Tip {
 	return nil
 }
 
+// VoteExtension is what a validator says with its vote.
+type VoteExtension struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Tips.
+	Tips []*Tip `protobuf:"bytes,1,rep,name=tips,proto3" json:"tips,omitempty"`
+	// Claims that the validator found to be true, and those that it found to be false, by
+	// number, ascending: the first number, then how far each lies above the one before.
+	// No claim is in both. At most 256 in 1,024 bytes together.
+	Confirmed     []uint64 `protobuf:"varint,2,rep,packed,name=confirmed,proto3" json:"confirmed,omitempty"`
+	Denied        []uint64 `protobuf:"varint,3,rep,packed,name=denied,proto3" json:"denied,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoteExtension) Reset() {
+	*x = VoteExtension{}
+	mi := &file_order_v1_order_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoteExtension) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoteExtension) ProtoMessage() {}
+
+func (x *VoteExtension) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoteExtension.ProtoReflect.Descriptor instead.
+func (*VoteExtension) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *VoteExtension) GetTips() []*Tip {
+	if x != nil {
+		return x.Tips
+	}
+	return nil
+}
+
+func (x *VoteExtension) GetConfirmed() []uint64 {
+	if x != nil {
+		return x.Confirmed
+	}
+	return nil
+}
+
+func (x *VoteExtension) GetDenied() []uint64 {
+	if x != nil {
+		return x.Denied
+	}
+	return nil
+}
+
 // OrderingHeader is transaction 0 of each block of the sequencer chain.
 type OrderingHeader struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1080,7 +1145,7 @@ type OrderingHeader struct {
 
 func (x *OrderingHeader) Reset() {
 	*x = OrderingHeader{}
-	mi := &file_order_v1_order_proto_msgTypes[14]
+	mi := &file_order_v1_order_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1157,7 @@ func (x *OrderingHeader) String() string {
 func (*OrderingHeader) ProtoMessage() {}
 
 func (x *OrderingHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[14]
+	mi := &file_order_v1_order_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1170,7 @@ func (x *OrderingHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderingHeader.ProtoReflect.Descriptor instead.
 func (*OrderingHeader) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{14}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OrderingHeader) GetVersion() uint64 {
@@ -1194,7 +1259,7 @@ type LegRecord struct {
 
 func (x *LegRecord) Reset() {
 	*x = LegRecord{}
-	mi := &file_order_v1_order_proto_msgTypes[15]
+	mi := &file_order_v1_order_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1271,7 @@ func (x *LegRecord) String() string {
 func (*LegRecord) ProtoMessage() {}
 
 func (x *LegRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[15]
+	mi := &file_order_v1_order_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1284,7 @@ func (x *LegRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegRecord.ProtoReflect.Descriptor instead.
 func (*LegRecord) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{15}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LegRecord) GetBundleId() []byte {
@@ -1298,7 +1363,7 @@ type MerkleProof struct {
 
 func (x *MerkleProof) Reset() {
 	*x = MerkleProof{}
-	mi := &file_order_v1_order_proto_msgTypes[16]
+	mi := &file_order_v1_order_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1375,7 @@ func (x *MerkleProof) String() string {
 func (*MerkleProof) ProtoMessage() {}
 
 func (x *MerkleProof) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[16]
+	mi := &file_order_v1_order_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1388,7 @@ func (x *MerkleProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MerkleProof.ProtoReflect.Descriptor instead.
 func (*MerkleProof) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{16}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MerkleProof) GetTotal() uint64 {
@@ -1364,7 +1429,7 @@ type NamespaceProof struct {
 
 func (x *NamespaceProof) Reset() {
 	*x = NamespaceProof{}
-	mi := &file_order_v1_order_proto_msgTypes[17]
+	mi := &file_order_v1_order_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1441,7 @@ func (x *NamespaceProof) String() string {
 func (*NamespaceProof) ProtoMessage() {}
 
 func (x *NamespaceProof) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[17]
+	mi := &file_order_v1_order_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1454,7 @@ func (x *NamespaceProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceProof.ProtoReflect.Descriptor instead.
 func (*NamespaceProof) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{17}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *NamespaceProof) GetStart() uint64 {
@@ -1432,7 +1497,7 @@ type RollupLeg struct {
 
 func (x *RollupLeg) Reset() {
 	*x = RollupLeg{}
-	mi := &file_order_v1_order_proto_msgTypes[18]
+	mi := &file_order_v1_order_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1509,7 @@ func (x *RollupLeg) String() string {
 func (*RollupLeg) ProtoMessage() {}
 
 func (x *RollupLeg) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[18]
+	mi := &file_order_v1_order_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1522,7 @@ func (x *RollupLeg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollupLeg.ProtoReflect.Descriptor instead.
 func (*RollupLeg) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{18}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RollupLeg) GetRecord() *LegRecord {
@@ -1486,7 +1551,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_order_v1_order_proto_msgTypes[19]
+	mi := &file_order_v1_order_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1563,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[19]
+	mi := &file_order_v1_order_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1576,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{19}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Holder) GetOwner() []byte {
@@ -1544,7 +1609,7 @@ type VoidBatch struct {
 
 func (x *VoidBatch) Reset() {
 	*x = VoidBatch{}
-	mi := &file_order_v1_order_proto_msgTypes[20]
+	mi := &file_order_v1_order_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1621,7 @@ func (x *VoidBatch) String() string {
 func (*VoidBatch) ProtoMessage() {}
 
 func (x *VoidBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[20]
+	mi := &file_order_v1_order_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1634,7 @@ func (x *VoidBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidBatch.ProtoReflect.Descriptor instead.
 func (*VoidBatch) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{20}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *VoidBatch) GetCore() []byte {
@@ -1618,7 +1683,7 @@ type RollupBlock struct {
 
 func (x *RollupBlock) Reset() {
 	*x = RollupBlock{}
-	mi := &file_order_v1_order_proto_msgTypes[21]
+	mi := &file_order_v1_order_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1695,7 @@ func (x *RollupBlock) String() string {
 func (*RollupBlock) ProtoMessage() {}
 
 func (x *RollupBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[21]
+	mi := &file_order_v1_order_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1708,7 @@ func (x *RollupBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollupBlock.ProtoReflect.Descriptor instead.
 func (*RollupBlock) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{21}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RollupBlock) GetRollupId() []byte {
@@ -1782,7 +1847,11 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\".\n" +
 	"\x04Tips\x12&\n" +
-	"\x04tips\x18\x01 \x03(\v2\x12.ordo.order.v1.TipR\x04tips\"\x92\x02\n" +
+	"\x04tips\x18\x01 \x03(\v2\x12.ordo.order.v1.TipR\x04tips\"m\n" +
+	"\rVoteExtension\x12&\n" +
+	"\x04tips\x18\x01 \x03(\v2\x12.ordo.order.v1.TipR\x04tips\x12\x1c\n" +
+	"\tconfirmed\x18\x02 \x03(\x04R\tconfirmed\x12\x16\n" +
+	"\x06denied\x18\x03 \x03(\x04R\x06denied\"\x92\x02\n" +
 	"\x0eOrderingHeader\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x16\n" +
 	"\x06height\x18\x02 \x01(\x04R\x06height\x12\x1e\n" +
@@ -1849,7 +1918,7 @@ func file_order_v1_order_proto_rawDescGZIP() []byte {
 	return file_order_v1_order_proto_rawDescData
 }
 
-var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_order_v1_order_proto_goTypes = []any{
 	(*Leg)(nil),            // 0: ordo.order.v1.Leg
 	(*Bundle)(nil),         // 1: ordo.order.v1.Bundle
@@ -1865,14 +1934,15 @@ var file_order_v1_order_proto_goTypes = []any{
 	(*Certificate)(nil),    // 11: ordo.order.v1.Certificate
 	(*Tip)(nil),            // 12: ordo.order.v1.Tip
 	(*Tips)(nil),           // 13: ordo.order.v1.Tips
-	(*OrderingHeader)(nil), // 14: ordo.order.v1.OrderingHeader
-	(*LegRecord)(nil),      // 15: ordo.order.v1.LegRecord
-	(*MerkleProof)(nil),    // 16: ordo.order.v1.MerkleProof
-	(*NamespaceProof)(nil), // 17: ordo.order.v1.NamespaceProof
-	(*RollupLeg)(nil),      // 18: ordo.order.v1.RollupLeg
-	(*Holder)(nil),         // 19: ordo.order.v1.Holder
-	(*VoidBatch)(nil),      // 20: ordo.order.v1.VoidBatch
-	(*RollupBlock)(nil),    // 21: ordo.order.v1.RollupBlock
+	(*VoteExtension)(nil),  // 14: ordo.order.v1.VoteExtension
+	(*OrderingHeader)(nil), // 15: ordo.order.v1.OrderingHeader
+	(*LegRecord)(nil),      // 16: ordo.order.v1.LegRecord
+	(*MerkleProof)(nil),    // 17: ordo.order.v1.MerkleProof
+	(*NamespaceProof)(nil), // 18: ordo.order.v1.NamespaceProof
+	(*RollupLeg)(nil),      // 19: ordo.order.v1.RollupLeg
+	(*Holder)(nil),         // 20: ordo.order.v1.Holder
+	(*VoidBatch)(nil),      // 21: ordo.order.v1.VoidBatch
+	(*RollupBlock)(nil),    // 22: ordo.order.v1.RollupBlock
 }
 var file_order_v1_order_proto_depIdxs = []int32{
 	0,  // 0: ordo.order.v1.Bundle.legs:type_name -> ordo.order.v1.Leg
@@ -1884,17 +1954,18 @@ var file_order_v1_order_proto_depIdxs = []int32{
 	6,  // 6: ordo.order.v1.Certificate.header:type_name -> ordo.order.v1.BatchHeader
 	10, // 7: ordo.order.v1.Certificate.attestations:type_name -> ordo.order.v1.Attestation
 	12, // 8: ordo.order.v1.Tips.tips:type_name -> ordo.order.v1.Tip
-	15, // 9: ordo.order.v1.RollupLeg.record:type_name -> ordo.order.v1.LegRecord
-	19, // 10: ordo.order.v1.VoidBatch.holders:type_name -> ordo.order.v1.Holder
-	16, // 11: ordo.order.v1.RollupBlock.ordering_header_proof:type_name -> ordo.order.v1.MerkleProof
-	17, // 12: ordo.order.v1.RollupBlock.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
-	18, // 13: ordo.order.v1.RollupBlock.legs:type_name -> ordo.order.v1.RollupLeg
-	20, // 14: ordo.order.v1.RollupBlock.void_batches:type_name -> ordo.order.v1.VoidBatch
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 9: ordo.order.v1.VoteExtension.tips:type_name -> ordo.order.v1.Tip
+	16, // 10: ordo.order.v1.RollupLeg.record:type_name -> ordo.order.v1.LegRecord
+	20, // 11: ordo.order.v1.VoidBatch.holders:type_name -> ordo.order.v1.Holder
+	17, // 12: ordo.order.v1.RollupBlock.ordering_header_proof:type_name -> ordo.order.v1.MerkleProof
+	18, // 13: ordo.order.v1.RollupBlock.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
+	19, // 14: ordo.order.v1.RollupBlock.legs:type_name -> ordo.order.v1.RollupLeg
+	21, // 15: ordo.order.v1.RollupBlock.void_batches:type_name -> ordo.order.v1.VoidBatch
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_order_v1_order_proto_init() }
@@ -1908,7 +1979,7 @@ func file_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_v1_order_proto_rawDesc), len(file_order_v1_order_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
