@@ -8,9 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,10 +18,14 @@ import (
 // Harness is what a layer brings along.
 type Harness struct {
 	// Open returns the layer. Where it is remote over HTTP, its requests go through
-	// transport; where it is not, transport is ignored.
+	// transport, which is a *Faults; where it is not, transport is ignored. What it does by
+	// other ways than HTTP goes through Faults.Do.
 	Open func(t *testing.T, transport http.RoundTripper) da.Layer
 	// Remote says that there is a transport that can fail.
 	Remote bool
+	// Stores says which requests carry a submission out, where a Submit makes several.
+	// What goes through Faults.Do counts as one always; nil: all do.
+	Stores func(*http.Request) bool
 	// Timeout bounds each test; 30 s by default.
 	Timeout time.Duration
 }
@@ -38,17 +40,22 @@ func Run(t *testing.T, h Harness) {
 		remote bool
 		run    func(*suite)
 	}{
+		{"the layer says what it is", false, describes},
 		{"submitted blobs are read back in order", false, readBack},
 		{"the same data twice is stored twice", false, twice},
+		{"blobs of many namespaces go in one Submit", false, manyNamespaces},
+		{"submissions at once all arrive", false, concurrent},
+		{"a later submission is never lower", false, order},
+		{"a blob is had by its reference", false, get},
+		{"a wrong reference is ErrNotFound", false, wrongRef},
 		{"above the head is ErrNotYet", false, notYet},
 		{"nothing there is no error", false, empty},
-		{"too large is ErrTooLarge", false, tooLarge},
+		{"too large is ErrTooLarge and stores nothing", false, tooLarge},
 		{"the largest blob fits", false, largest},
-		{"no blobs and empty blobs are ErrRejected", false, rejected},
-		{"namespaces do not mix", false, namespaces},
-		{"concurrent submissions all arrive", false, concurrent},
-		{"a later submission is never lower", false, order},
+		{"no blobs and empty blobs are ErrRejected and store nothing", false, rejected},
 		{"a submission whose context has ended is ErrUnavailable", false, canceled},
+		{"WaitHead returns a new head", false, waitHead},
+		{"WaitHead ends with its context", false, waitHeadEnds},
 		{"failed and not stored", true, failedNotStored},
 		{"failed but stored", true, failedButStored},
 		{"a failed read is ErrUnavailable", true, failedRead},
@@ -60,9 +67,10 @@ func Run(t *testing.T, h Harness) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			faults := NewFaults(nil)
+			t.Cleanup(faults.CloseIdleConnections)
 			ctx, cancel := context.WithTimeout(t.Context(), h.Timeout)
 			defer cancel()
-			tt.run(&suite{T: t, ctx: ctx, layer: h.Open(t, faults), faults: faults})
+			tt.run(&suite{T: t, ctx: ctx, layer: h.Open(t, faults), faults: faults, stores: h.Stores})
 		})
 	}
 }
@@ -73,34 +81,58 @@ type suite struct {
 	ctx    context.Context
 	layer  da.Layer
 	faults *Faults
+	stores func(*http.Request) bool
 }
 
-func (s *suite) submit(ns da.Namespace, blobs ...[]byte) uint64 {
+// submit stores the data under one namespace.
+func (s *suite) submit(ns da.Namespace, data ...[]byte) []da.Ref {
 	s.Helper()
-	height, err := s.layer.Submit(s.ctx, ns, blobs)
+	return s.submitAll(of(ns, data...))
+}
+
+func (s *suite) submitAll(blobs []da.Blob) []da.Ref {
+	s.Helper()
+	refs, err := s.layer.Submit(s.ctx, blobs)
 	if err != nil {
 		s.Fatalf("submit: %v", err)
 	}
-	if height == 0 {
-		s.Fatal("submit returned height 0")
-	}
-	return height
+	s.checkRefs(blobs, refs)
+	return refs
 }
 
-func (s *suite) blobs(height uint64, ns da.Namespace) [][]byte {
+// checkRefs makes sure of what every answer of Submit has.
+func (s *suite) checkRefs(blobs []da.Blob, refs []da.Ref) {
+	s.Helper()
+	if len(refs) != len(blobs) {
+		s.Fatalf("%d blobs have %d references", len(blobs), len(refs))
+	}
+	last := map[da.Namespace]uint64{}
+	for i, r := range refs {
+		ns := blobs[i].Namespace
+		switch {
+		case r.Height == 0:
+			s.Fatalf("blob %d stands at height 0", i)
+		case r.Height < last[ns]:
+			s.Fatalf("blob %d stands at height %d, one of the namespace before it at %d", i, r.Height, last[ns])
+		case len(r.Commitment) > da.MaxCommitmentBytes:
+			s.Fatalf("blob %d has a commitment of %d bytes", i, len(r.Commitment))
+		}
+		last[ns] = r.Height
+	}
+}
+
+func (s *suite) blobs(height uint64, ns da.Namespace) []da.Stored {
 	s.Helper()
 	blobs, err := s.layer.Blobs(s.ctx, height, ns)
 	if err != nil {
-		s.Fatalf("blobs at %d: %v", height, err)
+		s.Errorf("blobs at %d: %v", height, err)
 	}
-	var out [][]byte
 	for _, b := range blobs {
 		if b.Height != height {
 			s.Errorf("a blob of height %d says height %d", height, b.Height)
 		}
-		out = append(out, b.Data)
 	}
-	return out
+	return blobs
 }
 
 func (s *suite) head() uint64 {
@@ -112,17 +144,46 @@ func (s *suite) head() uint64 {
 	return head
 }
 
-func (s *suite) want(height uint64, ns da.Namespace, want ...[]byte) {
+// want makes sure that the namespace holds the data, in order and nothing else,
+// where refs say.
+func (s *suite) want(ns da.Namespace, refs []da.Ref, data ...[]byte) {
 	s.Helper()
-	got := s.blobs(height, ns)
-	if len(got) != len(want) {
-		s.Fatalf("height %d holds %d blobs, want %d", height, len(got), len(want))
-	}
-	for i := range want {
-		if !bytes.Equal(got[i], want[i]) {
-			s.Errorf("blob %d at height %d has %d bytes that are not the %d submitted", i, height, len(got[i]), len(want[i]))
+	var got []da.Stored
+	for i, r := range refs {
+		if i == 0 || refs[i-1].Height != r.Height {
+			got = append(got, s.blobs(r.Height, ns)...)
 		}
 	}
+	if len(got) != len(data) {
+		s.Errorf("the namespace holds %d blobs, want %d", len(got), len(data))
+		return
+	}
+	for i := range data {
+		if !bytes.Equal(got[i].Data, data[i]) {
+			s.Errorf("blob %d has %d bytes that are not the %d submitted", i, len(got[i].Data), len(data[i]))
+		}
+		if got[i].Height != refs[i].Height || !bytes.Equal(got[i].Commitment, refs[i].Commitment) {
+			s.Errorf("blob %d is read at (%d, %x), Submit said (%d, %x)",
+				i, got[i].Height, got[i].Commitment, refs[i].Height, refs[i].Commitment)
+		}
+	}
+}
+
+// stored counts where the namespace holds the data above a height, as a reader
+// would look for it.
+func (s *suite) stored(above uint64, ns da.Namespace, data []byte) int {
+	s.Helper()
+	// What was on its way has landed once something sent later has.
+	barrier := s.submit(ns, []byte("barrier"))[0].Height
+	n := 0
+	for height := above + 1; height <= barrier; height++ {
+		for _, b := range s.blobs(height, ns) {
+			if bytes.Equal(b.Data, data) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (s *suite) wantErr(err, want error) {
@@ -139,193 +200,17 @@ func namespace() da.Namespace {
 	return ns
 }
 
-func data(n int) []byte {
+func random(n int) []byte {
 	b := make([]byte, n)
 	rand.Read(b)
 	return b
 }
 
-func readBack(s *suite) {
-	ns := namespace()
-	blobs := [][]byte{data(1), data(70_000), {0}, data(300)}
-	height := s.submit(ns, blobs...)
-	if head := s.head(); head < height {
-		s.Errorf("head is %d after a submission at %d", head, height)
+// of returns blobs of one namespace.
+func of(ns da.Namespace, data ...[]byte) []da.Blob {
+	blobs := make([]da.Blob, len(data))
+	for i := range data {
+		blobs[i] = da.Blob{Namespace: ns, Data: data[i]}
 	}
-	s.want(height, ns, blobs...)
-	s.want(height, ns, blobs...)
-}
-
-func twice(s *suite) {
-	ns, blob := namespace(), data(100)
-	first := s.submit(ns, blob, blob)
-	s.want(first, ns, blob, blob)
-	second := s.submit(ns, blob)
-	if second <= first {
-		s.Fatalf("a submission after height %d is at %d", first, second)
-	}
-	s.want(second, ns, blob)
-}
-
-func notYet(s *suite) {
-	ns := namespace()
-	head := s.submit(ns, data(10))
-	_, err := s.layer.Blobs(s.ctx, head+1_000_000, ns)
-	s.wantErr(err, da.ErrNotYet)
-}
-
-func empty(s *suite) {
-	height := s.submit(namespace(), data(10))
-	s.want(height, namespace())
-}
-
-func tooLarge(s *suite) {
-	limit := s.layer.Limits().MaxBlobBytes
-	if limit <= 0 {
-		s.Fatalf("MaxBlobBytes is %d", limit)
-	}
-	_, err := s.layer.Submit(s.ctx, namespace(), [][]byte{make([]byte, limit+1)})
-	s.wantErr(err, da.ErrTooLarge)
-	_, err = s.layer.Submit(s.ctx, namespace(), [][]byte{make([]byte, limit/2+1), make([]byte, limit/2+1)})
-	s.wantErr(err, da.ErrTooLarge)
-}
-
-func largest(s *suite) {
-	ns, blob := namespace(), data(s.layer.Limits().MaxBlobBytes)
-	s.want(s.submit(ns, blob), ns, blob)
-}
-
-func rejected(s *suite) {
-	_, err := s.layer.Submit(s.ctx, namespace(), nil)
-	s.wantErr(err, da.ErrRejected)
-	_, err = s.layer.Submit(s.ctx, namespace(), [][]byte{data(5), nil})
-	s.wantErr(err, da.ErrRejected)
-}
-
-func namespaces(s *suite) {
-	const n = 50
-	var wg sync.WaitGroup
-	heights := make([]uint64, n)
-	spaces, blobs := make([]da.Namespace, n), make([][]byte, n)
-	for i := range n {
-		spaces[i], blobs[i] = namespace(), data(100+i)
-		wg.Go(func() {
-			var err error
-			if heights[i], err = s.layer.Submit(s.ctx, spaces[i], [][]byte{blobs[i]}); err != nil {
-				s.Errorf("submit %d: %v", i, err)
-			}
-		})
-	}
-	wg.Wait()
-	if s.Failed() {
-		return
-	}
-	for i := range n {
-		s.want(heights[i], spaces[i], blobs[i])
-	}
-}
-
-func concurrent(s *suite) {
-	const n = 20
-	ns := namespace()
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	want := map[string]uint64{}
-	for i := range n {
-		wg.Go(func() {
-			blob := []byte(fmt.Sprintf("blob %d", i))
-			height, err := s.layer.Submit(s.ctx, ns, [][]byte{blob})
-			if err != nil {
-				s.Errorf("submit %d: %v", i, err)
-			}
-			mu.Lock()
-			want[string(blob)] = height
-			mu.Unlock()
-		})
-	}
-	wg.Wait()
-	seen := map[uint64]bool{}
-	for _, height := range want {
-		if s.Failed() || seen[height] {
-			continue
-		}
-		seen[height] = true
-		for _, blob := range s.blobs(height, ns) {
-			if want[string(blob)] != height {
-				s.Errorf("%q is at height %d, Submit said %d", blob, height, want[string(blob)])
-			}
-			delete(want, string(blob))
-		}
-	}
-	if len(want) > 0 {
-		s.Errorf("not found where Submit said: %v", want)
-	}
-}
-
-func order(s *suite) {
-	ns := namespace()
-	last := uint64(0)
-	for i := range 5 {
-		height := s.submit(ns, []byte{byte(i + 1)})
-		if height <= last {
-			s.Fatalf("submission %d is at height %d, the one before at %d", i, height, last)
-		}
-		last = height
-	}
-}
-
-func canceled(s *suite) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	cancel()
-	_, err := s.layer.Submit(ctx, namespace(), [][]byte{data(5)})
-	s.wantErr(err, da.ErrUnavailable)
-}
-
-// stored counts where the namespace holds the blob above height from, as a reader
-// would look for it.
-func (s *suite) stored(from uint64, ns da.Namespace, blob []byte) int {
-	// What was on its way has landed once something sent later has.
-	barrier := s.submit(ns, []byte("barrier"))
-	n := 0
-	for height := from + 1; height <= barrier; height++ {
-		for _, b := range s.blobs(height, ns) {
-			if bytes.Equal(b, blob) {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-func failedNotStored(s *suite) {
-	ns, blob := namespace(), data(1000)
-	from := s.head()
-	s.faults.DropRequests(1)
-	_, err := s.layer.Submit(s.ctx, ns, [][]byte{blob})
-	s.wantErr(err, da.ErrUnavailable)
-	if n := s.stored(from, ns, blob); n != 0 {
-		s.Errorf("the blob is there %d times, want 0", n)
-	}
-}
-
-func failedButStored(s *suite) {
-	ns, blob := namespace(), data(1000)
-	from := s.head()
-	s.faults.DropAnswers(1)
-	_, err := s.layer.Submit(s.ctx, ns, [][]byte{blob})
-	s.wantErr(err, da.ErrUnavailable)
-	if n := s.stored(from, ns, blob); n != 1 {
-		s.Errorf("the blob is there %d times, want once", n)
-	}
-}
-
-func failedRead(s *suite) {
-	ns := namespace()
-	height := s.submit(ns, data(5))
-	s.faults.DropRequests(1)
-	_, err := s.layer.Blobs(s.ctx, height, ns)
-	s.wantErr(err, da.ErrUnavailable)
-	s.faults.DropAnswers(1)
-	_, err = s.layer.Head(s.ctx)
-	s.wantErr(err, da.ErrUnavailable)
+	return blobs
 }

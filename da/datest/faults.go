@@ -11,11 +11,13 @@ import (
 var ErrFault = errors.New("connection lost (injected)")
 
 // Faults is a transport that fails on demand, in the two ways that a remote write
-// can: the request never arrives, or it is carried out and the answer is lost.
+// can: the request never arrives, or it is carried out and the answer is lost. What a layer
+// does by other ways than HTTP goes through Do.
 type Faults struct {
 	next http.RoundTripper
 
 	mu       sync.Mutex
+	matches  func(*http.Request) bool
 	requests int
 	answers  int
 	dropped  int
@@ -43,11 +45,41 @@ func (f *Faults) DropAnswers(n int) {
 	f.answers = n
 }
 
+// Only lets faults befall those requests alone that match, and what goes through Do; nil:
+// all requests.
+func (f *Faults) Only(match func(*http.Request) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.matches = match
+}
+
+// Heal ends all faults.
+func (f *Faults) Heal() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.matches, f.requests, f.answers = nil, 0, 0
+}
+
 // Dropped says how many requests have failed so far.
 func (f *Faults) Dropped() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.dropped
+}
+
+// Do makes a request that is not one of HTTP: it fails as those do.
+func (f *Faults) Do(request func() error) error {
+	dropRequest, dropAnswer := f.take(nil)
+	if dropRequest {
+		return ErrFault
+	}
+	if err := request(); err != nil {
+		return err
+	}
+	if dropAnswer {
+		return ErrFault
+	}
+	return nil
 }
 
 // CloseIdleConnections passes on what http.Client asks of its transport.
@@ -59,7 +91,7 @@ func (f *Faults) CloseIdleConnections() {
 
 // RoundTrip implements http.RoundTripper.
 func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
-	dropRequest, dropAnswer := f.take()
+	dropRequest, dropAnswer := f.take(r)
 	if dropRequest {
 		if r.Body != nil {
 			_ = r.Body.Close() // as the interface demands
@@ -74,10 +106,13 @@ func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errors.Join(ErrFault, err, resp.Body.Close())
 }
 
-func (f *Faults) take() (request, answer bool) {
+// take uses up a fault; r is nil for what goes through Do.
+func (f *Faults) take(r *http.Request) (request, answer bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	case r != nil && f.matches != nil && !f.matches(r):
+		return false, false
 	case f.requests > 0:
 		f.requests--
 		request = true

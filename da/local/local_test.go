@@ -71,35 +71,47 @@ func newClient(t *testing.T, url string, opts ClientOptions) *Client {
 	return c
 }
 
+// submit stores data under one namespace and returns its height.
+func submit(ctx context.Context, l da.Layer, ns da.Namespace, data ...[]byte) (uint64, error) {
+	blobs := make([]da.Blob, len(data))
+	for i := range data {
+		blobs[i] = da.Blob{Namespace: ns, Data: data[i]}
+	}
+	refs, err := l.Submit(ctx, blobs)
+	if err != nil {
+		return 0, err
+	}
+	return refs[0].Height, nil
+}
+
 func TestLayerConforms(t *testing.T) {
 	t.Parallel()
 	datest.Run(t, datest.Harness{Open: func(t *testing.T, _ http.RoundTripper) da.Layer {
-		return openLayer(t, t.TempDir(), Options{MaxBlobBytes: 1 << 20})
+		return openLayer(t, t.TempDir(), Options{MaxBlobBytes: 1 << 20, MaxSubmitBytes: 2 << 20})
 	}})
 }
 
 func TestClientConforms(t *testing.T) {
 	t.Parallel()
 	datest.Run(t, datest.Harness{Remote: true, Open: func(t *testing.T, transport http.RoundTripper) da.Layer {
-		l := openLayer(t, t.TempDir(), Options{MaxBlobBytes: 1 << 20})
+		l := openLayer(t, t.TempDir(), Options{MaxBlobBytes: 1 << 20, MaxSubmitBytes: 2 << 20})
 		url := serve(t, l, ServerOptions{Token: "secret"})
-		return newClient(t, url, ClientOptions{Token: "secret", MaxBlobBytes: 1 << 20, Transport: transport})
+		return newClient(t, url, ClientOptions{Token: "secret", MaxBlobBytes: 1 << 20, MaxSubmitBytes: 2 << 20, Transport: transport})
 	}})
 }
 
-// The conformance suite of a layer with the default limit: the largest blob
-// crosses HTTP too.
-func TestLargestBlobByDefault(t *testing.T) {
+// What is largest by default crosses HTTP too.
+func TestLargestSubmissionByDefault(t *testing.T) {
 	t.Parallel()
 	l := openLayer(t, t.TempDir(), Options{})
 	c := newClient(t, serve(t, l, ServerOptions{}), ClientOptions{})
-	blob := make([]byte, c.Limits().MaxBlobBytes)
-	height, err := c.Submit(t.Context(), da.Namespace{1}, [][]byte{blob})
+	data := make([]byte, c.Limits().MaxBlobBytes)
+	refs, err := c.Submit(t.Context(), []da.Blob{{Namespace: da.Namespace{1}, Data: data}, {Namespace: da.Namespace{1}, Data: data}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.Blobs(t.Context(), height, da.Namespace{1})
-	if err != nil || len(got) != 1 || len(got[0].Data) != len(blob) {
+	got, err := c.Blobs(t.Context(), refs[0].Height, da.Namespace{1})
+	if err != nil || len(got) != 2 || len(got[1].Data) != len(data) {
 		t.Fatalf("%d blobs, %v", len(got), err)
 	}
 }
@@ -111,7 +123,7 @@ func TestReopenedLayerGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	height, err := first.Submit(t.Context(), da.Namespace{1}, [][]byte{[]byte("a")})
+	height, err := submit(t.Context(), first, da.Namespace{1}, []byte("a"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +135,7 @@ func TestReopenedLayerGoesOn(t *testing.T) {
 	if got := second.lastHeader(); got != before {
 		t.Fatalf("head is %+v, was %+v", got, before)
 	}
-	next, err := second.Submit(t.Context(), da.Namespace{1}, [][]byte{[]byte("b")})
+	next, err := submit(t.Context(), second, da.Namespace{1}, []byte("b"))
 	if err != nil || next != height+1 {
 		t.Fatalf("next block is %d, want %d: %v", next, height+1, err)
 	}
@@ -156,7 +168,7 @@ func TestCrashLosesNothingAcknowledged(t *testing.T) {
 				for i := 0; ctx.Err() == nil; i++ {
 					a := ack{ns: da.Namespace{byte(w)}, blobs: [][]byte{fmt.Append(nil, w, i, "first"), make([]byte, 3000)}}
 					var err error
-					if a.height, err = l.Submit(ctx, a.ns, a.blobs); err == nil {
+					if a.height, err = submit(ctx, l, a.ns, a.blobs...); err == nil {
 						mu.Lock()
 						acks = append(acks, a)
 						mu.Unlock()
@@ -221,7 +233,7 @@ func TestAnIdleLayerGrowsNothing(t *testing.T) {
 	t.Parallel()
 	l := openLayer(t, t.TempDir(), Options{BlockTime: time.Millisecond})
 	for range 3 {
-		if _, err := l.Submit(t.Context(), da.Namespace{1}, [][]byte{{1}}); err != nil {
+		if _, err := submit(t.Context(), l, da.Namespace{1}, []byte{1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,13 +247,13 @@ func TestBlobsOfOneTickShareAHeight(t *testing.T) {
 	t.Parallel()
 	l := openLayer(t, t.TempDir(), Options{BlockTime: 500 * time.Millisecond})
 	// The first wait ends just behind a tick, so the others come well before the next.
-	if _, err := l.Submit(t.Context(), da.Namespace{9}, [][]byte{{1}}); err != nil {
+	if _, err := submit(t.Context(), l, da.Namespace{9}, []byte{1}); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	heights := make([]uint64, 30)
 	for i := range heights {
-		wg.Go(func() { heights[i], _ = l.Submit(t.Context(), da.Namespace{byte(i)}, [][]byte{{1}}) })
+		wg.Go(func() { heights[i], _ = submit(t.Context(), l, da.Namespace{byte(i)}, []byte{1}) })
 	}
 	wg.Wait()
 	for i, h := range heights {
@@ -255,12 +267,12 @@ func TestBlocksAreBounded(t *testing.T) {
 	t.Parallel()
 	l := openLayer(t, t.TempDir(), Options{BlockTime: 50 * time.Millisecond})
 	var wg sync.WaitGroup
-	blob := make([]byte, 40<<20)
+	blob := make([]byte, 30<<20)
 	heights := make([]uint64, 5)
 	for i := range heights {
 		wg.Go(func() {
 			var err error
-			if heights[i], err = l.Submit(t.Context(), da.Namespace{byte(i)}, [][]byte{blob}); err != nil {
+			if heights[i], err = submit(t.Context(), l, da.Namespace{byte(i)}, blob); err != nil {
 				t.Error(err)
 			}
 		})
@@ -271,8 +283,8 @@ func TestBlocksAreBounded(t *testing.T) {
 		per[h]++
 	}
 	for h, n := range per {
-		if n > 2 {
-			t.Errorf("height %d holds %d blobs of 40 MiB", h, n)
+		if n > 3 {
+			t.Errorf("height %d holds %d blobs of 30 MiB", h, n)
 		}
 	}
 	if !l.room.TryAcquire(maxBlockBytes) {
@@ -283,13 +295,13 @@ func TestBlocksAreBounded(t *testing.T) {
 func TestASubmissionGivenUpIsNotStored(t *testing.T) {
 	t.Parallel()
 	l := openLayer(t, t.TempDir(), Options{BlockTime: 50 * time.Millisecond})
-	if _, err := l.Submit(t.Context(), da.Namespace{1}, [][]byte{{1}}); err != nil { // a tick has just passed
+	if _, err := submit(t.Context(), l, da.Namespace{1}, []byte{1}); err != nil { // a tick has just passed
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	_, err := l.Submit(ctx, da.Namespace{2}, [][]byte{{2}})
-	height, next := l.Submit(t.Context(), da.Namespace{1}, [][]byte{{3}})
+	_, err := submit(ctx, l, da.Namespace{2}, []byte{2})
+	height, next := submit(t.Context(), l, da.Namespace{1}, []byte{3})
 	if next != nil {
 		t.Fatal(next)
 	}
@@ -311,7 +323,7 @@ func TestCloseFailsWhatWaits(t *testing.T) {
 	l := openLayer(t, t.TempDir(), Options{BlockTime: time.Hour})
 	failed := make(chan error, 1)
 	go func() {
-		_, err := l.Submit(context.Background(), da.Namespace{1}, [][]byte{{1}})
+		_, err := submit(context.Background(), l, da.Namespace{1}, []byte{1})
 		failed <- err
 	}()
 	for deadline := time.Now().Add(5 * time.Second); ; {
@@ -332,7 +344,7 @@ func TestCloseFailsWhatWaits(t *testing.T) {
 	if err := <-failed; !errors.Is(err, da.ErrUnavailable) {
 		t.Errorf("the error is %v, want ErrUnavailable", err)
 	}
-	if _, err := l.Submit(t.Context(), da.Namespace{1}, [][]byte{{1}}); !errors.Is(err, da.ErrUnavailable) {
+	if _, err := submit(t.Context(), l, da.Namespace{1}, []byte{1}); !errors.Is(err, da.ErrUnavailable) {
 		t.Errorf("after Close the error is %v, want ErrUnavailable", err)
 	}
 	if _, err := l.Blobs(t.Context(), 0, da.Namespace{1}); !errors.Is(err, da.ErrUnavailable) {
@@ -346,14 +358,14 @@ func TestCloseFailsWhatWaits(t *testing.T) {
 func TestOtherNamespacesCostAReaderNothing(t *testing.T) {
 	l := openLayer(t, t.TempDir(), Options{BlockTime: time.Millisecond})
 	mine := da.Namespace{1}
-	alone, err := l.Submit(t.Context(), mine, [][]byte{[]byte("mine")})
+	alone, err := submit(t.Context(), l, mine, []byte("mine"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries := []entry{{mine.V0(), []byte("mine")}}
+	entries := []entry{{ns: mine.V0(), data: []byte("mine")}}
 	for i := range 5000 {
 		other := da.Namespace{2, byte(i), byte(i >> 8)}
-		entries = append(entries, entry{other.V0(), make([]byte, 1000)})
+		entries = append(entries, entry{ns: other.V0(), data: make([]byte, 1000)})
 	}
 	crowded, err := l.submit(t.Context(), entries)
 	if err != nil {
@@ -373,7 +385,7 @@ func TestOtherNamespacesCostAReaderNothing(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
-	for _, opts := range []Options{{BlockTime: -1}, {MaxBlobBytes: -1}, {MaxBlobBytes: DefaultMaxBlobBytes + 1}} {
+	for _, opts := range []Options{{BlockTime: -1}, {MaxBlobBytes: -1}, {MaxBlobBytes: DefaultMaxSubmitBytes + 1}, {MaxSubmitBytes: DefaultMaxSubmitBytes + 1}, {MaxBlobBytes: 2, MaxSubmitBytes: 1}, {Retain: -1}} {
 		if l, err := Open(t.TempDir(), opts); err == nil {
 			t.Errorf("%+v was accepted", opts)
 			_ = l.Close() // the test has failed already
