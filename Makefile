@@ -8,7 +8,7 @@ BUF      := bin/buf-v1.75.0
 GEN_GO   := bin/protoc-gen-go-v1.36.12
 GEN_CONN := bin/protoc-gen-connect-go-v1.21.1
 
-.PHONY: build test lint fmt bench proto e2e sim clean
+.PHONY: build test lint fmt bench proto e2e sim clean celestia-bin devnet-celestia
 
 # The same flags as `go run` and `go test` compile with, so that the cache serves all.
 build:
@@ -41,6 +41,18 @@ bench:
 
 proto: $(BUF)/buf $(GEN_GO)/protoc-gen-go $(GEN_CONN)/protoc-gen-connect-go
 	PATH="$(CURDIR)/$(GEN_GO):$(CURDIR)/$(GEN_CONN):$$PATH" $(BUF)/buf generate
+
+# The real celestia-app and celestia-node, for `ordo devnet --da celestia` and the tests of
+# the Celestia adapter: built once, into $ORDO_CACHE or the user's cache folder.
+celestia-bin:
+	go run ./devnet/celestia/build
+
+# A real Celestia network on loopback until Ctrl-C; its blocks stay in .cache/celestia.
+# The first time, the build takes 5 to 15 minutes. (Not by `go run`, which does not wait
+# for what it runs when Ctrl-C ends both.)
+devnet-celestia:
+	go build -o bin/devnet-celestia ./devnet/celestia/run
+	bin/devnet-celestia
 
 clean:
 	rm -rf bin

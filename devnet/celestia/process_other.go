@@ -1,0 +1,11 @@
+//go:build !linux
+
+package celestia
+
+import "syscall"
+
+// childAttributes put a process in a group of its own, so that Ctrl-C reaches its
+// parent alone. Only Linux can tie a child's life to its parent's.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
