@@ -63,11 +63,11 @@ func TestMadeUpCertificatesHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	from := uint64(1)
-	for n := range byte(12) { // in a row, before the first good one
+	for n := range byte(100) { // in a row, before the first good one
 		s.chain.forge(s.ns, garbage(n))
 	}
 	submitOne(t, s.Client, s.ns, []byte("good"))
-	to := s.chain.forge(s.ns, garbage(12), garbage(13), Recorded{}, Recorded{Commitment: make([]byte, da.MaxCommitmentBytes+1)})
+	to := s.chain.forge(s.ns, garbage(100), garbage(101), Recorded{}, Recorded{Commitment: make([]byte, da.MaxCommitmentBytes+1)})
 	submitOne(t, s.Client, s.ns, []byte("better"))
 	data, took := s.readAll(from, to+1)
 	if len(data) != 2 || data[0] != "good" || data[1] != "better" {
@@ -77,7 +77,7 @@ func TestMadeUpCertificatesHoldNobodyUp(t *testing.T) {
 	if took > 2*patience {
 		t.Errorf("it took %v with a patience of %v", took, patience)
 	}
-	if n := leftOut(t, s.Client, reasonRefused); n < 14 {
+	if n := leftOut(t, s.Client, reasonRefused); n < 102 {
 		t.Errorf("%v are counted as refused", n)
 	}
 	if leftOut(t, s.Client, reasonMalformed) < 2 {
@@ -127,6 +127,36 @@ func TestFailuresAreNoVerdicts(t *testing.T) {
 			wantBlobs(t, s.Client, second.Height, s.ns, []byte("second"))
 		})
 	}
+}
+
+// That the proxy served something while a certificate was in doubt tells nothing when it
+// serves nothing at the end.
+func TestFailureThatComesLater(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	first := submitOne(t, s.Client, s.ns, []byte("first"))
+	second := submitOne(t, s.Client, s.ns, []byte("second"))
+	third := submitOne(t, s.Client, s.ns, []byte("third"))
+	s.proxy.setGet(func(w http.ResponseWriter, cert []byte) bool {
+		return string(cert) == string(second.Commitment) && answer(500, "one relay is down")(w, cert)
+	})
+	wantInDoubt := func() {
+		t.Helper()
+		if _, err := s.Blobs(t.Context(), second.Height, s.ns); !errors.Is(err, errInDoubt) {
+			t.Fatalf("the error is %v, want errInDoubt", err)
+		}
+	}
+	wantInDoubt()
+	s.clock.advance(time.Second)
+	wantBlobs(t, s.Client, first.Height, s.ns, []byte("first"))
+	wantBlobs(t, s.Client, third.Height, s.ns, []byte("third"))
+	s.proxy.setGet(answer(500, "all are down"))
+	for range 50 {
+		wantInDoubt()
+		s.clock.advance(time.Second)
+	}
+	s.proxy.setGet(nil)
+	wantBlobs(t, s.Client, second.Height, s.ns, []byte("second"))
 }
 
 // cutShort promises more than it sends.

@@ -14,8 +14,11 @@ import (
 	"github.com/ordo-network/ordo/da/remote"
 )
 
-// lookAhead bounds the certificates that are asked for ahead of one in doubt.
-const lookAhead = 16
+// What is asked for ahead of a certificate in doubt, by each call.
+const (
+	lookAhead      = 128
+	lookAheadBytes = 16 << 20
+)
 
 // errInDoubt: the proxy refused a certificate, and nobody knows yet for how long.
 var errInDoubt = fmt.Errorf("the proxy refuses a certificate that may yet be good: %w", da.ErrUnavailable)
@@ -53,9 +56,6 @@ func (c *Client) Get(ctx context.Context, ns da.Namespace, ref da.Ref) ([]byte, 
 		}
 	}
 	data, err := c.fetch(ctx, ref.Commitment)
-	if errors.Is(err, errInDoubt) {
-		c.askCanary(ctx)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +79,7 @@ func (c *Client) Blobs(ctx context.Context, height uint64, ns da.Namespace) ([]d
 	entries := c.wellFormed(w.at(height))
 	data, err := c.fetchAll(ctx, height, commitments(entries))
 	if errors.Is(err, errInDoubt) {
-		c.askCanary(ctx)
-		c.askAhead(ctx, w, height)
+		c.askAhead(ctx, w.after(height))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("height %d: %w", height, err)
@@ -159,7 +158,7 @@ func (c *Client) fetchAll(ctx context.Context, height uint64, certs [][]byte) (m
 			}
 			continue
 		}
-		data, errs := c.fetchChunk(ctx, chunk)
+		data, errs := concurrently(ctx, chunk, c.fetch)
 		for i, cert := range chunk {
 			switch err := errs[i]; {
 			case err == nil:
@@ -177,11 +176,12 @@ func (c *Client) fetchAll(ctx context.Context, height uint64, certs [][]byte) (m
 	return out, doubt
 }
 
-func (c *Client) fetchChunk(ctx context.Context, certs [][]byte) (data [][]byte, errs []error) {
+// concurrently gets the blobs of a few certificates at once.
+func concurrently(ctx context.Context, certs [][]byte, get func(context.Context, []byte) ([]byte, error)) (data [][]byte, errs []error) {
 	data, errs = make([][]byte, len(certs)), make([]error, len(certs))
 	var wg sync.WaitGroup
 	for i, cert := range certs {
-		wg.Go(func() { data[i], errs[i] = c.fetch(ctx, cert) })
+		wg.Go(func() { data[i], errs[i] = get(ctx, cert) })
 	}
 	wg.Wait()
 	return data, errs
@@ -201,19 +201,11 @@ func (c *Client) fetch(ctx context.Context, commitment []byte) ([]byte, error) {
 
 // ask asks the proxy for the blob of a certificate. Errors: as fetch.
 func (c *Client) ask(ctx context.Context, commitment []byte) ([]byte, error) {
-	leave, err := enter(ctx, c.gets)
+	answer, err := c.request(ctx, commitment)
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, c.getLimit)
-	defer cancel()
-	answer, err := c.proxy.Do(ctx, remote.Request{
-		Method: http.MethodGet, Path: "/get/" + hex.EncodeToString(commitment) + modeQuery, MaxAnswer: DefaultMaxBlobBytes,
-	})
-	if err != nil {
-		return nil, err
-	}
+	err = fmt.Errorf("%d: %s", answer.Status, remote.Excerpt(answer.Body))
 	switch classOf(answer) {
 	case answerBlob:
 		c.verdicts.serve(commitment)
@@ -221,14 +213,48 @@ func (c *Client) ask(ctx context.Context, commitment []byte) ([]byte, error) {
 		return answer.Body, nil
 	case answerInvalid:
 		c.verdicts.condemn(commitment)
-		return nil, fmt.Errorf("%d: %s: %w", answer.Status, remote.Excerpt(answer.Body), da.ErrNotFound)
+		return nil, fmt.Errorf("%w: %w", err, da.ErrNotFound)
 	case answerRefusal:
-		if c.verdicts.refuse(commitment) {
-			return nil, fmt.Errorf("%d: %s: %w", answer.Status, remote.Excerpt(answer.Body), da.ErrNotFound)
+		if c.verdicts.refuse(commitment) && c.well(ctx) {
+			c.verdicts.condemn(commitment)
+			return nil, fmt.Errorf("%w: %w", err, da.ErrNotFound)
 		}
-		return nil, fmt.Errorf("%d: %s: %w", answer.Status, remote.Excerpt(answer.Body), errInDoubt)
+		return nil, fmt.Errorf("%w: %w", err, errInDoubt)
 	}
-	return nil, fmt.Errorf("%d: %s: %w", answer.Status, remote.Excerpt(answer.Body), da.ErrUnavailable)
+	return nil, fmt.Errorf("%w: %w", err, da.ErrUnavailable)
+}
+
+// well says whether the proxy serves blobs now.
+func (c *Client) well(ctx context.Context) bool {
+	well, canary := c.verdicts.health()
+	if well || canary == nil {
+		return well
+	}
+	answer, err := c.request(ctx, canary)
+	if err != nil {
+		return false
+	}
+	switch classOf(answer) {
+	case answerBlob:
+		c.verdicts.serve(canary)
+		return true
+	case answerRefusal:
+		c.verdicts.refuse(canary)
+	}
+	return false
+}
+
+func (c *Client) request(ctx context.Context, commitment []byte) (remote.Answer, error) {
+	leave, err := enter(ctx, c.gets)
+	if err != nil {
+		return remote.Answer{}, err
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(ctx, c.getLimit)
+	defer cancel()
+	return c.proxy.Do(ctx, remote.Request{
+		Method: http.MethodGet, Path: "/get/" + hex.EncodeToString(commitment) + modeQuery, MaxAnswer: DefaultMaxBlobBytes,
+	})
 }
 
 // class is what an answer to a GET means.
@@ -260,29 +286,25 @@ func classOf(a remote.Answer) class {
 	return answerFailure
 }
 
-// askCanary asks for a blob that the proxy has served before, where it has served none
-// for some time: whether it is well decides about the certificates in doubt.
-func (c *Client) askCanary(ctx context.Context) {
-	if canary := c.verdicts.stale(); canary != nil {
-		_, _ = c.ask(ctx, canary) // the verdicts have the outcome
-	}
-}
-
 // askAhead asks for what is recorded above a height that is in doubt: it finds what the
 // proxy does serve, and where there are more certificates that it refuses, their time
 // runs too. Without that, made-up certificates in a row would each take the whole of
 // the patience.
-func (c *Client) askAhead(ctx context.Context, w *window, height uint64) {
+func (c *Client) askAhead(ctx context.Context, recorded []Recorded) {
 	var ahead [][]byte
-	for _, e := range w.after(height) {
-		if len(ahead) == lookAhead {
-			break
-		}
-		if !malformed(e.Commitment) && !c.verdicts.settled(e.Commitment) {
-			ahead = append(ahead, e.Commitment)
+	for _, cert := range commitments(recorded) {
+		if len(ahead) < lookAhead && !malformed(cert) && !c.verdicts.idle(cert) {
+			ahead = append(ahead, cert)
 		}
 	}
+	served := 0
 	for chunk := range slices.Chunk(ahead, parallel) {
-		c.fetchChunk(ctx, chunk) // the verdicts have the outcome
+		if served > lookAheadBytes {
+			return
+		}
+		data, _ := concurrently(ctx, chunk, c.ask) // the verdicts have the errors
+		for _, blob := range data {
+			served += len(blob)
+		}
 	}
 }

@@ -96,11 +96,11 @@ func (c *Client) put(ctx context.Context, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case answer.Status == http.StatusBadRequest:
+	switch answer.Status {
+	case http.StatusBadRequest:
 		// The proxy's word for a blob that does not fit; it has no other for it.
 		return nil, fmt.Errorf("%d: %s: %w", answer.Status, remote.Excerpt(answer.Body), da.ErrTooLarge)
-	case answer.Status == http.StatusNotFound || answer.Status == http.StatusMethodNotAllowed:
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return nil, fmt.Errorf("%d: no eigenda-proxy answers at this endpoint: %w", answer.Status, da.ErrRejected)
 	}
 	if err := answer.Err(); err != nil {

@@ -1,6 +1,7 @@
 package eigenda
 
 import (
+	"bytes"
 	"container/list"
 	"crypto/sha256"
 	"sync"
@@ -18,9 +19,9 @@ const (
 // sequencer chain would hold every reader up for good; were both taken for a verdict, a
 // failure would make readers pass by what they need.
 //
-// So a certificate is given up when the proxy refused it at least three times, over
-// the whole of the patience, and served another one within that time: then the proxy
-// and EigenDA are well. What was given up is not asked for again while the process runs.
+// So a certificate is given up when the proxy refused it at least three times, over the
+// whole of the patience, and serves another one at the end of it: then the proxy and
+// EigenDA are well. What was given up is not asked for again while the process runs.
 type verdicts struct {
 	patience time.Duration
 	now      func() time.Time
@@ -36,6 +37,7 @@ type verdicts struct {
 type certCase struct {
 	key      [32]byte
 	first    time.Time // of its refusals
+	last     time.Time
 	refusals int
 	served   bool
 	final    bool // given up
@@ -68,24 +70,22 @@ func (v *verdicts) serve(commitment []byte) {
 	v.canary, v.servedAt = commitment, v.now()
 }
 
-// refuse notes that the proxy refused it and says whether it is given up now.
-func (v *verdicts) refuse(commitment []byte) bool {
+// refuse notes that the proxy refused it, and says whether it is given up where the
+// proxy is well.
+func (v *verdicts) refuse(commitment []byte) (ripe bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c, now := v.open(commitment), v.now()
 	if c.refusals == 0 {
 		c.first = now
 	}
+	c.last = now
 	c.refusals++
 	c.served = false
-	if string(v.canary) == string(commitment) {
+	if bytes.Equal(v.canary, commitment) {
 		v.canary = nil // it says nothing of the proxy any more
 	}
-	well := !v.servedAt.IsZero() && now.Sub(v.servedAt) <= v.patience
-	if c.refusals >= minRefusals && now.Sub(c.first) >= v.patience && well {
-		c.final = true
-	}
-	return c.final
+	return c.refusals >= minRefusals && now.Sub(c.first) >= v.patience
 }
 
 // condemn gives the certificate up at once.
@@ -103,9 +103,9 @@ func (v *verdicts) givenUp(commitment []byte) bool {
 	return ok && e.Value.(*certCase).final
 }
 
-// settled says whether asking for the certificate would tell nothing new: it was given
-// up, or was served while there is a canary.
-func (v *verdicts) settled(commitment []byte) bool {
+// idle says whether asking for the certificate now would tell nothing new: it was given
+// up, it was refused a moment ago, or it was served while there is a canary.
+func (v *verdicts) idle(commitment []byte) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	e, ok := v.cases[sha256.Sum256(commitment)]
@@ -113,16 +113,14 @@ func (v *verdicts) settled(commitment []byte) bool {
 		return false
 	}
 	c := e.Value.(*certCase)
-	return c.final || c.served && v.canary != nil
+	return c.final || c.served && v.canary != nil || c.refusals > 0 && v.now().Sub(c.last) < v.patience/minRefusals
 }
 
-// stale returns a certificate that was served once and tells how the proxy is now, where
-// the last that was served is some time ago; else nil.
-func (v *verdicts) stale() []byte {
+// health says whether the proxy served something just now. Where it did not, the canary
+// is what to ask for to know; there may be none.
+func (v *verdicts) health() (well bool, canary []byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.now().Sub(v.servedAt) < v.patience/2 {
-		return nil
-	}
-	return v.canary
+	well = !v.servedAt.IsZero() && v.now().Sub(v.servedAt) <= v.patience/10
+	return well, v.canary
 }

@@ -165,7 +165,7 @@ func copyFile(from fs.FS, name, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }() // it was only read
 	out, err := os.Create(filepath.Join(dir, name))
 	if err != nil {
 		return err
