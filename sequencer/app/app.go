@@ -49,6 +49,7 @@ type App struct {
 	window   *ordering.Window
 	verifier *lane.Verifier
 	lanes    Lanes
+	votes    Votes
 	pool     *pool.Pool
 	state    *committed
 	pacing   *pacing
@@ -85,7 +86,7 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 
 	a := &App{
 		BaseApp: base, enc: enc, keepers: newKeepers(base, enc, keys, opts.Home),
-		chainID: opts.ChainID, window: ordering.NewWindow(), lanes: noLanes{},
+		chainID: opts.ChainID, window: ordering.NewWindow(), lanes: noLanes{}, votes: noVotes,
 		verifier: lane.NewVerifier(opts.ChainID, verifiedCertificates),
 		pacing:   &pacing{blockTime: opts.BlockTime, idleInterval: opts.IdleInterval, certificates: noLanes{}},
 	}

@@ -77,8 +77,7 @@ func (c *committed) Rules() (*ordering.Rules, error) {
 	return &ordering.Rules{
 		ChainID: c.app.chainID, Height: v.height + 1, Params: v.params, Fate: c.app.window.Fate,
 		Balance: func(p order.Payer) uint64 {
-			// A gas meter is not safe for concurrent use, so each read has its own.
-			return c.app.keepers.ordering.Balance(v.ctx.WithGasMeter(storetypes.NewInfiniteGasMeter()), p)
+			return c.app.keepers.ordering.Balance(v.reader(), p)
 		},
 	}, nil
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/tx/signing"
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 
+	"github.com/ordo-network/ordo/sequencer/availability"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
@@ -71,6 +72,7 @@ func NewEncoding() (*Encoding, error) {
 		auth.AppModuleBasic{}, bank.AppModuleBasic{}, staking.AppModuleBasic{}, slashing.AppModuleBasic{},
 		distr.AppModuleBasic{}, gov.NewAppModuleBasic(nil), evidence.AppModuleBasic{}, upgrade.AppModuleBasic{},
 		consensus.AppModuleBasic{}, genutil.NewAppModuleBasic(genutiltypes.DefaultMessageValidator), ordering.Module{},
+		availability.Module{},
 	)
 	std.RegisterLegacyAminoCodec(e.Amino)
 	std.RegisterInterfaces(registry)

@@ -7,14 +7,30 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
+	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/availability"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 )
+
+// evaluation is what a block's manifest makes of the state: what the certificates order,
+// and what the votes say of claims.
+type evaluation struct {
+	*ordering.Evaluation
+	votes heard
+}
+
+// heard is what an extended commit says.
+type heard struct {
+	power   uint64 // of all who could vote
+	reports []order.Report
+	ballots []availability.Ballot
+}
 
 // evaluated remembers the last evaluation: a block is evaluated where it is built,
 // checked and executed, each time on the same state.
 type evaluated struct {
 	key    evaluatedKey
-	result *ordering.Evaluation
+	result *evaluation
 }
 
 // evaluatedKey tells evaluations apart. The state is the committed one, so height, time
@@ -35,7 +51,7 @@ func keyOf(height int64, at time.Time, last abci.CommitInfo, manifest []byte) (e
 }
 
 // get returns the result of that evaluation, or nil where it is not the last one.
-func (e *evaluated) get(key evaluatedKey) *ordering.Evaluation {
+func (e *evaluated) get(key evaluatedKey) *evaluation {
 	if e.key != key {
 		return nil
 	}

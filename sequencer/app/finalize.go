@@ -36,17 +36,21 @@ func (a *App) FinalizeBlock(req *abci.RequestFinalizeBlock) (*abci.ResponseFinal
 	return res, nil
 }
 
-// preBlocker orders the block's bundles, before anything else of the block: an
-// upgrade may change the state that the manifest was checked against.
+// preBlocker orders the block's bundles and settles the claims that were voted on, before
+// anything else of the block: an upgrade may change the state that the manifest was
+// checked against.
 func (a *App) preBlocker(ctx sdk.Context, req *abci.RequestFinalizeBlock) (*sdk.ResponsePreBlock, error) {
 	result, err := a.evaluate(ctx, req.Height, a.executing.txs, req.DecidedLastCommit)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.keepers.ordering.Apply(ctx, result); err != nil {
+	if err := a.keepers.ordering.Apply(ctx, result.Evaluation); err != nil {
 		return nil, err
 	}
-	a.executing.result = result
+	if err := a.keepers.availability.Settle(ctx, result.votes.power, result.votes.ballots); err != nil {
+		return nil, err
+	}
+	a.executing.result = result.Evaluation
 	return a.modules.PreBlock(ctx)
 }
 

@@ -25,6 +25,7 @@ import (
 	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
+	"github.com/ordo-network/ordo/sequencer/availability"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
@@ -42,7 +43,7 @@ var moduleAccounts = map[string][]string{
 // storeNames lists the modules that keep state.
 var storeNames = []string{
 	authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey, distrtypes.StoreKey,
-	govtypes.StoreKey, evidencetypes.StoreKey, upgradetypes.StoreKey, consensustypes.StoreKey, ordering.StoreKey,
+	govtypes.StoreKey, evidencetypes.StoreKey, upgradetypes.StoreKey, consensustypes.StoreKey, ordering.StoreKey, availability.StoreKey,
 }
 
 // keepers are the modules' hands on the state.
@@ -57,6 +58,7 @@ type keepers struct {
 	upgrade      *upgradekeeper.Keeper
 	consensus    consensuskeeper.Keeper
 	ordering     ordering.Keeper
+	availability availability.Keeper
 }
 
 // authority is the account whose messages governance executes.
@@ -94,6 +96,7 @@ func newKeepers(base *baseapp.BaseApp, enc *Encoding, keys map[string]*storetype
 		Store: runtime.NewKVStoreService(keys[ordering.StoreKey]), Bank: k.bank, Staking: k.staking, Slashing: k.slashing,
 		FeeCollector: authtypes.FeeCollectorName, Authority: admin,
 	})
+	k.availability = availability.NewKeeper(runtime.NewKVStoreService(keys[availability.StoreKey]), admin)
 	return k
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
+	"github.com/ordo-network/ordo/sequencer/availability"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
@@ -43,6 +44,7 @@ func newModules(base *baseapp.BaseApp, enc *Encoding, k *keepers) (*module.Manag
 		evidence.NewAppModule(*k.evidence),
 		consensus.NewAppModule(enc.Codec, k.consensus),
 		ordering.NewModule(k.ordering),
+		availability.NewModule(k.availability),
 	)
 	m.SetOrderPreBlockers(upgradetypes.ModuleName, authtypes.ModuleName)
 	// Distribution shares out what the fee collector holds at the start of a block:
@@ -56,7 +58,7 @@ func newModules(base *baseapp.BaseApp, enc *Encoding, k *keepers) (*module.Manag
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distrtypes.ModuleName, stakingtypes.ModuleName,
 		slashingtypes.ModuleName, govtypes.ModuleName, evidencetypes.ModuleName, upgradetypes.ModuleName,
-		consensustypes.ModuleName, genutiltypes.ModuleName, ordering.ModuleName,
+		consensustypes.ModuleName, genutiltypes.ModuleName, ordering.ModuleName, availability.ModuleName,
 	}
 	m.SetOrderInitGenesis(genesis...)
 	m.SetOrderExportGenesis(genesis...)

@@ -26,11 +26,11 @@ func (a *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal)
 	}
 	votes := a.presentable(ctx, req.Height, req.LocalLastCommit)
 	last := lastCommit(req.LocalLastCommit)
-	power, reports, err := a.reports(ctx, req.Height, votes, last)
+	said, err := a.reports(ctx, req.Height, votes, last)
 	if err != nil {
 		return nil, err
 	}
-	required := rules.Required(power, reports)
+	required := rules.Required(said.power, said.reports)
 	certs, err := a.choose(rules, required, req.MaxTxBytes, votes)
 	if err != nil {
 		return nil, fmt.Errorf("arrange what the lanes offer: %w", err)
@@ -50,7 +50,7 @@ func (a *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal)
 	if err != nil {
 		return nil, err
 	}
-	a.last = evaluated{key, result}
+	a.last = evaluated{key, &evaluation{result, said}}
 	// On the proposal's own branch of the state, so that a payer's transactions are
 	// checked against what its bundles leave it.
 	if err := a.keepers.ordering.Apply(ctx, result); err != nil {
@@ -102,7 +102,7 @@ func (a *App) rules(ctx sdk.Context, height int64) (*ordering.Rules, error) {
 // evaluate checks all of a block's transactions against the state before it and the
 // block's own last commit, and returns what it orders. Errors wrap errBlock, errVotes,
 // or what is wrong with the manifest.
-func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte, last abci.CommitInfo) (*ordering.Evaluation, error) {
+func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte, last abci.CommitInfo) (*evaluation, error) {
 	if len(txs) < ordering.OwnTxs {
 		return nil, fmt.Errorf("%d transactions: %w", len(txs), ordering.ErrLayout)
 	}
@@ -141,8 +141,8 @@ func (a *App) evaluate(ctx sdk.Context, height int64, txs [][]byte, last abci.Co
 	return result, nil
 }
 
-// evaluateManifest returns what transaction 1 orders.
-func (a *App) evaluateManifest(ctx sdk.Context, height int64, raw []byte, last abci.CommitInfo) (*ordering.Evaluation, error) {
+// evaluateManifest returns what transaction 1 orders, and what it says of claims.
+func (a *App) evaluateManifest(ctx sdk.Context, height int64, raw []byte, last abci.CommitInfo) (*evaluation, error) {
 	manifest, err := ordering.DecodeManifest(raw)
 	if err != nil {
 		return nil, err
@@ -151,11 +151,15 @@ func (a *App) evaluateManifest(ctx sdk.Context, height int64, raw []byte, last a
 	if err != nil {
 		return nil, err
 	}
-	power, reports, err := a.reports(ctx, height, manifest.Votes, last)
+	said, err := a.reports(ctx, height, manifest.Votes, last)
 	if err != nil {
 		return nil, err
 	}
-	return rules.Evaluate(manifest.Certificates, rules.Required(power, reports))
+	result, err := rules.Evaluate(manifest.Certificates, rules.Required(said.power, said.reports))
+	if err != nil {
+		return nil, err
+	}
+	return &evaluation{result, said}, nil
 }
 
 // difference names the first field of the header that is not as the manifest makes it.

@@ -13,35 +13,43 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/availability"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 )
 
 // errVotes is returned for an extended commit that does not belong to its block.
 var errVotes = errors.New("invalid extended commit")
 
-// extendVote says with this validator's vote up to where it holds certificates. It
-// never fails, since CometBFT would not vote then: who has nothing to say is silent.
+// extendVote says with this validator's vote up to where it holds certificates, and what
+// it found out about claims. It never fails, since CometBFT would not vote then: who has
+// nothing to say is silent.
 func (a *App) extendVote(_ sdk.Context, req *abci.RequestExtendVote) (*abci.ResponseExtendVote, error) {
-	said := order.EncodeTips(a.lanes.Tips())
-	// CometBFT stops a node whose own extension is refused.
-	if _, err := decodeTips(said); err != nil {
-		a.Logger().Error("vote says nothing of lanes", "height", req.Height, "error", err)
-		said = nil
+	full := order.VoteExtension{Tips: a.lanes.Tips()}
+	full.Confirmed, full.Denied = a.votes()
+	// CometBFT stops a node whose own extension is refused. Were it for the one, the
+	// other is said all the same.
+	for _, v := range []order.VoteExtension{full, {Tips: full.Tips}, {Confirmed: full.Confirmed, Denied: full.Denied}} {
+		said := v.Encode()
+		_, err := decodeExtension(said)
+		if err == nil {
+			return &abci.ResponseExtendVote{VoteExtension: said}, nil
+		}
+		a.Logger().Error("vote does not say all that it should", "height", req.Height, "error", err)
 	}
-	return &abci.ResponseExtendVote{VoteExtension: said}, nil
+	return &abci.ResponseExtendVote{}, nil
 }
 
 // verifyVoteExtension looks at form and bounds only: a vote is worth the same whatever
 // its validator holds. It is not asked about votes that come after the commit.
 func (a *App) verifyVoteExtension(ctx sdk.Context, req *abci.RequestVerifyVoteExtension) (*abci.ResponseVerifyVoteExtension, error) {
-	tips, err := decodeTips(req.VoteExtension)
+	said, err := decodeExtension(req.VoteExtension)
 	if err != nil {
 		a.metrics.mute.Inc()
 		a.Logger().Error("vote refused", "height", req.Height, "validator", fmt.Sprintf("%X", req.ValidatorAddress), "reason", err)
 		return &abci.ResponseVerifyVoteExtension{Status: abci.ResponseVerifyVoteExtension_REJECT}, nil
 	}
 	if owner, err := a.voter(ctx, req.ValidatorAddress); err == nil {
-		a.lanes.Heard(owner, tips)
+		a.lanes.Heard(owner, said.Tips)
 	}
 	return &abci.ResponseVerifyVoteExtension{Status: abci.ResponseVerifyVoteExtension_ACCEPT}, nil
 }
@@ -59,11 +67,11 @@ func (a *App) voter(ctx sdk.Context, address []byte) (order.Owner, error) {
 	return order.OwnerFromBytes(operator)
 }
 
-func decodeTips(said []byte) ([]order.Tip, error) {
+func decodeExtension(said []byte) (*order.VoteExtension, error) {
 	if len(said) > ordering.MaxExtensionBytes {
 		return nil, fmt.Errorf("%d bytes, at most %d: %w", len(said), ordering.MaxExtensionBytes, order.ErrInvalid)
 	}
-	return order.DecodeTips(said)
+	return order.DecodeVoteExtension(said)
 }
 
 // extended reports whether the votes of the height before the block have extensions.
@@ -125,8 +133,7 @@ func (a *App) verifyExtension(ctx sdk.Context, height int64, round int32, v abci
 	return nil
 }
 
-// reports checks the extended commit that a block carries and returns what it says,
-// and the power of all validators of the height before.
+// reports checks the extended commit that a block carries and returns what it says.
 //
 // baseapp.ValidateVoteExtensions is not enough here: it does not compare who voted,
 // so that a proposer could make any validator silent; it does not look at what
@@ -135,44 +142,51 @@ func (a *App) verifyExtension(ctx sdk.Context, height int64, round int32, v abci
 // may leave out extensions, as CometBFT lets it leave out votes, and with the
 // same bound: more than two thirds of the power must be heard. So what all honest
 // validators hold is always reported by more than a third.
-func (a *App) reports(ctx sdk.Context, height int64, commit abci.ExtendedCommitInfo, last abci.CommitInfo) (uint64, []order.Report, error) {
+func (a *App) reports(ctx sdk.Context, height int64, commit abci.ExtendedCommitInfo, last abci.CommitInfo) (heard, error) {
+	var said heard
 	if !extended(ctx, height, last) {
 		if len(commit.Votes) > 0 || commit.Round != 0 {
-			return 0, nil, fmt.Errorf("%d votes at a height after one without vote extensions: %w", len(commit.Votes), errVotes)
+			return said, fmt.Errorf("%d votes at a height after one without vote extensions: %w", len(commit.Votes), errVotes)
 		}
-		return 0, nil, nil
+		return said, nil
 	}
 	if commit.Round != last.Round || len(commit.Votes) != len(last.Votes) {
-		return 0, nil, fmt.Errorf("%d votes of round %d, the block's last commit has %d of round %d: %w",
+		return heard{}, fmt.Errorf("%d votes of round %d, the block's last commit has %d of round %d: %w",
 			len(commit.Votes), commit.Round, len(last.Votes), last.Round, errVotes)
 	}
-	var all, heard uint64
-	var reports []order.Report
+	var present uint64
 	for i, v := range commit.Votes {
 		want := last.Votes[i]
 		if !bytes.Equal(v.Validator.Address, want.Validator.Address) || v.Validator.Power != want.Validator.Power || v.BlockIdFlag != want.BlockIdFlag {
-			return 0, nil, fmt.Errorf("vote %d is %X with power %d and flag %s, the block's last commit has %X with power %d and flag %s: %w", i,
+			return heard{}, fmt.Errorf("vote %d is %X with power %d and flag %s, the block's last commit has %X with power %d and flag %s: %w", i,
 				v.Validator.Address, v.Validator.Power, v.BlockIdFlag, want.Validator.Address, want.Validator.Power, want.BlockIdFlag, errVotes)
 		}
 		power := uint64(max(v.Validator.Power, 0))
-		all += power
+		said.power += power
 		if len(v.VoteExtension) == 0 && len(v.ExtensionSignature) == 0 {
 			continue // did not vote for the block, or is left out
 		}
 		if v.BlockIdFlag != cmtproto.BlockIDFlagCommit {
-			return 0, nil, fmt.Errorf("vote %d has flag %s and an extension: %w", i, v.BlockIdFlag, errVotes)
+			return heard{}, fmt.Errorf("vote %d has flag %s and an extension: %w", i, v.BlockIdFlag, errVotes)
 		}
 		if err := a.verifyExtension(ctx, height, commit.Round, v); err != nil {
-			return 0, nil, fmt.Errorf("vote %d of %X: %w", i, v.Validator.Address, err)
+			return heard{}, fmt.Errorf("vote %d of %X: %w", i, v.Validator.Address, err)
 		}
-		heard += power
+		present += power
 		// A late vote may say anything. That is signed, and no fault of the proposer.
-		if tips, err := decodeTips(v.VoteExtension); err == nil && len(tips) > 0 {
-			reports = append(reports, order.Report{Power: power, Tips: tips})
+		e, err := decodeExtension(v.VoteExtension)
+		if err != nil {
+			continue
+		}
+		if len(e.Tips) > 0 {
+			said.reports = append(said.reports, order.Report{Power: power, Tips: e.Tips})
+		}
+		if len(e.Confirmed) > 0 || len(e.Denied) > 0 {
+			said.ballots = append(said.ballots, availability.Ballot{Power: power, Confirmed: e.Confirmed, Denied: e.Denied})
 		}
 	}
-	if heard*3 <= all*2 { // CometBFT bounds the sum far below an overflow
-		return 0, nil, fmt.Errorf("extensions of power %d of %d, want more than two thirds: %w", heard, all, errVotes)
+	if present*3 <= said.power*2 { // CometBFT bounds the sum far below an overflow
+		return heard{}, fmt.Errorf("extensions of power %d of %d, want more than two thirds: %w", present, said.power, errVotes)
 	}
-	return all, reports, nil
+	return said, nil
 }

@@ -19,8 +19,8 @@ const (
 	maxManifestBytes        = 64 << 20
 	maxManifestCertificates = 1 << 16
 	// MaxExtensionBytes bounds one validator's vote extension: the tips of as many
-	// lanes as there may be.
-	MaxExtensionBytes = order.MaxTips * (2 + 22 + 11 + 11)
+	// lanes as there may be, and votes about claims.
+	MaxExtensionBytes = order.MaxTips*(2+22+11+11) + order.MaxVoteBytes + 2*4
 )
 
 // Manifest is what a block carries of lanes, in transaction 1:
