@@ -16,8 +16,9 @@
 // light client names in answer to a submission need not be final yet.
 //
 // The light client signs with one account whose nonce it counts itself, so that
-// transactions are handed in one after the other, one Submit at a time. A block
-// comes every 20 s and is final after about 60 s more: Submit takes minutes.
+// transactions are handed in one after the other, each when the one before is in a
+// block. A block comes every 20 s and is final about 60 s later: a Submit of several
+// blobs takes minutes, and a deployment posts at most 1 MiB in 20 s.
 //
 // The adapter was written from the documentation and the source of the light
 // client, and is tested against package availtest, which was too. No Avail node

@@ -17,15 +17,27 @@ func (c *Client) Submit(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) 
 	if err := c.checkBlobs(blobs); err != nil {
 		return nil, err
 	}
+	refs, err := c.handAll(ctx, blobs)
+	if err == nil {
+		err = c.settle(ctx, blobs, refs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("submit to avail: %w", err)
+	}
+	return refs, nil
+}
+
+// handAll hands in the transactions, with nobody else's between them.
+func (c *Client) handAll(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) {
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("submit to avail: %w: %w", ctx.Err(), da.ErrUnavailable)
+		return nil, fmt.Errorf("%w: %w", ctx.Err(), da.ErrUnavailable)
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()
 	}
 	if !c.known() {
 		if _, err := c.status(ctx); err != nil {
-			return nil, fmt.Errorf("submit to avail: %w", err)
+			return nil, err
 		}
 	}
 	refs := make([]da.Ref, len(blobs))
@@ -36,16 +48,13 @@ func (c *Client) Submit(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) 
 			err = unavailable(err)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("submit blob %d of %d to avail: %w", i+1, len(blobs), err)
+			return nil, fmt.Errorf("blob %d of %d: %w", i+1, len(blobs), err)
 		}
 		id := da.ID(b.Data)
 		refs[i] = da.Ref{Height: height, Commitment: id[:]}
 		if i > 0 && height < refs[i-1].Height {
-			return nil, fmt.Errorf("submit to avail: a transaction is in block %d, the one before in %d: %w", height, refs[i-1].Height, da.ErrUnavailable)
+			return nil, fmt.Errorf("a transaction is in block %d, the one before in %d: %w", height, refs[i-1].Height, da.ErrUnavailable)
 		}
-	}
-	if err := c.settle(ctx, blobs, refs); err != nil {
-		return nil, fmt.Errorf("submit to avail: %w", err)
 	}
 	return refs, nil
 }
@@ -103,43 +112,43 @@ func (c *Client) hand(ctx context.Context, b da.Blob) (uint64, error) {
 func (c *Client) settle(ctx context.Context, blobs []da.Blob, refs []da.Ref) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Settle)
 	defer cancel()
-	type place struct {
-		height uint64
-		ns     da.Namespace
-		id     da.BlobID
+	type blob struct {
+		ns da.Namespace
+		id da.BlobID
 	}
-	want := make(map[place]int)
+	var height uint64
+	var held map[blob]int // of the block at that height, and not yet found to be ours
 	for i, b := range blobs {
-		p := place{refs[i].Height, b.Namespace, da.BlobID(refs[i].Commitment)}
-		want[p]++
-		stored, err := c.patiently(ctx, p.height, b.Namespace)
-		if err != nil {
-			return err
-		}
-		found := 0
-		for _, s := range stored {
-			if string(s.Commitment) == string(p.id[:]) {
-				found++
+		if refs[i].Height != height {
+			height = refs[i].Height
+			entries, err := c.patiently(ctx, height)
+			if err != nil {
+				return err
+			}
+			held = make(map[blob]int)
+			for _, e := range entries {
+				held[blob{e.namespace, e.id}]++
 			}
 		}
-		if found < want[p] {
-			return fmt.Errorf("final block %d does not hold blob %d, which the light client put there: %w", p.height, i, da.ErrUnavailable)
+		own := blob{b.Namespace, da.BlobID(refs[i].Commitment)}
+		if held[own] == 0 {
+			return fmt.Errorf("final block %d does not hold blob %d, which the light client put there: %w", height, i, da.ErrUnavailable)
 		}
+		held[own]--
 	}
 	return nil
 }
 
-// patiently reads what a namespace holds at a height, again and again until the
-// light client has it.
-func (c *Client) patiently(ctx context.Context, height uint64, ns da.Namespace) ([]da.Stored, error) {
+// patiently reads a block again and again until the light client has verified it.
+func (c *Client) patiently(ctx context.Context, height uint64) ([]entry, error) {
 	tick := time.NewTicker(c.o.Poll)
 	defer tick.Stop()
 	for {
 		head, err := c.Head(ctx)
 		if err == nil && head >= height {
-			var stored []da.Stored
-			if stored, err = c.Blobs(ctx, height, ns); err == nil {
-				return stored, nil
+			var entries []entry
+			if entries, err = c.fetch(ctx, height); err == nil {
+				return entries, nil
 			}
 		}
 		last := fmt.Sprintf("the last one that is verified is %d", head)
