@@ -25,7 +25,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +32,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/remote"
 )
 
 const (
@@ -56,8 +56,10 @@ type Options struct {
 	// takes one that may write, as "celestia <type> auth write" prints.
 	Token string
 	// Namespaces of rollups that have one of their own, in Celestia's form: version
-	// 0, 18 zero bytes, 10 that are free. All others have da.Namespace.V0.
+	// 0, 18 zero bytes, 10 that are free. All others have Namespace or, where that is
+	// zero, da.Namespace.V0.
 	Namespaces map[da.Namespace][29]byte
+	Namespace  [29]byte
 	// GasPrice in utia is offered for each unit of gas; 0: what the node estimates.
 	GasPrice float64
 	// MaxTxBytes is the network's limit of a transaction; DefaultMaxTxBytes by default.
@@ -84,11 +86,10 @@ type Options struct {
 // Client is a da.Layer over a celestia-node. Its methods may be called from many
 // goroutines.
 type Client struct {
-	url        string
+	node       *remote.Endpoint
 	opts       Options
 	limits     da.Limits
 	namespaces map[da.Namespace]namespace
-	http       http.Client
 	log        *slog.Logger
 
 	answers *semaphore.Weighted // bytes of answers that are being read
@@ -101,14 +102,13 @@ var _ da.Layer = (*Client)(nil)
 
 // New returns a client of the node at an http or https URL. It does not connect yet.
 func New(endpoint string, o Options) (*Client, error) {
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("celestia endpoint %q is not an http or https URL such as http://127.0.0.1:26658", endpoint)
-	}
-	if u.Path == "" {
-		u.Path = "/"
-	}
 	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	node, err := remote.New(endpoint, remote.Options{
+		Token: o.Token, Timeout: max(o.Timeout, o.SubmitTimeout), Transport: o.Transport,
+	})
+	if err != nil {
 		return nil, err
 	}
 	namespaces := make(map[da.Namespace]namespace, len(o.Namespaces))
@@ -118,16 +118,16 @@ func New(endpoint string, o Options) (*Client, error) {
 		}
 		namespaces[rollup] = ns
 	}
+	if o.Namespace != (namespace{}) {
+		if err := checkNamespace(o.Namespace); err != nil {
+			return nil, fmt.Errorf("celestia namespace %x: %w", o.Namespace, err)
+		}
+	}
 	data := o.MaxTxBytes - txOverhead - maxSubmitBlobs*blobOverhead
 	c := &Client{
-		url: u.String(), opts: o, namespaces: namespaces, log: o.Logger,
+		node: node, opts: o, namespaces: namespaces, log: o.Logger,
 		limits:  da.Limits{MaxBlobBytes: data, MaxSubmitBytes: data, MaxSubmitBlobs: maxSubmitBlobs},
 		answers: semaphore.NewWeighted(answerMemory),
-		http: http.Client{
-			Transport: o.Transport,
-			// A redirect would carry the token and the blobs elsewhere.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
 	}
 	if o.ChainID != "" {
 		c.chainID.Store(&o.ChainID)
@@ -154,12 +154,6 @@ func (o *Options) complete() error {
 	if o.Retries == 0 {
 		o.Retries = 2
 	}
-	if o.Transport == nil {
-		o.Transport = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
-			TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10,
-		}
-	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -167,10 +161,7 @@ func (o *Options) complete() error {
 }
 
 // Close closes idle connections.
-func (c *Client) Close() error {
-	c.http.CloseIdleConnections()
-	return nil
-}
+func (c *Client) Close() error { return c.node.Close() }
 
 // Name implements da.Layer.
 func (c *Client) Name() string { return "celestia" }
@@ -185,6 +176,9 @@ type namespace [share.NamespaceSize]byte
 func (c *Client) of(rollup da.Namespace) namespace {
 	if ns, ok := c.namespaces[rollup]; ok {
 		return ns
+	}
+	if c.opts.Namespace != (namespace{}) {
+		return c.opts.Namespace
 	}
 	return rollup.V0()
 }

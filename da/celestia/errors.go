@@ -3,20 +3,24 @@ package celestia
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/remote"
 )
 
 // Celestia-node gives nearly all of its errors one code: they are told apart by their
 // texts, as seen with celestia-node v0.31 and celestia-app v9. What is not known here is
 // da.ErrUnavailable, after which a relayer looks whether its blobs are there.
 
-// codeMethod and above are errors of the method; below are those of JSON-RPC itself:
-// what was asked for does not parse, or there is no such method.
-const codeMethod = -32000
+// Codes of JSON-RPC itself: what was asked for does not parse, or there is no such method.
+const (
+	codeParse          = -32700
+	codeInvalidRequest = -32600
+	codeNoMethod       = -32601
+	codeInvalidParams  = -32602
+)
 
 // refusal is how an error of blob.Submit begins, of which nothing was stored.
 type refusal struct {
@@ -52,7 +56,7 @@ var broadcasts = map[string]refusal{
 // classSubmit gives an error of blob.Submit its sentinel. Whatever the node did not
 // certainly refuse may have been stored.
 func classSubmit(err error) error {
-	var e *rpcError
+	var e *remote.RPCError
 	if !errors.As(err, &e) {
 		return err
 	}
@@ -65,7 +69,7 @@ func classSubmit(err error) error {
 	return fmt.Errorf("%w: %w", err, da.ErrUnavailable)
 }
 
-func refused(e *rpcError) (refusal, bool) {
+func refused(e *remote.RPCError) (refusal, bool) {
 	if m := broadcastCode.FindStringSubmatch(strings.TrimSpace(e.Message)); m != nil {
 		r, ok := broadcasts[m[1]]
 		return r, ok
@@ -75,13 +79,16 @@ func refused(e *rpcError) (refusal, bool) {
 			return r, true
 		}
 	}
-	// Nothing was carried out of what did not parse.
-	return refusal{err: da.ErrRejected}, e.Code < codeMethod
+	switch e.Code {
+	case codeParse, codeInvalidRequest, codeNoMethod, codeInvalidParams:
+		return refusal{err: da.ErrRejected}, true // nothing was even tried
+	}
+	return refusal{}, false
 }
 
 // classRead gives an error of a method that reads its sentinel.
 func classRead(err error) error {
-	var e *rpcError
+	var e *remote.RPCError
 	if !errors.As(err, &e) {
 		return err
 	}
@@ -96,16 +103,4 @@ func classRead(err error) error {
 		return fmt.Errorf("%w: this node keeps no data that old, ask an archival one: %w", err, da.ErrUnavailable)
 	}
 	return fmt.Errorf("%w: %w", err, da.ErrUnavailable)
-}
-
-// classStatus is for answers that are not the node's.
-func classStatus(status int, body []byte) error {
-	err := fmt.Errorf("HTTP status %d %s: %q", status, http.StatusText(status), truncate(strings.TrimSpace(string(body[:min(len(body), maxMessage)]))))
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%w: the node does not accept the token: %w", err, da.ErrRejected)
-	case http.StatusRequestEntityTooLarge:
-		return fmt.Errorf("%w: %w", err, da.ErrTooLarge)
-	}
-	return &lostError{err}
 }

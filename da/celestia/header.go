@@ -12,6 +12,7 @@ import (
 	"github.com/cometbft/cometbft/crypto/merkle"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/remote"
 )
 
 const (
@@ -156,7 +157,7 @@ func (c *Client) checkHeader(method string, h *header) error {
 	}
 	c.chainID.CompareAndSwap(nil, &h.Header.ChainID)
 	if want := *c.chainID.Load(); h.Header.ChainID != want {
-		return fmt.Errorf("%s: the node is of network %q, want %q: %w", method, truncate(h.Header.ChainID), want, da.ErrRejected)
+		return fmt.Errorf("%s: the node is of network %q, want %q: %w", method, remote.Excerpt([]byte(h.Header.ChainID)), want, da.ErrRejected)
 	}
 	for height := uint64(h.Header.Height); ; {
 		known := c.head.Load()

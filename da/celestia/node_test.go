@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"testing"
+
+	"github.com/ordo-network/ordo/da/remote"
 )
 
 // recording is a block of a real network: what a celestia-node of v0.31.6 answered
@@ -40,7 +42,7 @@ func record(t testing.TB) *recording {
 // result returns a recorded result, to change it.
 func result[T any](t testing.TB, r *recording, name string) T {
 	t.Helper()
-	var a answer[T]
+	var a struct{ Result T }
 	if err := json.Unmarshal(r.Calls[name].Answer, &a); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +136,7 @@ func says(t testing.TB, result any) http.HandlerFunc {
 // fails answers with an error, as the node does for those of its methods.
 func fails(t testing.TB, code int, message string) http.HandlerFunc {
 	t.Helper()
-	body, err := json.Marshal(rpcError{code, message})
+	body, err := json.Marshal(remote.RPCError{Code: code, Message: message})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,11 @@ package celestia
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/remote"
 )
 
 // maxBlockAnswer bounds an answer with a whole block's data: the widest square.
@@ -43,7 +43,7 @@ func (c *Client) WaitHead(ctx context.Context, above uint64) (uint64, error) {
 // waitHeight waits for one Timeout until the node has the height.
 func (c *Client) waitHeight(ctx context.Context, height uint64) (uint64, error) {
 	const method = "header.WaitForHeight"
-	h, err := readOnce[header](ctx, c, smallAnswer, method, []any{height})
+	h, err := readOnce[header](ctx, c, smallAnswer, method, height)
 	if err != nil {
 		return 0, err
 	}
@@ -166,7 +166,7 @@ type rpcBlob struct {
 // verify compares the commitment that the node names with that of the data.
 func (b *rpcBlob) verify(ns namespace) (found, error) {
 	if string(b.Namespace) != string(ns[:]) {
-		return found{}, fmt.Errorf("answer has namespace %x, want %x", truncate(string(b.Namespace)), ns)
+		return found{}, fmt.Errorf("answer has namespace %x, want %x", remote.Excerpt(b.Namespace), ns)
 	}
 	if len(b.Signer) == 0 {
 		b.Signer = nil
@@ -176,7 +176,7 @@ func (b *rpcBlob) verify(ns namespace) (found, error) {
 		return found{}, err
 	}
 	if string(b.Commitment) != string(got[:]) {
-		return found{}, fmt.Errorf("data has share commitment %x, the node names %x", got, truncate(string(b.Commitment)))
+		return found{}, fmt.Errorf("data has share commitment %x, the node names %x", got, remote.Excerpt(b.Commitment))
 	}
 	return found{data: b.Data, version: b.Version, signer: b.Signer}, nil
 }
@@ -199,29 +199,15 @@ func (c *Client) getUnproven(ctx context.Context, height uint64, ns namespace, w
 	return f.data, nil
 }
 
-// blobList is an array of blobs, or null where there are none.
-type blobList struct {
-	blobs []rpcBlob
-	said  bool // an answer without a result says nothing
-}
-
-func (l *blobList) UnmarshalJSON(raw []byte) error {
-	l.said = true
-	return json.Unmarshal(raw, &l.blobs)
-}
-
 func (c *Client) blobsUnproven(ctx context.Context, height uint64, ns namespace) ([]found, error) {
 	const method = "blob.GetAll"
-	list, err := read[blobList](ctx, c, maxBlockAnswer, method, height, [][]byte{ns[:]})
+	blobs, err := read[[]rpcBlob](ctx, c, maxBlockAnswer, method, height, [][]byte{ns[:]})
 	if err != nil {
 		return nil, err
 	}
-	if !list.said {
-		return nil, fmt.Errorf("%s: answer has neither result nor error: %w", method, da.ErrUnavailable)
-	}
-	out := make([]found, len(list.blobs))
-	for i := range list.blobs {
-		if out[i], err = list.blobs[i].verify(ns); err != nil {
+	out := make([]found, len(blobs))
+	for i := range blobs {
+		if out[i], err = blobs[i].verify(ns); err != nil {
 			return nil, fmt.Errorf("%s: blob %d at height %d: %w: %w", method, i, height, err, da.ErrUnavailable)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/celestiaorg/go-square/v3/share"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/remote"
 )
 
 // txConfig is celestia-node's, as far as it is used. The node estimates gas, and
@@ -41,9 +42,9 @@ func (c *Client) Submit(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) 
 	config := txConfig{GasPrice: c.opts.GasPrice, Set: c.opts.GasPrice > 0}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.SubmitTimeout)
 	defer cancel()
-	height, err := call[uint64](ctx, c, smallAnswer, method, []any{wire, config})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", method, classSubmit(err))
+	var height uint64
+	if err := c.node.Call(ctx, method, smallAnswer, &height, wire, config); err != nil {
+		return nil, classSubmit(err)
 	}
 	if height == 0 {
 		return nil, fmt.Errorf("%s: answered with height 0: %w", method, da.ErrUnavailable)
@@ -137,5 +138,5 @@ func (c *Client) Account(ctx context.Context) (Account, error) {
 	if !ok {
 		return Account{}, fmt.Errorf("state.Balance: %q is not a number: %w", balance.Amount, da.ErrUnavailable)
 	}
-	return Account{Address: truncate(address), Balance: amount}, nil
+	return Account{Address: remote.Excerpt([]byte(address)), Balance: amount}, nil
 }
