@@ -159,6 +159,47 @@ func TestFailureThatComesLater(t *testing.T) {
 	wantBlobs(t, s.Client, second.Height, s.ns, []byte("second"))
 }
 
+// Statuses that speak of the proxy and not of the certificate are no refusals, even of
+// one certificate alone.
+func TestBusyProxyRefusesNothing(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{401, 403, 408, 429, 502, 503, 504} {
+		s := newScene(t)
+		ref := submitOne(t, s.Client, s.ns, []byte("wanted"))
+		submitOne(t, s.Client, s.ns, []byte("other"))
+		s.proxy.setGet(func(w http.ResponseWriter, cert []byte) bool {
+			return string(cert) == string(ref.Commitment) && answer(status, "")(w, cert)
+		})
+		for range 30 {
+			if _, err := s.Blobs(t.Context(), ref.Height, s.ns); !errors.Is(err, da.ErrUnavailable) {
+				t.Fatalf("%d: the error is %v, want ErrUnavailable", status, err)
+			}
+			wantBlobs(t, s.Client, ref.Height+1, s.ns, []byte("other"))
+			s.clock.advance(time.Second)
+		}
+		s.proxy.setGet(nil)
+		wantBlobs(t, s.Client, ref.Height, s.ns, []byte("wanted"))
+	}
+}
+
+// What was served last may be gone as well; then another one tells how the proxy is.
+func TestCanaryThatIsGone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	bad := s.chain.forge(s.ns, garbage(1))
+	good := submitOne(t, s.Client, s.ns, []byte("good"))
+	gone := submitOne(t, s.Client, s.ns, []byte("gone"))
+	wantBlobs(t, s.Client, good.Height, s.ns, []byte("good"))
+	wantBlobs(t, s.Client, gone.Height, s.ns, []byte("gone"))
+	s.proxy.setGet(func(w http.ResponseWriter, cert []byte) bool {
+		return string(cert) == string(gone.Commitment) && answer(500, "expired")(w, cert)
+	})
+	s.clock.advance(time.Hour)
+	if data, took := s.readAll(bad, bad); len(data) != 0 || took > 2*patience {
+		t.Errorf("read %q after %v", data, took)
+	}
+}
+
 // cutShort promises more than it sends.
 func cutShort(w http.ResponseWriter, _ []byte) bool {
 	w.Header().Set("Content-Length", "100")
