@@ -74,7 +74,7 @@ func (c chain) make(ctx context.Context, app, node string) error {
 	if _, err := output(ctx, node, "bridge", "init", "--p2p.network", chainID, "--node.store", c.bridge()); err != nil {
 		return err
 	}
-	if err := listenOnLoopback(filepath.Join(c.bridge(), "config.toml")); err != nil {
+	if err := configureBridge(filepath.Join(c.bridge(), "config.toml")); err != nil {
 		return err
 	}
 	if _, err := appd("init", "validator", "--chain-id", chainID); err != nil {
@@ -152,22 +152,29 @@ func setParams(path string) error {
 	return os.WriteFile(path, raw, 0o644)
 }
 
-// listenOnLoopback gives the bridge one address for peers, on loopback, in place of
-// its eight on all interfaces. There is no flag for it.
-func listenOnLoopback(path string) error {
+// bridgeSettings are those that differ from celestia-node's defaults and have no flag:
+// one address for peers, on loopback, in place of eight on all interfaces, and fewer
+// blocks in memory than ten, which are 134 MB each where they are full.
+var bridgeSettings = map[string]string{
+	"ListenAddresses":       `["/ip4/127.0.0.1/tcp/0"]`,
+	"RecentBlocksCacheSize": "2",
+}
+
+// configureBridge gives the bridge its settings, each of which its file has once.
+func configureBridge(path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	const setting = "  ListenAddresses = "
 	lines, found := strings.Split(string(raw), "\n"), 0
 	for i, line := range lines {
-		if strings.HasPrefix(line, setting) {
-			lines[i], found = setting+`["/ip4/127.0.0.1/tcp/0"]`, found+1
+		name, _, _ := strings.Cut(line, " = ")
+		if value, ok := bridgeSettings[strings.TrimSpace(name)]; ok {
+			lines[i], found = name+" = "+value, found+1
 		}
 	}
-	if found != 1 {
-		return fmt.Errorf("%s has %d settings ListenAddresses, expected one", path, found)
+	if found != len(bridgeSettings) {
+		return fmt.Errorf("%s has %d of the %d settings that are changed", path, found, len(bridgeSettings))
 	}
 	return os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o644)
 }
