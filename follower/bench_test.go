@@ -68,7 +68,7 @@ func BenchmarkBlob(b *testing.B) {
 	})
 	b.Run("decode", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := DecodeBlob(packed, DefaultBlobLimits); err != nil {
+			if _, err := unpack(packed, DefaultBlobLimits); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -1,13 +1,13 @@
 package follower
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	cmttypes "github.com/cometbft/cometbft/types"
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
 
@@ -22,36 +22,54 @@ var (
 	ErrBlobTooLarge = errors.New("blob is over its limits")
 )
 
-// errPassed marks what comes of looking at blocks that are passed over.
-var errPassed = errors.New("block read before")
-
-// A blob is what a relayer puts on a DA layer: consecutive blocks of one rollup.
+// A blob is what a relayer puts on a DA layer: consecutive blocks of one rollup
+// (docs/spec/blobs.md).
 //
 //	magic    4 bytes  "ordb"
-//	version  1 byte   1
+//	version  1 byte   2
 //	first    8 bytes  height of the first block, big endian
 //	count    4 bytes  number of blocks, big endian
 //	form     1 byte   0: the body as it is, 1: zstd
-//	body              for each block its length (uvarint) and its RollupBlock
+//	body              the rollup ID, 32 bytes, and runs of blocks
 //
 // First and count stand outside the compression so that a reader passes over
-// blobs that it does not need at the cost of 18 bytes. The first block carries
-// its validator set, others do where it differs from the block before. A body
-// that zstd would shrink more than blobMaxRatio times stays as it is, so that
-// what a blob can cost its readers is bounded by its own size.
+// blobs that it does not need at the cost of 18 bytes. A body unpacks to at most
+// blobMaxRatio times its size, so that what a blob can cost its readers is bounded by its
+// own size; where zstd would do better, a skippable frame of zeros fills it up.
+//
+// A run is up to 256 blocks in a row that have one validator set. With each item preceded by its
+// length, as an uvarint, it is
+//
+//	the number of its blocks, an uvarint
+//	the CometBFT header of each; all but the first leave out the hash of the block before
+//	the commit of the last
+//	the validator set; nothing where the run before has the same
+//	of each block, a RollupBlock of what the headers do not say
+//
+// The validators signed the last header, it names the one before, and so on: one commit
+// does for all. The hash that a header leaves out is computed of the header before it, so
+// what a reader has is a chain. A set that changes ends a run, for who signs next stands in
+// the last header of those that are known: no reader goes by signatures of validators
+// that it does not know yet.
 const (
 	blobMagic      = "ordb"
-	blobVersion    = 1
+	blobVersion    = 2
 	blobHeaderSize = len(blobMagic) + 1 + 8 + 4 + 1
 	blobStored     = 0
 	blobZstd       = 1
 	blobWindow     = 8 << 20
 	blobMaxRatio   = 32
+	zstdSkippable  = 0x184D2A50 // begins a frame that decoders skip (RFC 8878, section 3.1.2)
+
+	// maxRun bounds the headers that must be hashed before the first block can be believed.
+	maxRun = 256
+	// maxHeaderBytes is far above the size of any CometBFT header.
+	maxHeaderBytes = 2 << 10
 )
 
 // BlobLimits bound what a blob may unpack to.
 type BlobLimits struct {
-	MaxBytes  int // all of its blocks, decompressed
+	MaxBytes  int // all of its body, decompressed
 	MaxBlocks int
 }
 
@@ -61,9 +79,8 @@ func (l BlobLimits) maxEncoded() int { return l.MaxBytes + 1<<20 }
 // DefaultBlobLimits are the limits within which EncodeBlob stays.
 var DefaultBlobLimits = BlobLimits{MaxBytes: MaxBlockBytes + 1<<20, MaxBlocks: 4096}
 
-// EncodeBlob packs consecutive blocks of one rollup; the same blocks always give
-// the same bytes. The first must carry its validator set, others may: a set that
-// repeats is left out. The blocks are not changed.
+// EncodeBlob packs consecutive blocks of one rollup, each with its signed header and
+// its validator set; the same blocks always give the same bytes. The blocks are not changed.
 // Errors: ErrBlobTooLarge where the blocks are over DefaultBlobLimits (pack fewer).
 func EncodeBlob(blocks []*orderv1.RollupBlock) ([]byte, error) {
 	if len(blocks) == 0 {
@@ -72,77 +89,138 @@ func EncodeBlob(blocks []*orderv1.RollupBlock) ([]byte, error) {
 	if len(blocks) > DefaultBlobLimits.MaxBlocks {
 		return nil, fmt.Errorf("encode blob: %d blocks, at most %d: %w", len(blocks), DefaultBlobLimits.MaxBlocks, ErrBlobTooLarge)
 	}
-	if len(blocks[0].GetValidators()) == 0 {
-		return nil, errors.New("encode blob: the first block lacks its validator set")
-	}
-	first := claimedHeight(blocks[0].GetSignedHeader())
-	var body []byte
-	var known []byte // validators hash of the block before
+	signed := make([]*signedBlock, len(blocks))
 	for i, rb := range blocks {
-		if got, want := claimedHeight(rb.GetSignedHeader()), first+uint64(i); got != want {
-			return nil, fmt.Errorf("encode blob: block %d has height %d, want %d", i, got, want)
+		var err error
+		if signed[i], err = openSigned(rb); err != nil {
+			return nil, fmt.Errorf("encode blob: block %d: %w", i, err)
+		}
+		if i == 0 {
+			continue
+		}
+		if before := signed[i-1].header; signed[i].header.Height != before.Height+1 || !bytes.Equal(signed[i].header.LastBlockID.Hash, before.Hash()) {
+			return nil, fmt.Errorf("encode blob: block %d, of height %d, does not follow the one before, of %d", i, signed[i].header.Height, before.Height)
 		}
 		if !bytes.Equal(rb.GetRollupId(), blocks[0].GetRollupId()) {
 			return nil, fmt.Errorf("encode blob: block %d is of rollup %x, the first of %x", i, rb.GetRollupId(), blocks[0].GetRollupId())
 		}
-		hash := claimedValidatorsHash(rb.GetSignedHeader())
-		if i > 0 && bytes.Equal(hash, known) && len(rb.GetValidators()) > 0 {
-			rb = withoutValidators(rb)
-		}
-		known = hash
-		size := proto.Size(rb)
-		if size > MaxBlockBytes || len(body)+binary.MaxVarintLen64+size > DefaultBlobLimits.MaxBytes {
-			return nil, fmt.Errorf("encode blob: block %d of %d bytes after %d, at most %d together: %w",
-				i, size, len(body), DefaultBlobLimits.MaxBytes, ErrBlobTooLarge)
-		}
-		body = binary.AppendUvarint(body, uint64(size))
-		var err error
-		if body, err = (proto.MarshalOptions{Deterministic: true}).MarshalAppend(body, rb); err != nil {
-			return nil, fmt.Errorf("encode blob: block %d: %w", i, err)
-		}
 	}
+	body := bytes.Clone(blocks[0].GetRollupId())
+	var known []byte // hash of the validator set of the run before
+	for at := 0; at < len(signed); {
+		n := runLength(signed[at:])
+		var err error
+		if body, err = appendRun(body, signed[at:at+n], known); err != nil {
+			return nil, fmt.Errorf("encode blob: blocks %d to %d: %w", at, at+n-1, err)
+		}
+		known, at = signed[at].header.ValidatorsHash, at+n
+	}
+	return packBlob(uint64(signed[0].header.Height), uint32(len(blocks)), body)
+}
+
+// packBlob puts the header before a body, and compresses the body where that is of use.
+func packBlob(first uint64, count uint32, body []byte) ([]byte, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(blobWindow))
 	if err != nil {
 		return nil, fmt.Errorf("encode blob: %w", err)
 	}
 	out := make([]byte, 0, blobHeaderSize+len(body)/2)
-	out = append(out, blobMagic...)
-	out = append(out, blobVersion)
+	out = append(append(out, blobMagic...), blobVersion)
 	out = binary.BigEndian.AppendUint64(out, first)
-	out = binary.BigEndian.AppendUint32(out, uint32(len(blocks)))
-	if packed := enc.EncodeAll(body, append(out, blobZstd)); len(body) <= (len(packed)-blobHeaderSize)*blobMaxRatio {
-		return packed, nil
+	out = binary.BigEndian.AppendUint32(out, count)
+	packed := enc.EncodeAll(body, append(out, blobZstd))
+	size := len(packed) - blobHeaderSize
+	if size >= len(body) {
+		return append(append(out, blobStored), body...), nil
 	}
-	return append(append(out, blobStored), body...), nil
+	if least := (len(body) + blobMaxRatio - 1) / blobMaxRatio; size < least {
+		filler := max(0, least-size-8)
+		packed = binary.LittleEndian.AppendUint32(packed, zstdSkippable)
+		packed = binary.LittleEndian.AppendUint32(packed, uint32(filler))
+		packed = append(packed, make([]byte, filler)...)
+	}
+	return packed, nil
 }
 
-// DecodeBlob unpacks a blob within the limits. It verifies nothing but form: the
-// blocks carry consecutive heights, as claimed.
-// Errors: ErrBlob, ErrBlobTooLarge, ErrMalformed.
-func DecodeBlob(raw []byte, limits BlobLimits) ([]*orderv1.RollupBlock, error) {
-	h, err := parseBlobHeader(raw, limits)
+// signedBlock is a block that is to be packed, with its header.
+type signedBlock struct {
+	*orderv1.RollupBlock
+	header *cmttypes.Header
+	commit *cmtproto.Commit
+}
+
+func openSigned(rb *orderv1.RollupBlock) (*signedBlock, error) {
+	var pb cmtproto.SignedHeader
+	if err := pb.Unmarshal(rb.GetSignedHeader()); err != nil {
+		return nil, fmt.Errorf("decode signed header: %w", err)
+	}
+	if pb.Header == nil || pb.Commit == nil {
+		return nil, errors.New("signed header lacks its header or its commit")
+	}
+	if len(rb.GetValidators()) == 0 {
+		return nil, errors.New("it lacks its validator set")
+	}
+	header, err := cmttypes.HeaderFromProto(pb.Header)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("decode header: %w", err)
 	}
-	dec, err := newBlobDecoder(limits)
-	if err != nil {
-		return nil, err
-	}
-	defer dec.close()
-	if err := dec.open(raw, h); err != nil {
-		return nil, err
-	}
-	var blocks []*orderv1.RollupBlock
-	for {
-		rb, err := dec.next(0)
-		if errors.Is(err, io.EOF) {
-			return blocks, nil
+	return &signedBlock{rb, &header, pb.Commit}, nil
+}
+
+// runLength is how many of the blocks make a run.
+func runLength(blocks []*signedBlock) int {
+	for i := 1; i < min(len(blocks), maxRun); i++ {
+		if !bytes.Equal(blocks[i].header.ValidatorsHash, blocks[0].header.ValidatorsHash) {
+			return i
 		}
+	}
+	return min(len(blocks), maxRun)
+}
+
+// appendRun encodes a run; known is the hash of the validator set that needs not be said.
+func appendRun(body []byte, run []*signedBlock, known []byte) ([]byte, error) {
+	body = binary.AppendUvarint(body, uint64(len(run)))
+	for i, b := range run {
+		pb := b.header.ToProto()
+		if i > 0 {
+			pb.LastBlockId.Hash = nil
+		}
+		raw, err := pb.Marshal()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("encode header: %w", err)
 		}
-		blocks = append(blocks, rb)
+		body = appendItem(body, raw)
 	}
+	commit, err := run[len(run)-1].commit.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("encode commit: %w", err)
+	}
+	body = appendItem(body, commit)
+	var set []byte
+	if !bytes.Equal(run[0].header.ValidatorsHash, known) {
+		set = run[0].GetValidators()
+	}
+	body = appendItem(body, set)
+	for _, b := range run {
+		content := &orderv1.RollupBlock{
+			OrderingHeader: b.GetOrderingHeader(), OrderingHeaderProof: b.GetOrderingHeaderProof(),
+			NamespaceProof: b.GetNamespaceProof(), Legs: b.GetLegs(), VoidBatches: b.GetVoidBatches(),
+		}
+		size := proto.Size(content)
+		if size > MaxBlockBytes || len(body)+binary.MaxVarintLen64+size > DefaultBlobLimits.MaxBytes {
+			return nil, fmt.Errorf("block %d of %d bytes after %d, at most %d together: %w",
+				b.header.Height, size, len(body), DefaultBlobLimits.MaxBytes, ErrBlobTooLarge)
+		}
+		body = binary.AppendUvarint(body, uint64(size))
+		if body, err = (proto.MarshalOptions{Deterministic: true}).MarshalAppend(body, content); err != nil {
+			return nil, fmt.Errorf("block %d: %w", b.header.Height, err)
+		}
+	}
+	return body, nil
+}
+
+func appendItem(body, item []byte) []byte {
+	return append(binary.AppendUvarint(body, uint64(len(item))), item...)
 }
 
 // blobHeader is what a blob says of itself, uncompressed and unverified.
@@ -178,130 +256,4 @@ func parseBlobHeader(raw []byte, limits BlobLimits) (blobHeader, error) {
 		return blobHeader{}, fmt.Errorf("%d blocks, at most %d: %w", h.count, limits.MaxBlocks, ErrBlobTooLarge)
 	}
 	return h, nil
-}
-
-// blobDecoder unpacks blobs block by block, so that a reader stops at the first
-// block that does not verify and a hostile blob costs no more than one block.
-type blobDecoder struct {
-	zstd   *zstd.Decoder
-	limit  int // decompressed bytes of one blob
-	body   *bufio.Reader
-	header blobHeader
-	read   uint32 // blocks
-	left   int    // decompressed bytes that may still come
-
-	validators []byte // last set seen in blocks that were passed over
-	// passed, where set, is shown each block that is passed over, with that set.
-	passed func(height uint64, raw, validators []byte) error
-}
-
-func newBlobDecoder(limits BlobLimits) (*blobDecoder, error) {
-	// One goroutine, the caller's: nothing runs on behind a blob that is given up.
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(blobWindow), zstd.WithDecoderMaxMemory(uint64(limits.MaxBytes)))
-	if err != nil {
-		return nil, fmt.Errorf("blob decoder: %w", err)
-	}
-	return &blobDecoder{zstd: dec, limit: limits.MaxBytes, body: bufio.NewReader(nil)}, nil
-}
-
-func (d *blobDecoder) close() { d.zstd.Close() }
-
-// open starts on a blob whose header has been parsed.
-func (d *blobDecoder) open(raw []byte, h blobHeader) error {
-	body := raw[blobHeaderSize:]
-	d.header, d.read, d.left, d.validators = h, 0, d.limit, nil
-	if !h.packed {
-		d.body.Reset(bytes.NewReader(body))
-		return nil
-	}
-	d.left = min(d.left, len(body)*blobMaxRatio)
-	if err := d.zstd.Reset(bytes.NewReader(body)); err != nil {
-		return fmt.Errorf("open blob: %w: %w", err, ErrBlob)
-	}
-	d.body.Reset(d.zstd)
-	return nil
-}
-
-// next returns the next block from a height on, io.EOF after the last. Blocks
-// below are passed over undecoded; if one of them carries the validator set that
-// is in force at the height, the block returned carries it too.
-func (d *blobDecoder) next(from uint64) (*orderv1.RollupBlock, error) {
-	for {
-		raw, err := d.nextRaw()
-		if err != nil {
-			return nil, err
-		}
-		height := d.header.first + uint64(d.read) - 1
-		if height < from {
-			if set := bytesField(raw, fieldBlockValidators); len(set) > 0 {
-				d.validators = set
-			}
-			if d.passed != nil {
-				if err := d.passed(height, raw, d.validators); err != nil {
-					return nil, fmt.Errorf("%w: %w", errPassed, err)
-				}
-			}
-			continue
-		}
-		rb, err := DecodeBlock(raw)
-		if err != nil {
-			return nil, fmt.Errorf("block %d: %w", d.read-1, err)
-		}
-		if got := claimedHeight(rb.GetSignedHeader()); got != height {
-			return nil, fmt.Errorf("block %d has height %d, want %d: %w", d.read-1, got, height, ErrBlob)
-		}
-		if len(rb.Validators) == 0 {
-			rb.Validators = d.validators
-		}
-		d.validators = nil
-		return rb, nil
-	}
-}
-
-func (d *blobDecoder) nextRaw() ([]byte, error) {
-	if d.read == d.header.count {
-		if _, err := d.body.ReadByte(); !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("more than the %d blocks of its header: %w", d.header.count, ErrBlob)
-		}
-		return nil, io.EOF
-	}
-	size, err := binary.ReadUvarint(d.body)
-	if err != nil {
-		return nil, fmt.Errorf("length of block %d: %w", d.read, bodyError(err))
-	}
-	if size > MaxBlockBytes || size > uint64(d.left) {
-		return nil, fmt.Errorf("block %d of %d bytes, at most %d: %w", d.read, size, min(MaxBlockBytes, d.left), ErrBlobTooLarge)
-	}
-	d.left -= int(size)
-	// The buffer grows with what is really there, not with what the length says.
-	var buf bytes.Buffer
-	if n, err := io.CopyN(&buf, d.body, int64(size)); err != nil {
-		return nil, fmt.Errorf("block %d: %d of %d bytes: %w", d.read, n, size, bodyError(err))
-	}
-	d.read++
-	return buf.Bytes(), nil
-}
-
-// bodyError classes what reading a blob's body returned. A blob that ends early
-// must not pass for one that ends.
-func bodyError(err error) error {
-	switch {
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, ErrBlob)
-	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return fmt.Errorf("%w: %w", err, ErrBlobTooLarge)
-	default:
-		return fmt.Errorf("%w: %w", err, ErrBlob)
-	}
-}
-
-// withoutValidators returns the block without its validator set. It shares all
-// else with rb, which stays as it is.
-func withoutValidators(rb *orderv1.RollupBlock) *orderv1.RollupBlock {
-	return &orderv1.RollupBlock{
-		RollupId: rb.RollupId, SignedHeader: rb.SignedHeader, OrderingHeader: rb.OrderingHeader,
-		OrderingHeaderProof: rb.OrderingHeaderProof, NamespaceProof: rb.NamespaceProof, Legs: rb.Legs,
-		VoidBatches: rb.VoidBatches,
-	}
 }

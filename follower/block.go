@@ -18,7 +18,8 @@ type Block struct {
 	// held against the batch; of others, a leg with data is what its digest says.
 	Void []order.BatchID
 	// Proto is the block in wire form, made of what was verified, always with its
-	// validator set: it can be handed on to anyone.
+	// validator set: it can be handed on to anyone. Of a block that was read from DA it
+	// has neither header nor validators: one commit is there for many.
 	Proto *orderv1.RollupBlock
 
 	checkpoint Checkpoint

@@ -138,7 +138,7 @@ func (c *testChain) appendBatches(batches []*testBatch, next ...validator) *test
 	b.header = &cmttypes.Header{
 		Version: cmtversion.Consensus{Block: version.BlockProtocol, App: 1}, ChainID: testChainID, Height: height,
 		Time:           c.genesis.GenesisTime.Add(time.Duration(height-1) * 100 * time.Millisecond),
-		LastCommitHash: hash32("last commit"), DataHash: b.txs.Hash(), ValidatorsHash: set.Hash(), NextValidatorsHash: nextSet.Hash(),
+		LastCommitHash: hash32(fmt.Sprint("last commit ", height)), DataHash: b.txs.Hash(), ValidatorsHash: set.Hash(), NextValidatorsHash: nextSet.Hash(),
 		ConsensusHash: hash32("consensus"), AppHash: hash32(fmt.Sprint("app ", height)), LastResultsHash: hash32("results"),
 		EvidenceHash: hash32("evidence"), ProposerAddress: set.Validators[0].Address,
 	}
@@ -209,7 +209,7 @@ func hash32(s string) []byte {
 // signCommit has the signers sign the header for the set.
 func signCommit(h *cmttypes.Header, set *cmttypes.ValidatorSet, signers []validator) *cmttypes.Commit {
 	commit := &cmttypes.Commit{Height: h.Height, Round: 0, BlockID: cmttypes.BlockID{
-		Hash: h.Hash(), PartSetHeader: cmttypes.PartSetHeader{Total: 1, Hash: hash32("parts")},
+		Hash: h.Hash(), PartSetHeader: cmttypes.PartSetHeader{Total: 1, Hash: hash32(fmt.Sprint("parts ", h.Height))},
 	}}
 	for i, v := range set.Validators {
 		at := slices.IndexFunc(signers, func(s validator) bool { return s.key.PubKey().Equals(v.PubKey) })

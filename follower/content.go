@@ -28,6 +28,23 @@ func openBlock(rollup order.RollupID, rb *orderv1.RollupBlock, lb *lightBlock) (
 	return b, nil
 }
 
+// openAt verifies what a block of a run holds against its header. Its Proto has no more
+// than a blob says of a block.
+func openAt(rollup order.RollupID, r *run, height uint64, rb *orderv1.RollupBlock) (*Block, error) {
+	at := height - r.first
+	header, err := openHeader(rb, r.headers[at])
+	if err != nil {
+		return nil, fmt.Errorf("block %d: %w", height, err)
+	}
+	b, err := openContent(rollup, header, rb)
+	if err != nil {
+		return nil, fmt.Errorf("block %d: %w", height, err)
+	}
+	b.at(r.headers[at], r.hashes[at], r.validators)
+	b.orderedBy(rb)
+	return b, nil
+}
+
 // held is what a block holds for a rollup: a RollupBlock, or a RollupPart.
 type held interface {
 	GetNamespaceProof() *orderv1.NamespaceProof
@@ -87,8 +104,14 @@ func (b *Block) at(header *cmttypes.Header, hash [32]byte, vals *validators) {
 // priorities) does not travel further.
 func (b *Block) complete(rb *orderv1.RollupBlock, lb *lightBlock, signed []byte) {
 	b.at(lb.signed.Header, lb.hash, lb.validators)
+	b.Proto.SignedHeader, b.Proto.Validators = signed, lb.validators.encoded
+	b.orderedBy(rb)
+}
+
+// orderedBy adds the ordering header to the wire form.
+func (b *Block) orderedBy(rb *orderv1.RollupBlock) {
 	path := rb.GetOrderingHeaderProof()
-	b.Proto.SignedHeader, b.Proto.Validators, b.Proto.OrderingHeader = signed, lb.validators.encoded, rb.GetOrderingHeader()
+	b.Proto.OrderingHeader = rb.GetOrderingHeader()
 	b.Proto.OrderingHeaderProof = &orderv1.MerkleProof{Total: path.GetTotal(), Index: path.GetIndex(), Aunts: path.GetAunts()}
 }
 

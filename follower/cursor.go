@@ -1,104 +1,119 @@
 package follower
 
 import (
-	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 )
 
-// maxAwaited bounds the DA heights that are remembered because they hold blobs
-// above the next height.
-const maxAwaited = 256
-
 // Cursor is how far a FirmReader has come. It is immutable; the zero Cursor is
 // the beginning.
 type Cursor struct {
-	// DAHeight is the last height of the DA layer that was read whole. It is needed
-	// no more, but where awaited names it.
-	DAHeight uint64
 	// Checkpoint is the last firm block.
 	Checkpoint Checkpoint
 
-	awaited []awaited
+	places []place // by the names of layers, rising
 }
 
-// awaited are DA heights that hold a blob whose first block was not yet next when
-// they were read. They are read again when it is: relayers may land blobs out of
-// order. Remembering where a blob stands, not the blob, costs nothing to keep and
-// survives a restart with the cursor.
-type awaited struct {
-	first    uint64 // lowest sequencer height above the next that a blob there claims
-	from, to uint64 // DA heights
+// DAHeight is the last height of the layer that was read whole. It is needed no more, but
+// where a blob that stands there was not taken yet.
+func (c Cursor) DAHeight(layer string) uint64 {
+	p, _ := c.place(layer)
+	return p.read
 }
 
-// await notes that the DA height holds a blob from the sequencer height on. Beyond
-// the bound the two that are farthest off become one that covers both.
-func await(list []awaited, first, daHeight uint64) []awaited {
-	for i := range list {
-		if list[i].from == daHeight && list[i].to == daHeight {
-			list[i].first = min(list[i].first, first)
-			return list
+func (c Cursor) place(layer string) (place, bool) {
+	for _, p := range c.places {
+		if p.layer == layer {
+			return p, true
 		}
 	}
-	list = append(list, awaited{first: first, from: daHeight, to: daHeight})
-	if len(list) <= maxAwaited {
-		return list
-	}
-	slices.SortFunc(list, func(a, b awaited) int { return cmp.Compare(a.first, b.first) })
-	a, b := list[len(list)-2], list[len(list)-1]
-	list[len(list)-2] = awaited{first: a.first, from: min(a.from, b.from), to: max(a.to, b.to)}
-	return list[:len(list)-1]
+	return place{layer: layer}, false
 }
 
-const cursorVersion = 1
+const (
+	// cursorVersion is 2. Those of version 1 go with blobs that nobody reads any more.
+	cursorVersion = 2
+	// maxPlaces bounds the layers that a cursor knows: those that are read now, and those that
+	// were before.
+	maxPlaces = 8
+	// maxLayerName is longer than the name of any layer.
+	maxLayerName = 64
+)
+
+var errCursor = errors.New("malformed cursor")
 
 // Encode returns the cursor as bytes. The same holds as for Checkpoint.Encode.
 func (c Cursor) Encode() []byte {
 	out := []byte{cursorVersion}
-	out = binary.AppendUvarint(out, c.DAHeight)
-	out = binary.AppendUvarint(out, uint64(len(c.awaited)))
-	for _, a := range c.awaited {
-		out = binary.AppendUvarint(out, a.first)
-		out = binary.AppendUvarint(out, a.from)
-		out = binary.AppendUvarint(out, a.to)
+	out = binary.AppendUvarint(out, uint64(len(c.places)))
+	for _, p := range c.places {
+		out = p.append(out)
 	}
 	return append(out, c.Checkpoint.Encode()...)
 }
 
-// DecodeCursor reads what Encode wrote; nothing is the zero Cursor.
+// DecodeCursor reads what Encode wrote; nothing is the zero Cursor, as is a cursor of version 1.
 func DecodeCursor(raw []byte) (Cursor, error) {
-	if len(raw) == 0 {
+	if len(raw) == 0 || raw[0] == 1 {
 		return Cursor{}, nil
 	}
 	if raw[0] != cursorVersion {
 		return Cursor{}, fmt.Errorf("cursor of version %d, want %d", raw[0], cursorVersion)
 	}
-	raw = raw[1:]
-	short := false
-	number := func() uint64 {
-		v, n := binary.Uvarint(raw)
-		if n <= 0 {
-			short = true
-			return 0
-		}
-		raw = raw[n:]
-		return v
-	}
-	c := Cursor{DAHeight: number()}
-	count := number()
-	if count > maxAwaited {
-		return Cursor{}, fmt.Errorf("cursor awaits blobs at %d places, at most %d", count, maxAwaited)
-	}
+	in := fields{raw: raw[1:]}
+	count := in.count(maxPlaces)
+	var c Cursor
 	for range count {
-		c.awaited = append(c.awaited, awaited{first: number(), from: number(), to: number()})
+		p := decodePlace(&in)
+		if n := len(c.places); n > 0 && c.places[n-1].layer >= p.layer {
+			in.bad = true
+		}
+		c.places = append(c.places, p)
 	}
-	if short {
-		return Cursor{}, fmt.Errorf("cursor ends early")
+	if in.bad {
+		return Cursor{}, errCursor
 	}
 	var err error
-	if c.Checkpoint, err = DecodeCheckpoint(raw); err != nil {
+	if c.Checkpoint, err = DecodeCheckpoint(in.raw); err != nil {
 		return Cursor{}, err
 	}
 	return c, nil
+}
+
+// fields reads numbers and bytes; bad says that something was not there, or too much.
+type fields struct {
+	raw []byte
+	bad bool
+}
+
+func (f *fields) number() uint64 {
+	v, n := binary.Uvarint(f.raw)
+	if n <= 0 {
+		f.bad = true
+		return 0
+	}
+	f.raw = f.raw[n:]
+	return v
+}
+
+// count is a number of things that follow.
+func (f *fields) count(most int) int {
+	n := f.number()
+	if f.bad || n > uint64(most) {
+		f.bad = true
+		return 0
+	}
+	return int(n)
+}
+
+func (f *fields) bytes(n int) []byte {
+	if len(f.raw) < n {
+		f.bad = true
+		return make([]byte, n)
+	}
+	out := f.raw[:n]
+	f.raw = f.raw[n:]
+	return slices.Clone(out)
 }

@@ -70,7 +70,7 @@ var reasons = []struct {
 	{ErrCommit, "commit"}, {ErrHeader, "header"}, {ErrFuture, "future"}, {ErrExpired, "expired"}, {ErrOrderingHeader, "ordering_header"},
 	{ErrAlteredLeg, "altered_leg"}, {ErrLegOrder, "leg_order"}, {ErrMissingLeg, "missing_leg"}, {ErrExtraLeg, "extra_leg"},
 	{ErrNotVoid, "not_void"}, {ErrVoidData, "void_data"}, {ErrVoid, "void"}, {ErrAbsence, "absence"}, {ErrProof, "proof"}, {ErrMalformed, "malformed"},
-	{ErrBlobTooLarge, "blob_too_large"}, {ErrBlob, "blob"},
+	{ErrBlobTooLarge, "blob_too_large"}, {ErrParts, "parts"}, {ErrBlob, "blob"},
 }
 
 func reason(err error) string {

@@ -4,17 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/order"
-	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
+
+// MaxLayers bounds the layers that a FirmReader reads.
+const MaxLayers = 2
 
 // FirmConfig configures a FirmReader. Rollup, Layers and Trust are needed; the rest
 // may be zero.
@@ -26,7 +29,9 @@ type FirmConfig struct {
 	Trust  Trust
 	// From is the first height of the sequencer chain that is wanted, where it lies
 	// above the first that Trust leads to.
-	From    uint64
+	From uint64
+	// DAFrom is the first height that is read of a layer, by its name; 1 where it is not there.
+	DAFrom  map[string]uint64
 	Options Options
 	// Taken, where set, tells what was made of a block at or above From that was handed
 	// over before, or read from elsewhere. With it the reader also looks at blobs of blocks
@@ -34,18 +39,11 @@ type FirmConfig struct {
 	Taken func(height uint64) (Taken, bool, error)
 
 	Limits     BlobLimits
-	Poll       time.Duration // between looks at the layer's head
+	Retry      time.Duration // the first wait after a layer did not answer
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 }
-
-const (
-	// DefaultPoll is how often the DA layer is asked for its head.
-	DefaultPoll = 200 * time.Millisecond
-	// maxPoll bounds the back-off while the layer does not answer.
-	maxPoll = 15 * time.Second
-)
 
 // FirmBlock is a verified block that was read from DA.
 type FirmBlock struct {
@@ -55,19 +53,22 @@ type FirmBlock struct {
 	Cursor   Cursor // resumes after this block
 }
 
-// FirmReader reads the firm order of one rollup from a DA layer. Whatever stands
+// FirmReader reads the firm order of one rollup from a DA layer, or two. Whatever stands
 // there under the rollup's namespace is anyone's: what does not verify as the next
-// block is passed over and counted, and never stops the reader.
+// block is passed over and counted, and never stops the reader. What both layers have is
+// taken from whichever has it first.
 type FirmReader struct {
 	cfg     FirmConfig
 	metrics firmMetrics
 	decoder *blobDecoder
 
 	verifier *Verifier
-	read     uint64 // DA height that was read whole
-	awaited  []awaited
-	again    *[]awaited // collects them while DA heights are read again
+	tails    []*tail
+	places   []place // of the tails
+	others   []place // of layers that are not read any more
 	handle   func(context.Context, FirmBlock) error
+	refused  refusals
+	progress atomic.Pointer[Progress]
 }
 
 // NewFirmReader checks the config and returns a FirmReader.
@@ -75,8 +76,11 @@ func NewFirmReader(cfg FirmConfig) (*FirmReader, error) {
 	if cfg.Rollup == (order.RollupID{}) {
 		return nil, errors.New("firm reader: no rollup is given")
 	}
-	if len(cfg.Layers) == 0 {
-		return nil, errors.New("firm reader: no DA layer is given")
+	if len(cfg.Layers) == 0 || len(cfg.Layers) > MaxLayers {
+		return nil, fmt.Errorf("firm reader: %d DA layers are given, want 1 to %d", len(cfg.Layers), MaxLayers)
+	}
+	if len(cfg.Layers) == 2 && cfg.Layers[0].Name() == cfg.Layers[1].Name() {
+		return nil, fmt.Errorf("firm reader: both DA layers are %s", cfg.Layers[0].Name())
 	}
 	if cfg.Trust.chainID == "" {
 		return nil, errors.New("firm reader: nothing is trusted; give a genesis, or a height and hash")
@@ -84,8 +88,8 @@ func NewFirmReader(cfg FirmConfig) (*FirmReader, error) {
 	if cfg.Limits == (BlobLimits{}) {
 		cfg.Limits = DefaultBlobLimits
 	}
-	if cfg.Poll <= 0 {
-		cfg.Poll = DefaultPoll
+	if cfg.Retry <= 0 {
+		cfg.Retry = minRetry
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -97,9 +101,12 @@ func NewFirmReader(cfg FirmConfig) (*FirmReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &FirmReader{cfg: cfg, metrics: newFirmMetrics(cfg.Registerer), decoder: decoder}
-	if cfg.Taken != nil {
-		decoder.passed = r.passed
+	r := &FirmReader{cfg: cfg, metrics: newFirmMetrics(cfg.Registerer), decoder: decoder, refused: refusals{log: cfg.Logger, now: cfg.Now}}
+	for _, l := range cfg.Layers {
+		if len(l.Name()) == 0 || len(l.Name()) > maxLayerName {
+			return nil, fmt.Errorf("firm reader: a DA layer has the name %q, want 1 to %d bytes", l.Name(), maxLayerName)
+		}
+		r.tails = append(r.tails, &tail{layer: l, ns: da.Namespace(cfg.Rollup), retry: cfg.Retry, log: cfg.Logger})
 	}
 	return r, nil
 }
@@ -113,33 +120,48 @@ func (r *FirmReader) Run(ctx context.Context, from Cursor, handle func(context.C
 	if err := r.start(from); err != nil {
 		return err
 	}
-	r.handle, r.again = handle, nil
-	var head uint64
-	reported := r.cfg.Now()
+	r.handle = handle
+	ctx, cancel := context.WithCancel(ctx)
+	lanes := make([]*lane, len(r.tails))
+	for i, t := range r.tails {
+		lanes[i] = &lane{r: r, at: i, live: t.follow(ctx, r.places[i].read)}
+	}
+	defer func() {
+		cancel()
+		for _, l := range lanes {
+			l.drain()
+		}
+	}()
 	for {
-		if i := slices.IndexFunc(r.awaited, func(a awaited) bool { return a.first <= r.verifier.Height() }); i >= 0 {
-			if err := r.readAgain(ctx, r.awaited[i]); err != nil {
-				return err
-			}
-			continue
+		for _, l := range lanes {
+			l.lookAgain(ctx)
 		}
-		if r.read >= head {
-			var err error
-			if head, err = r.waitHead(ctx); err != nil {
-				return err
-			}
-		}
-		if err := r.readHeight(ctx, r.read+1); err != nil {
+		err := r.receive(ctx, lanes)
+		if err != nil {
 			return err
 		}
-		r.read++
-		r.metrics.daHeight.Set(float64(r.read))
-		r.metrics.awaited.Set(float64(len(r.awaited)))
-		if now := r.cfg.Now(); r.read < head && now.Sub(reported) >= progressEvery {
-			r.cfg.Logger.Info("reading the order back from DA", "layer", r.cfg.Layers[0].Name(), "da_height", r.read, "of", head, "next_height", r.verifier.Height())
-			reported = now
-		}
+		r.report()
 	}
+}
+
+// receive takes in the next height of any layer.
+func (r *FirmReader) receive(ctx context.Context, lanes []*lane) error {
+	first, second := lanes[0].next(), (<-chan fetched)(nil)
+	if len(lanes) > 1 {
+		second = lanes[1].next()
+	}
+	l, in, ok := lanes[0], fetched{}, false
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case in, ok = <-first:
+	case in, ok = <-second:
+		l = lanes[1]
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return l.take(ctx, in, ok)
 }
 
 func (r *FirmReader) start(from Cursor) error {
@@ -156,200 +178,65 @@ func (r *FirmReader) start(from Cursor) error {
 			return fmt.Errorf("firm reader: %w", err)
 		}
 	}
-	r.read, r.awaited = from.DAHeight, slices.Clone(from.awaited)
-	return nil
-}
-
-// waitHead returns the layer's head once it is above what was read.
-func (r *FirmReader) waitHead(ctx context.Context) (head uint64, err error) {
-	err = r.ask(ctx, "head", func() error {
-		if head, err = r.cfg.Layers[0].Head(ctx); err != nil {
-			return err
+	r.places, r.others = nil, nil
+	for _, l := range r.cfg.Layers {
+		p, ok := from.place(l.Name())
+		if first := r.cfg.DAFrom[l.Name()]; !ok && first > 0 {
+			p.read = first - 1
 		}
-		if head < r.read {
-			return fmt.Errorf("its head is %d, but %d was read before: is it another layer?", head, r.read)
-		}
-		if head == r.read {
-			return da.ErrNotYet
-		}
-		return nil
-	})
-	return head, err
-}
-
-// readHeight takes in what the rollup's namespace holds at a DA height.
-func (r *FirmReader) readHeight(ctx context.Context, daHeight uint64) error {
-	var blobs []da.Stored
-	err := r.ask(ctx, fmt.Sprintf("blobs at height %d", daHeight), func() (err error) {
-		blobs, err = r.cfg.Layers[0].Blobs(ctx, daHeight, da.Namespace(r.cfg.Rollup))
-		return err
-	})
-	if err != nil {
-		return err
+		r.places = append(r.places, p)
 	}
-	skipped := 0
-	var example error
-	for _, b := range blobs {
-		refused, err := r.take(ctx, b.Data, daHeight)
-		if err != nil {
-			return err
+	for _, p := range from.places {
+		if !slices.ContainsFunc(r.places, func(o place) bool { return o.layer == p.layer }) && len(r.others) < maxPlaces-MaxLayers {
+			r.others = append(r.others, p)
 		}
-		if refused != nil {
-			r.metrics.skipped.WithLabelValues(reason(refused)).Inc()
-			skipped, example = skipped+1, refused
-		}
-	}
-	if skipped > 0 {
-		r.cfg.Logger.Warn("DA blobs that do not verify were dropped", "da_height", daHeight,
-			"dropped", skipped, "of", len(blobs), "next_height", r.verifier.Height(), "for_example", example)
 	}
 	return nil
 }
 
-// readAgain reads DA heights that hold a blob which is next by now. They stay
-// noted until that is done, so that a cursor handed over on the way still has them.
-func (r *FirmReader) readAgain(ctx context.Context, a awaited) error {
-	var again []awaited
-	r.again = &again
-	for h := a.from; h <= a.to; h++ {
-		if err := r.readHeight(ctx, h); err != nil {
-			return err
-		}
-	}
-	r.again = nil
-	r.awaited = slices.DeleteFunc(r.awaited, func(o awaited) bool { return o == a })
-	for _, o := range again {
-		r.awaited = await(r.awaited, o.first, o.from)
-	}
-	return nil
+// cursor resumes after a block.
+func (r *FirmReader) cursor(c Checkpoint) Cursor {
+	places := append(slices.Clone(r.places), r.others...)
+	slices.SortFunc(places, func(a, b place) int { return strings.Compare(a.layer, b.layer) })
+	return Cursor{Checkpoint: c, places: places}
 }
 
-func (r *FirmReader) await(first, daHeight uint64) {
-	list := &r.awaited
-	if r.again != nil {
-		list = r.again
-	}
-	*list = await(*list, first, daHeight)
+// Progress is how far a reader is.
+type Progress struct {
+	Height uint64 // of the sequencer chain, the last block handed over or passed
+	Layers []LayerProgress
 }
 
-// take verifies a blob. Errors of the blob come back as refused, those that stop
-// the reader as err.
-func (r *FirmReader) take(ctx context.Context, raw []byte, daHeight uint64) (refused, err error) {
-	h, err := parseBlobHeader(raw, r.cfg.Limits)
-	if err != nil {
-		return err, nil
-	}
-	switch next := r.verifier.Height(); {
-	case h.last() < next:
-		r.metrics.skipped.WithLabelValues("duplicate").Inc()
-		return nil, r.pass(raw, h)
-	case h.first > next:
-		r.await(h.first, daHeight)
-		return nil, nil
-	}
-	if err := r.decoder.open(raw, h); err != nil {
-		return err, nil
-	}
-	for {
-		rb, err := r.decoder.next(r.verifier.Height())
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, nil
-		case errors.Is(err, errPassed):
-			return nil, err
-		case err != nil:
-			return err, nil
-		}
-		before := *r.verifier
-		b, err := r.verify(ctx, rb)
-		if errors.Is(err, ErrExpired) || ctx.Err() != nil {
-			return nil, err
-		}
-		if err != nil {
-			return err, nil
-		}
-		cursor := Cursor{DAHeight: r.read, Checkpoint: b.Checkpoint(), awaited: slices.Clone(r.awaited)}
-		switch err := r.handle(ctx, FirmBlock{Block: b, Layer: r.cfg.Layers[0].Name(), DAHeight: daHeight, Cursor: cursor}); {
-		case errors.Is(err, ErrVoidData):
-			*r.verifier = before
-			return err, nil
-		case err != nil:
-			return nil, err
-		}
-		r.metrics.blocks.Inc()
-		r.metrics.height.Set(float64(b.Height))
-	}
+// LayerProgress is how far a reader is on a layer.
+type LayerProgress struct {
+	Layer      string
+	Read, Head uint64 // Head is 0 until the layer has answered
 }
 
-// pass looks through a blob of blocks that were all passed. Errors: VoidError, and those
-// of Taken.
-func (r *FirmReader) pass(raw []byte, h blobHeader) error {
-	if r.cfg.Taken == nil {
-		return nil
-	}
-	err := r.decoder.open(raw, h)
-	if err == nil {
-		_, err = r.decoder.next(r.verifier.Height())
-	}
-	if !errors.Is(err, errPassed) {
-		err = nil // of the blob, which is of no use any more
-	}
-	return err
+// CaughtUp reports whether the first layer was read up to its head.
+func (p Progress) CaughtUp() bool {
+	return len(p.Layers) > 0 && p.Layers[0].Head > 0 && p.Layers[0].Read >= p.Layers[0].Head
 }
 
-// verify verifies the next block. One from the future is really signed: it would
-// be lost if it was dropped because the clock of this machine is slow, so it is
-// waited for.
-func (r *FirmReader) verify(ctx context.Context, rb *orderv1.RollupBlock) (*Block, error) {
-	for logged := false; ; logged = true {
-		b, err := r.verifier.Next(rb, r.cfg.Now())
-		if !errors.Is(err, ErrFuture) {
-			return b, err
-		}
-		if !logged {
-			r.cfg.Logger.Warn("block from the future: is the clock of this machine right?", "error", err)
-		}
-		if err := sleep(ctx, r.cfg.Poll); err != nil {
-			return nil, err
-		}
+// Progress returns how far Run has come. Safe to call beside it.
+func (r *FirmReader) Progress() Progress {
+	p := Progress{}
+	if last := r.progress.Load(); last != nil {
+		p.Height, p.Layers = last.Height, slices.Clone(last.Layers)
 	}
+	for i := range p.Layers {
+		p.Layers[i].Head = r.tails[i].head.Load()
+	}
+	return p
 }
 
-// ask calls fn until the layer answers. It only fails when ctx is done.
-func (r *FirmReader) ask(ctx context.Context, what string, fn func() error) error {
-	wait, failing := r.cfg.Poll, false
-	for {
-		err := fn()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil || errors.Is(err, da.ErrNotYet):
-			if failing {
-				r.cfg.Logger.Info("DA layer answers again", "layer", r.cfg.Layers[0].Name())
-			}
-			if err == nil {
-				return nil
-			}
-			wait, failing = r.cfg.Poll, false
-		default:
-			if !failing {
-				r.cfg.Logger.Warn("DA layer does not answer", "layer", r.cfg.Layers[0].Name(), "asked_for", what, "error", err)
-			}
-			wait, failing = min(2*wait, maxPoll), true
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
+func (r *FirmReader) report() {
+	p := &Progress{Height: r.verifier.Height() - 1}
+	for _, at := range r.places {
+		p.Layers = append(p.Layers, LayerProgress{Layer: at.layer, Read: at.read})
+		r.metrics.daHeight.WithLabelValues(at.layer).Set(float64(at.read))
+		r.metrics.awaited.WithLabelValues(at.layer).Set(float64(len(at.awaited)))
+		r.metrics.sets.WithLabelValues(at.layer).Set(float64(len(at.sets)))
 	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	r.progress.Store(p)
 }

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -110,21 +110,6 @@ func (l *testLayer) Blobs(_ context.Context, height uint64, ns da.Namespace) ([]
 	return out, nil
 }
 
-// blob packs the chain's blocks for alpha.
-func (c *testChain) blob(t testing.TB, from, to int) []byte {
-	t.Helper()
-	var blocks []*orderv1.RollupBlock
-	for h := from; h <= to; h++ {
-		b, _ := c.at(h)
-		blocks = append(blocks, b.rollupBlock(alpha))
-	}
-	raw, err := EncodeBlob(blocks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
 // forged packs one block of the chain, altered.
 func (c *testChain) forged(t testing.TB, height int, alter func(b *testBlock, rb *orderv1.RollupBlock)) []byte {
 	t.Helper()
@@ -141,7 +126,7 @@ func (c *testChain) forged(t testing.TB, height int, alter func(b *testBlock, rb
 func (c *testChain) firmConfig(t testing.TB, l da.Layer) FirmConfig {
 	t.Helper()
 	return FirmConfig{
-		Rollup: alpha, Layers: []da.Layer{l}, Trust: c.trust(t), Poll: time.Millisecond, Now: c.now, Logger: slog.New(slog.DiscardHandler),
+		Rollup: alpha, Layers: []da.Layer{l}, Trust: c.trust(t), Retry: time.Millisecond, Now: c.now, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -188,8 +173,8 @@ func TestFirmReads(t *testing.T) {
 	growing := time.AfterFunc(20*time.Millisecond, func() { l.add(c.blob(t, 9, 12)) })
 	defer growing.Stop()
 	last := readFirm(t, newFirmReader(t, c.firmConfig(t, l)), c, Cursor{}, 1, 12)
-	if last.DAHeight != 5 || last.Cursor.DAHeight != 4 || len(last.Legs) != 3 {
-		t.Errorf("last block at DA height %d, cursor at %d", last.DAHeight, last.Cursor.DAHeight)
+	if last.DAHeight != 5 || last.Cursor.DAHeight("test") != 4 || last.Layer != "test" || len(last.Legs) != 3 {
+		t.Errorf("last block at DA height %d, cursor at %d", last.DAHeight, last.Cursor.DAHeight("test"))
 	}
 }
 
@@ -245,7 +230,7 @@ func TestFirmDropsForgeries(t *testing.T) {
 		seen := 0
 		go func() {
 			defer cancel()
-			eventually(t, "the forged blob is dropped", func() bool { return value(t, r.metrics.daHeight) == 2 })
+			eventually(t, "the forged blob is dropped", func() bool { return value(t, r.metrics.daHeight.WithLabelValues("test")) == 2 })
 		}()
 		err := r.Run(ctx, Cursor{}, func(context.Context, FirmBlock) error { seen++; return nil })
 		if !errors.Is(err, context.Canceled) || seen != 2 {
@@ -265,9 +250,9 @@ func TestFirmReadsOutOfOrder(t *testing.T) {
 		[][]byte{c.blob(t, 1, 9)},
 	)
 	r := newFirmReader(t, c.firmConfig(t, l))
-	readFirm(t, r, c, Cursor{}, 1, 10)
-	if l.reads[4] != 0 {
-		t.Error("read on although all that was awaited had come")
+	last := readFirm(t, r, c, Cursor{}, 1, 10)
+	if last.Cursor.DAHeight("test") != 3 || last.DAHeight != 1 {
+		t.Errorf("block 10 comes from DA height %d after %d, although it was awaited at 1", last.DAHeight, last.Cursor.DAHeight("test"))
 	}
 	for h, n := range l.reads {
 		if n > 4 {
@@ -457,22 +442,23 @@ func TestCursorRoundTrip(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(testValidators(0, 4))
 	c.grow(2)
-	in := Cursor{DAHeight: 1000, Checkpoint: verifierAt(t, c, alpha, 3).Checkpoint()}
+	in := testCursor(verifierAt(t, c, alpha, 3).Checkpoint())
+	at := &in.places[0]
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 3 * maxAwaited {
-		in.awaited = await(in.awaited, 10+random.Uint64N(1000), uint64(i))
+		at.awaited = await(at.awaited, 10+random.Uint64N(1000), uint64(i))
 	}
-	if len(in.awaited) != maxAwaited {
-		t.Fatalf("%d places awaited, want %d", len(in.awaited), maxAwaited)
+	if len(at.awaited) != maxAwaited {
+		t.Fatalf("%d places awaited, want %d", len(at.awaited), maxAwaited)
 	}
 	for i := range uint64(3 * maxAwaited) {
-		if !covered(in.awaited, i) {
+		if !covered(at.awaited, i) {
 			t.Errorf("DA height %d is forgotten", i)
 		}
 	}
 	raw := in.Encode()
 	out, err := DecodeCursor(raw)
-	if err != nil || fmt.Sprint(out.awaited) != fmt.Sprint(in.awaited) || out.DAHeight != 1000 || out.Checkpoint.Height() != 2 {
+	if err != nil || !reflect.DeepEqual(out.places, in.places) || out.DAHeight("celestia") != 300 || out.Checkpoint.Height() != 2 {
 		t.Fatalf("%+v: %v", out, err)
 	}
 	for n := 1; n < len(raw)-len(in.Checkpoint.Encode()); n++ {
@@ -493,7 +479,7 @@ func covered(list []awaited, daHeight uint64) bool {
 
 func FuzzDecodeCursor(f *testing.F) {
 	h := newHostile(f)
-	f.Add(Cursor{DAHeight: 7, Checkpoint: h.good[alpha].Checkpoint(), awaited: []awaited{{1, 2, 3}}}.Encode())
+	f.Add(testCursor(h.good[alpha].Checkpoint()).Encode())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		c, err := DecodeCursor(raw)
 		if err != nil {

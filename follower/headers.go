@@ -170,19 +170,25 @@ func (v *headers) validatorsOf(rb *orderv1.RollupBlock, header *cmttypes.Header)
 		if next := v.last.header.NextValidatorsHash; header.Height == v.last.header.Height+1 && !bytes.Equal(next, header.ValidatorsHash) {
 			return nil, fmt.Errorf("header names set %X, the block before %X: %w", header.ValidatorsHash, next, ErrValidators)
 		}
-		if bytes.Equal(header.ValidatorsHash, v.last.validators.hash) {
-			return v.last.validators, nil
-		}
 	}
-	if len(rb.GetValidators()) == 0 {
-		return nil, fmt.Errorf("header names set %X, which the block should carry: %w", header.ValidatorsHash, ErrValidators)
+	return v.setOf(header, rb.GetValidators())
+}
+
+// setOf returns the set that the header names: the known one where it is that, or the one
+// that came with it.
+func (v *headers) setOf(header *cmttypes.Header, raw []byte) (*validators, error) {
+	if !v.last.IsZero() && bytes.Equal(header.ValidatorsHash, v.last.validators.hash) {
+		return v.last.validators, nil
 	}
-	vals, err := decodeValidators(rb.GetValidators())
+	if len(raw) == 0 {
+		return nil, fmt.Errorf("header names set %X, which should come with it: %w", header.ValidatorsHash, ErrValidators)
+	}
+	vals, err := decodeValidators(raw)
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(vals.hash, header.ValidatorsHash) {
-		return nil, fmt.Errorf("header names set %X, the block carries %X: %w", header.ValidatorsHash, vals.hash, ErrValidators)
+		return nil, fmt.Errorf("header names set %X, with it came %X: %w", header.ValidatorsHash, vals.hash, ErrValidators)
 	}
 	return vals, nil
 }
@@ -202,8 +208,7 @@ func (v *headers) extend(lb *lightBlock, now time.Time) error {
 	}
 	trusted := &cmttypes.SignedHeader{Header: v.last.header}
 	if light.HeaderExpired(trusted, v.period, now) {
-		return fmt.Errorf("block %d of %s is older than the trusting period of %s; trust a newer height and hash: %w",
-			trusted.Height, trusted.Time.UTC().Format(time.RFC3339), v.period, ErrExpired)
+		return v.expired()
 	}
 	if !h.Time.After(trusted.Time) {
 		return fmt.Errorf("block %d has time %s, not after %s of block %d: %w", h.Height,
@@ -220,6 +225,11 @@ func (v *headers) extend(lb *lightBlock, now time.Time) error {
 		return fmt.Errorf("commit of height %d: %w: %w", h.Height, err, ErrCommit)
 	}
 	return v.notFuture(h, now)
+}
+
+func (v *headers) expired() error {
+	return fmt.Errorf("block %d of %s is older than the trusting period of %s; trust a newer height and hash: %w",
+		v.last.Height(), v.last.header.Time.UTC().Format(time.RFC3339), v.period, ErrExpired)
 }
 
 func (v *headers) notFuture(h *cmttypes.Header, now time.Time) error {

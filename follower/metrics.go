@@ -31,8 +31,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 
 type firmMetrics struct {
 	height   prometheus.Gauge
-	daHeight prometheus.Gauge
-	awaited  prometheus.Gauge
+	daHeight *prometheus.GaugeVec
+	awaited  *prometheus.GaugeVec
+	sets     *prometheus.GaugeVec
 	blocks   prometheus.Counter
 	skipped  *prometheus.CounterVec
 }
@@ -42,10 +43,12 @@ func newFirmMetrics(r prometheus.Registerer) firmMetrics {
 	return firmMetrics{
 		height: with.NewGauge(prometheus.GaugeOpts{
 			Name: "ordo_follower_firm_height", Help: "Last height of the sequencer chain that was verified from DA."}),
-		daHeight: with.NewGauge(prometheus.GaugeOpts{
-			Name: "ordo_follower_da_height", Help: "Last height of the DA layer that was read."}),
-		awaited: with.NewGauge(prometheus.GaugeOpts{
-			Name: "ordo_follower_awaited_da_heights", Help: "DA heights that will be read again, for blobs that came before their turn."}),
+		daHeight: with.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ordo_follower_da_height", Help: "Last height of the DA layer that was read."}, []string{"layer"}),
+		awaited: with.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ordo_follower_awaited_da_heights", Help: "DA heights that will be read again, for blobs that came before their turn."}, []string{"layer"}),
+		sets: with.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ordo_follower_unfinished_sets", Help: "Blobs of which some parts have come."}, []string{"layer"}),
 		blocks: with.NewCounter(prometheus.CounterOpts{
 			Name: "ordo_follower_firm_blocks_total", Help: "Blocks that were verified from DA."}),
 		skipped: with.NewCounterVec(prometheus.CounterOpts{

@@ -45,7 +45,7 @@ func (b *Block) Unknown(known []order.BatchID) error {
 // taken with its data. It is anyone's block: what does not verify says nothing. What
 // costs more than a look at its fields is done for proofs of legs that are not known to
 // be void alone. Errors: VoidError.
-func (r *FirmReader) passed(height uint64, raw, validators []byte) error {
+func (r *FirmReader) passed(p *packedRun, height uint64, raw []byte) error {
 	var named []order.BatchID
 	_ = eachBytes(raw, func(num protowire.Number, b []byte) error {
 		if num == fieldBlockVoidBatches {
@@ -62,18 +62,21 @@ func (r *FirmReader) passed(height uint64, raw, validators []byte) error {
 	if err != nil || !ok || !slices.ContainsFunc(named, func(id order.BatchID) bool { return !slices.Contains(taken.Void, id) }) {
 		return err
 	}
+	if p.chain == nil {
+		if p.chain, err = chainHeaders(p, r.cfg.Trust.chainID); err != nil {
+			p.chain = new(run)
+		}
+	}
+	// The block that was taken had been verified: its hash is all that must be known of
+	// the header.
+	if at := height - p.first; at >= uint64(len(p.chain.hashes)) || p.chain.hashes[at] != taken.Hash {
+		return nil
+	}
 	rb, err := DecodeBlock(raw)
 	if err != nil {
 		return nil //nolint:nilerr // not a block
 	}
-	if len(rb.Validators) == 0 {
-		rb.Validators = validators
-	}
-	trust, err := TrustHeader(r.cfg.Trust.chainID, height, taken.Hash)
-	if err != nil {
-		return err
-	}
-	b, err := NewVerifier(r.cfg.Rollup, trust, r.cfg.Options).Next(rb, r.cfg.Now())
+	b, err := openAt(r.cfg.Rollup, p.chain, height, rb)
 	if err != nil {
 		return nil //nolint:nilerr // not the block
 	}

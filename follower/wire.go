@@ -53,7 +53,7 @@ const (
 	maxHeight = math.MaxInt64 / 2
 )
 
-// Field numbers of ordo.order.v1 and, for the height, of tendermint.types.
+// Field numbers of ordo.order.v1 and ordo.sequencer.v1.
 const (
 	fieldBlockSignedHeader   = 2
 	fieldBlockValidators     = 3
@@ -72,9 +72,6 @@ const (
 	fieldMerkleProofAunts    = 3
 	fieldNamespaceProofNodes = 3
 	fieldLegTransactions     = 2
-	fieldSignedHeaderHeader  = 1
-	fieldHeaderHeight        = 3
-	fieldHeaderValidators    = 8
 )
 
 // DecodeBlock decodes a RollupBlock from anyone; it verifies nothing. A few hostile
@@ -229,18 +226,6 @@ func eachBytes(raw []byte, fn func(num protowire.Number, b []byte) error) error 
 	return nil
 }
 
-// claimedHeight returns the height that an encoded SignedHeader names, 0 where it
-// names none. It is a hint: nothing is verified, and a decoder may see another.
-func claimedHeight(signedHeader []byte) uint64 {
-	return uint64Field(bytesField(signedHeader, fieldSignedHeaderHeader), fieldHeaderHeight)
-}
-
-// claimedValidatorsHash returns the hash of the validator set that an encoded
-// SignedHeader names, as unverified as its height.
-func claimedValidatorsHash(signedHeader []byte) []byte {
-	return bytesField(bytesField(signedHeader, fieldSignedHeaderHeader), fieldHeaderValidators)
-}
-
 func bytesField(raw []byte, want protowire.Number) (found []byte) {
 	_ = eachBytes(raw, func(num protowire.Number, b []byte) error {
 		if num == want {
@@ -248,27 +233,5 @@ func bytesField(raw []byte, want protowire.Number) (found []byte) {
 		}
 		return nil
 	})
-	return found
-}
-
-func uint64Field(raw []byte, want protowire.Number) (found uint64) {
-	for len(raw) > 0 {
-		num, typ, n := protowire.ConsumeTag(raw)
-		if n < 0 {
-			return 0
-		}
-		raw = raw[n:]
-		if num == want && typ == protowire.VarintType {
-			v, n := protowire.ConsumeVarint(raw)
-			if n < 0 {
-				return 0
-			}
-			found = v
-		}
-		if n = protowire.ConsumeFieldValue(num, typ, raw); n < 0 {
-			return 0
-		}
-		raw = raw[n:]
-	}
 	return found
 }

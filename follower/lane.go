@@ -1,0 +1,328 @@
+package follower
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+)
+
+// lane is what comes from one layer, to a reader that takes in one height at a time.
+type lane struct {
+	r  *FirmReader
+	at int // in the reader's places
+
+	live <-chan fetched // heights above those that were read
+	// again, where set, are heights that are read again; nothing is taken of live meanwhile.
+	again <-chan fetched
+	job   job
+}
+
+// job is why heights are read again: for blobs that were awaited there, or for the parts
+// of a set.
+type job struct {
+	awaited awaited
+	found   []awaited // what is to be awaited from now on
+
+	set     *partSet
+	content [][]byte // of the set's parts, by index
+}
+
+func (l *lane) place() *place { return &l.r.places[l.at] }
+
+func (l *lane) next() <-chan fetched {
+	if l.again != nil {
+		return l.again
+	}
+	return l.live
+}
+
+// drain waits until nothing is fetched any more.
+func (l *lane) drain() {
+	for _, c := range []<-chan fetched{l.live, l.again} {
+		if c != nil {
+			for range c {
+			}
+		}
+	}
+}
+
+// lookAgain begins to read heights again where something there is next by now. They stay
+// noted until that is done, so that a cursor handed over on the way still has them.
+func (l *lane) lookAgain(ctx context.Context) {
+	if l.again != nil {
+		return
+	}
+	p, next := l.place(), l.r.verifier.Height()
+	if i := slices.IndexFunc(p.awaited, func(a awaited) bool { return a.first <= next }); i >= 0 {
+		a := p.awaited[i]
+		l.job = job{awaited: a}
+		l.again = l.r.tails[l.at].fetch(ctx, func(yield func(uint64) bool) {
+			for h := a.from; h <= a.to && yield(h); h++ {
+			}
+		})
+		return
+	}
+	if i := slices.IndexFunc(p.sets, partSet.complete); i >= 0 {
+		s := p.sets[i]
+		l.job = job{set: &s, content: make([][]byte, s.parts)}
+		l.again = l.r.tails[l.at].fetch(ctx, slices.Values(s.heights()))
+	}
+}
+
+// take takes in what was fetched; ok is false after the last of the heights that are read
+// again.
+func (l *lane) take(ctx context.Context, in fetched, ok bool) error {
+	switch {
+	case l.again == nil:
+		if err := l.height(ctx, in); err != nil {
+			return err
+		}
+		l.place().read = in.height
+		return nil
+	case ok && l.job.set == nil:
+		return l.height(ctx, in)
+	case ok:
+		l.collect(in)
+		return nil
+	}
+	done := l.job
+	l.again, l.job = nil, job{}
+	if done.set == nil {
+		p := l.place()
+		p.awaited = slices.DeleteFunc(slices.Clone(p.awaited), func(a awaited) bool { return a == done.awaited })
+		for _, a := range done.found {
+			p.awaited = await(p.awaited, a.first, a.from)
+		}
+		return nil
+	}
+	return l.join(ctx, done)
+}
+
+// height takes in what the rollup's namespace holds at a DA height.
+func (l *lane) height(ctx context.Context, in fetched) error {
+	gathered := make(map[[sha256.Size]byte]*gathering)
+	var sets []*gathering // in the order in which they came
+	for _, b := range in.blobs {
+		var refused, err error
+		if isPart(b.Data) {
+			var g *gathering
+			if g, refused = l.part(b.Data, in.height, gathered); g != nil && g.have == 1 {
+				sets = append(sets, g)
+			}
+			if g != nil && g.have == len(g.content) && !g.taken {
+				g.taken = true
+				refused, err = l.blob(ctx, slices.Concat(g.content...), in.height)
+				g.content = nil
+				l.place().sets = dropSet(l.place().sets, g.set())
+			}
+		} else {
+			refused, err = l.blob(ctx, b.Data, in.height)
+		}
+		if err != nil {
+			return err
+		}
+		l.refuse(refused, in.height)
+	}
+	p := l.place()
+	for _, g := range sets {
+		if g.taken {
+			continue
+		}
+		for i, c := range g.content {
+			if c != nil {
+				g.index = uint16(i)
+				p.sets = addPart(p.sets, g.partHeader, in.height, l.r.verifier.Height())
+			}
+		}
+	}
+	return nil
+}
+
+// gathering is the parts of a blob at one height.
+type gathering struct {
+	partHeader
+	content [][]byte // by index
+	have    int
+	taken   bool
+}
+
+// part takes in a part. It returns the set that has grown by it.
+func (l *lane) part(raw []byte, daHeight uint64, gathered map[[sha256.Size]byte]*gathering) (*gathering, error) {
+	p, err := parsePartHeader(raw, l.r.cfg.Limits)
+	if err != nil {
+		return nil, err
+	}
+	switch next := l.r.verifier.Height(); {
+	case p.last() < next && l.r.cfg.Taken == nil:
+		l.r.metrics.skipped.WithLabelValues("duplicate").Inc()
+		return nil, nil
+	case p.first > next:
+		l.await(p.first, daHeight)
+		return nil, nil
+	}
+	if p, raw, err = openPart(raw, l.r.cfg.Limits); err != nil {
+		return nil, err
+	}
+	g := gathered[p.set()]
+	if g == nil {
+		g = &gathering{partHeader: p, content: make([][]byte, p.parts)}
+		gathered[p.set()] = g
+	}
+	if g.taken || g.content[p.index] != nil {
+		l.r.metrics.skipped.WithLabelValues("duplicate").Inc()
+		return nil, nil
+	}
+	g.content[p.index] = raw
+	g.have++
+	return g, nil
+}
+
+// collect keeps the parts of the set that is put together.
+func (l *lane) collect(in fetched) {
+	for _, b := range in.blobs {
+		if p, content, err := openPart(b.Data, l.r.cfg.Limits); err == nil && p.set() == l.job.set.set() {
+			l.job.content[p.index] = content
+		}
+	}
+}
+
+// join takes in the blob whose parts were collected.
+func (l *lane) join(ctx context.Context, j job) error {
+	p := l.place()
+	defer func() { p.sets = dropSet(p.sets, j.set.set()) }()
+	if slices.ContainsFunc(j.content, func(c []byte) bool { return c == nil }) {
+		l.refuse(fmt.Errorf("not all parts stand any more where they were read: %w", ErrParts), j.set.newest())
+		return nil
+	}
+	refused, err := l.blob(ctx, slices.Concat(j.content...), j.set.newest())
+	l.refuse(refused, j.set.newest())
+	return err
+}
+
+// await notes that a height holds what comes later.
+func (l *lane) await(first, daHeight uint64) {
+	if l.again != nil {
+		l.job.found = await(l.job.found, first, daHeight)
+		return
+	}
+	l.place().awaited = await(l.place().awaited, first, daHeight)
+}
+
+// stopError ends the reader, unlike errors of a blob.
+type stopError struct{ error }
+
+func (e stopError) Unwrap() error { return e.error }
+
+// blob verifies a blob and hands over its blocks. Errors of the blob come back as refused,
+// those that stop the reader as err.
+func (l *lane) blob(ctx context.Context, raw []byte, daHeight uint64) (refused, err error) {
+	r := l.r
+	h, err := parseBlobHeader(raw, r.cfg.Limits)
+	if err != nil {
+		return err, nil
+	}
+	switch next := r.verifier.Height(); {
+	case h.last() < next:
+		r.metrics.skipped.WithLabelValues("duplicate").Inc()
+		if r.cfg.Taken == nil {
+			return nil, nil
+		}
+	case h.first > next:
+		l.await(h.first, daHeight)
+		return nil, nil
+	}
+	passed := h.last() < r.verifier.Height()
+	if err := r.decoder.open(raw, h); err != nil {
+		return err, nil
+	}
+	var before Verifier
+	w := walk{
+		next: func(run *run, rb *orderv1.RollupBlock) (*Block, error) {
+			before = *r.verifier
+			return r.verify(ctx, run, rb)
+		},
+		take: func(b *Block) error {
+			err := r.handle(ctx, FirmBlock{Block: b, Layer: l.place().layer, DAHeight: daHeight, Cursor: r.cursor(b.Checkpoint())})
+			if errors.Is(err, ErrVoidData) {
+				*r.verifier = before
+				return err
+			}
+			if err != nil {
+				return stopError{err}
+			}
+			r.metrics.blocks.Inc()
+			r.metrics.height.Set(float64(b.Height))
+			return nil
+		},
+	}
+	if r.cfg.Taken != nil {
+		w.passed = func(p *packedRun, height uint64, raw []byte) error {
+			if err := r.passed(p, height, raw); err != nil {
+				return stopError{err}
+			}
+			return nil
+		}
+	}
+	err = r.verifier.walk(r.decoder, r.cfg.Now, w)
+	var stop stopError
+	switch {
+	case errors.As(err, &stop):
+		return nil, stop.error
+	case errors.Is(err, ErrExpired), ctx.Err() != nil && err != nil:
+		return nil, err
+	case passed:
+		return nil, nil // it is of no use any more, whatever is wrong with it
+	}
+	return err, nil
+}
+
+// verify verifies the next block. One from the future is really signed: it would
+// be lost if it was dropped because the clock of this machine is slow, so it is
+// waited for.
+func (r *FirmReader) verify(ctx context.Context, run *run, rb *orderv1.RollupBlock) (*Block, error) {
+	for logged := false; ; logged = true {
+		b, err := r.verifier.nextOf(run, rb, r.cfg.Now())
+		if !errors.Is(err, ErrFuture) {
+			return b, err
+		}
+		if !logged {
+			r.cfg.Logger.Warn("block from the future: is the clock of this machine right?", "error", err)
+		}
+		if err := sleep(ctx, r.cfg.Retry); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// refuse counts a blob that was given up.
+func (l *lane) refuse(why error, daHeight uint64) {
+	if why == nil {
+		return
+	}
+	l.r.metrics.skipped.WithLabelValues(reason(why)).Inc()
+	l.r.refused.add(l.place().layer, daHeight, why)
+}
+
+// refusals log that blobs were given up: seldom, for anybody can post more of them.
+type refusals struct {
+	log    *slog.Logger
+	now    func() time.Time
+	logged time.Time
+	count  int
+}
+
+const refusalsEvery = 30 * time.Second
+
+func (r *refusals) add(layer string, daHeight uint64, why error) {
+	r.count++
+	if now := r.now(); r.logged.IsZero() || now.Sub(r.logged) >= refusalsEvery {
+		r.log.Warn("DA blobs that do not verify were dropped", "dropped", r.count, "layer", layer, "da_height", daHeight, "for_example", why)
+		r.logged, r.count = now, 0
+	}
+}

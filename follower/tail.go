@@ -1,0 +1,183 @@
+package follower
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ordo-network/ordo/da"
+)
+
+const (
+	// aheadHeights is how many DA heights are fetched before their turn.
+	aheadHeights = 4
+	// minRetry and maxRetry bound the wait between two tries to get something from a layer.
+	minRetry = 200 * time.Millisecond
+	maxRetry = 15 * time.Second
+)
+
+// tail fetches what stands under a namespace of a layer. It tries until it gets it.
+type tail struct {
+	layer da.Layer
+	ns    da.Namespace
+	retry time.Duration
+	log   *slog.Logger
+	head  atomic.Uint64 // of the layer, as far as is known
+
+	mu      sync.Mutex
+	failing time.Time // since when the layer does not answer
+}
+
+// fetched is what the namespace holds at a height.
+type fetched struct {
+	height uint64
+	blobs  []da.Stored
+}
+
+// follow fetches all heights above the one given, as the layer makes them, in order.
+func (t *tail) follow(ctx context.Context, after uint64) <-chan fetched {
+	return t.fetch(ctx, func(yield func(uint64) bool) {
+		if t.greet(ctx, after) != nil {
+			return
+		}
+		for h := after + 1; ; h++ {
+			if h > t.head.Load() && t.waitHead(ctx, h-1) != nil {
+				return
+			}
+			if !yield(h) {
+				return
+			}
+		}
+	})
+}
+
+// fetch fetches heights, a few at the same time, and hands them over in order. The channel is
+// closed after the last, or when ctx is done.
+func (t *tail) fetch(ctx context.Context, heights iter.Seq[uint64]) <-chan fetched {
+	coming, out := make(chan chan fetched, aheadHeights-1), make(chan fetched)
+	go func() {
+		defer close(coming)
+		for h := range heights {
+			one := make(chan fetched, 1)
+			go func() {
+				defer close(one)
+				if f := (fetched{height: h}); t.blobs(ctx, &f) == nil {
+					one <- f
+				}
+			}()
+			select {
+			case coming <- one:
+			case <-ctx.Done():
+				<-one
+				return
+			}
+		}
+	}()
+	go func() {
+		defer close(out)
+		for one := range coming {
+			f, ok := <-one
+			if !ok {
+				continue // ctx is done: so will be the others
+			}
+			select {
+			case out <- f:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return out
+}
+
+// greet returns when the layer's head is not below what was read.
+func (t *tail) greet(ctx context.Context, read uint64) error {
+	return t.ask(ctx, "its head", func() error {
+		head, err := t.layer.Head(ctx)
+		if err != nil {
+			return err
+		}
+		if head < read {
+			return fmt.Errorf("its head is %d, but %d was read before: is it another layer?", head, read)
+		}
+		t.head.Store(head)
+		return nil
+	})
+}
+
+// waitHead returns when the layer's head is above what was read.
+func (t *tail) waitHead(ctx context.Context, read uint64) error {
+	return t.ask(ctx, "its head", func() error {
+		head, err := t.layer.WaitHead(ctx, read)
+		if err != nil {
+			return err
+		}
+		if head <= read {
+			return da.ErrNotYet
+		}
+		t.head.Store(head)
+		return nil
+	})
+}
+
+func (t *tail) blobs(ctx context.Context, f *fetched) error {
+	return t.ask(ctx, fmt.Sprintf("blobs at height %d", f.height), func() (err error) {
+		f.blobs, err = t.layer.Blobs(ctx, f.height, t.ns)
+		return err
+	})
+}
+
+// ask calls fn until the layer answers. It only fails when ctx is done.
+func (t *tail) ask(ctx context.Context, what string, fn func() error) error {
+	wait := t.retry
+	for {
+		err := fn()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			t.answers()
+			return nil
+		}
+		if !errors.Is(err, da.ErrNotYet) { // another node behind the same address may be behind
+			t.silent(what, err)
+			wait = min(2*wait, maxRetry)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *tail) silent(what string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failing.IsZero() {
+		t.failing = time.Now()
+		t.log.Warn("DA layer does not answer", "layer", t.layer.Name(), "asked_for", what, "error", err)
+	}
+}
+
+func (t *tail) answers() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.failing.IsZero() {
+		t.log.Info("DA layer answers again", "layer", t.layer.Name(), "down_for", time.Since(t.failing).Round(time.Millisecond))
+		t.failing = time.Time{}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
