@@ -100,8 +100,7 @@ func (l *Layer) prune() {
 	if keep == from {
 		return
 	}
-	// Known before the blobs go, so that no reader takes their absence for emptiness;
-	// who reads them right now is waited for.
+	// Known before the blobs go, see view.
 	l.mu.Lock()
 	l.kept = keep
 	l.mu.Unlock()

@@ -268,7 +268,7 @@ func TestBlocksAreBounded(t *testing.T) {
 	l := openLayer(t, t.TempDir(), Options{BlockTime: 50 * time.Millisecond})
 	var wg sync.WaitGroup
 	blob := make([]byte, 30<<20)
-	heights := make([]uint64, 5)
+	heights := make([]uint64, 4)
 	for i := range heights {
 		wg.Go(func() {
 			var err error

@@ -247,6 +247,8 @@ func (s *Server) localWaitHead(ctx context.Context, params []json.RawMessage, re
 
 // waitHead returns the head once it is above the height, or when it has waited long enough.
 func (s *Server) waitHead(ctx context.Context, above uint64, longest time.Duration) (uint64, error) {
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	stopped := make(chan struct{})

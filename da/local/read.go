@@ -51,45 +51,49 @@ func (e *futureError) Unwrap() error { return da.ErrNotYet }
 
 func notYet(height, head uint64) error { return &futureError{height, head} }
 
+// prunedError is da.ErrUnavailable: that the blobs are not here says nothing about
+// whether there are some.
+type prunedError struct{ height, kept uint64 }
+
+func (e *prunedError) Error() string {
+	return fmt.Sprintf("height %d is pruned, this layer keeps blobs from height %d on: %s", e.height, e.kept, da.ErrUnavailable)
+}
+func (e *prunedError) Unwrap() error { return da.ErrUnavailable }
+
 // read calls fn for what the namespace holds at the height. Errors: da.ErrNotYet, da.ErrUnavailable.
 func (l *Layer) read(height uint64, ns namespace, fn func(blob) error) error {
-	release, err := l.blobsAt(height)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if err := l.store.blobs(height, ns, fn); err != nil && !errors.Is(err, errEnough) {
-		return fmt.Errorf("read DA block %d: %w: %w", height, err, da.ErrUnavailable)
-	}
-	return nil
+	return l.view(height, func(v view) error { return v.blobs(height, ns, fn) })
 }
 
 // find calls fn for the first blob of that commitment, where there is one. Errors: as for read.
 func (l *Layer) find(height uint64, ns namespace, commitment []byte, fn func(blob) error) error {
-	release, err := l.blobsAt(height)
+	return l.view(height, func(v view) error { return v.find(height, ns, commitment, fn) })
+}
+
+// view calls fn with a view of the store that holds the blobs of the height.
+func (l *Layer) view(height uint64, fn func(view) error) (err error) {
+	release, err := l.hold()
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := l.store.find(height, ns, commitment, fn); err != nil {
+	if head := l.lastHeader().height; height > head {
+		return notYet(height, head)
+	}
+	v := l.store.view()
+	defer func() { _ = v.Close() }() // it only read
+	// Looked at once the view stands: blobs go only after kept has moved, so that their
+	// absence never passes for emptiness.
+	l.mu.Lock()
+	kept := l.kept
+	l.mu.Unlock()
+	if height < kept {
+		return &prunedError{height, kept}
+	}
+	if err := fn(v); err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("read DA block %d: %w: %w", height, err, da.ErrUnavailable)
 	}
 	return nil
-}
-
-// blobsAt makes sure that the height's blobs are there until release is called. What
-// was pruned is not known to be missing, only to be had elsewhere.
-func (l *Layer) blobsAt(height uint64) (release func(), err error) {
-	l.mu.Lock()
-	head, kept := l.head.height, l.kept
-	l.mu.Unlock()
-	switch {
-	case height > head:
-		return nil, notYet(height, head)
-	case height < kept:
-		return nil, fmt.Errorf("height %d is pruned, this layer keeps heights from %d: %w", height, kept, da.ErrUnavailable)
-	}
-	return l.hold()
 }
 
 // hold keeps the store open until release is called.

@@ -69,6 +69,7 @@ type Server struct {
 	small    *semaphore.Weighted
 	stopping chan struct{} // closed when Serve ends: who waits for a height is sent away
 	stop     func()
+	waiting  atomic.Int64 // requests that wait for a height
 }
 
 // NewServer returns a server of the layer, which the caller closes after it.

@@ -200,10 +200,15 @@ func setBlob(batch *pebble.Batch, key []byte, e entry) error {
 	return op.Finish()
 }
 
+// view is the store at one moment. The caller closes it.
+type view struct{ *pebble.Snapshot }
+
+func (s *store) view() view { return view{s.db.NewSnapshot()} }
+
 // blobs calls fn with each blob of the namespace at the height. Its bytes are fn's
 // only until it returns.
-func (s *store) blobs(height uint64, ns namespace, fn func(blob) error) error {
-	it, err := s.db.NewIter(&pebble.IterOptions{
+func (v view) blobs(height uint64, ns namespace, fn func(blob) error) error {
+	it, err := v.NewIter(&pebble.IterOptions{
 		LowerBound: blobKey(height, ns, 0),
 		// Index 2^32-1 is never reached: a block holds far fewer blobs.
 		UpperBound: blobKey(height, ns, ^uint32(0)),
@@ -227,8 +232,8 @@ func (s *store) blobs(height uint64, ns namespace, fn func(blob) error) error {
 
 // find calls fn with the first blob of that commitment, where there is one. Its bytes
 // are fn's only until it returns.
-func (s *store) find(height uint64, ns namespace, commitment []byte, fn func(blob) error) error {
-	raw, closer, err := s.db.Get(commitmentKey(height, ns, commitment))
+func (v view) find(height uint64, ns namespace, commitment []byte, fn func(blob) error) error {
+	raw, closer, err := v.Get(commitmentKey(height, ns, commitment))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil
 	}
@@ -239,7 +244,7 @@ func (s *store) find(height uint64, ns namespace, commitment []byte, fn func(blo
 	if err := closer.Close(); err != nil {
 		return err
 	}
-	value, closer, err := s.db.Get(blobKey(height, ns, index))
+	value, closer, err := v.Get(blobKey(height, ns, index))
 	if err != nil {
 		return err
 	}

@@ -89,9 +89,12 @@ func wireError(err error) *rpcError {
 		}
 	}
 	var future *futureError
+	var pruned *prunedError
 	switch {
 	case errors.As(err, &future):
 		e.Message = fmt.Sprintf("header: given height is from the future: networkHeight: %d, requestedHeight: %d", future.head, future.height)
+	case errors.As(err, &pruned):
+		e.Message = fmt.Sprintf("requested header (%d) is below Tail (%d)", pruned.height, pruned.kept)
 	case errors.Is(err, errNoHeader):
 		e.Message = "header: not found"
 	case e.Data == "not_found":
