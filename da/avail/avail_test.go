@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -58,6 +59,11 @@ func awaitHead(t *testing.T, c *Client, height uint64) {
 	}
 }
 
+// one is the data of a transaction that holds one blob.
+func one(ns da.Namespace, data string) []byte {
+	return seal([]da.Blob{{Namespace: ns, Data: []byte(data)}})
+}
+
 func ns(b byte) da.Namespace { return da.Namespace{0: b, 31: b} }
 
 func TestBlobsShareAnApplication(t *testing.T) {
@@ -81,10 +87,11 @@ func TestBlobsShareAnApplication(t *testing.T) {
 			t.Errorf("with another commitment: %v, want ErrNotFound", err)
 		}
 	}
-	// What stands on the chain is the namespace and the blob.
-	space := ns(1)
-	if n := s.Holds(append(space[:], "one"...)); n != 1 {
-		t.Errorf("the chain holds namespace and blob %d times, want once", n)
+	// What stands on the chain is this, and nothing else.
+	one, two := ns(1), ns(2)
+	data := slices.Concat(one[:], []byte("\x00\x00\x00\x03one"), two[:], []byte("\x00\x00\x00\x03two"))
+	if n := s.Holds(data); n != 1 {
+		t.Errorf("the chain holds the blobs in one transaction %d times, want once", n)
 	}
 }
 
@@ -93,8 +100,9 @@ func TestStrangersDataIsLeftOut(t *testing.T) {
 	s := lightClient(t, availtest.Options{})
 	c := newClient(t, s.URL, Options{})
 	space := ns(1)
-	mine := append(space[:], "mine"...)
-	n := uint64(s.Post(nil, []byte("short"), space[:], bytes.Repeat([]byte{9}, 5000), mine, mine))
+	mine := one(space, "mine")
+	n := uint64(s.Post(nil, []byte("short"), space[:], bytes.Repeat([]byte{9}, 5000), mine, mine[:len(mine)-1], append(mine, 0),
+		append(mine, space[:]...), append(mine, seal([]da.Blob{{Namespace: space}})...), one(ns(2), "other"), mine))
 	awaitHead(t, c, n)
 	stored, err := c.Blobs(t.Context(), n, space)
 	if err != nil || len(stored) != 2 {
@@ -113,7 +121,7 @@ func TestOnlyVerifiedBlocksAreRead(t *testing.T) {
 	s := lightClient(t, availtest.Options{})
 	c := newClient(t, s.URL, Options{})
 	space := ns(1)
-	n := s.Post(append(space[:], "mine"...))
+	n := s.Post(one(space, "mine"))
 	awaitHead(t, c, uint64(n))
 	for status, want := range map[string]error{
 		"unavailable": da.ErrUnavailable, "pending": da.ErrUnavailable, "verifying-header": da.ErrUnavailable,
@@ -224,29 +232,9 @@ func TestFaultsOfTheLightClient(t *testing.T) {
 		if _, err := c.Submit(t.Context(), []da.Blob{{Namespace: space, Data: []byte(name)}}); !errors.Is(err, da.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", name, err)
 		}
-		if n := s.Holds(append(space[:], name...)); n != tt.want {
+		if n := s.Holds(one(space, name)); n != tt.want {
 			t.Errorf("%s: stored %d times, want %d", name, n, tt.want)
 		}
-	}
-}
-
-// With ErrRejected nothing is stored, so a Submit that stored its first blob must not say so.
-func TestLaterRefusalsSayNothingOfEarlierBlobs(t *testing.T) {
-	t.Parallel()
-	var submissions atomic.Int64
-	s := lightClient(t, availtest.Options{})
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && submissions.Add(1) > 1 {
-			http.NotFound(w, r)
-			return
-		}
-		forward(t, w, r, s.URL)
-	}))
-	defer front.Close()
-	c := newClient(t, front.URL, Options{})
-	_, err := c.Submit(t.Context(), []da.Blob{{Namespace: ns(1), Data: []byte("a")}, {Namespace: ns(1), Data: []byte("b")}})
-	if !errors.Is(err, da.ErrUnavailable) || errors.Is(err, da.ErrRejected) {
-		t.Errorf("%v, want ErrUnavailable alone", err)
 	}
 }
 
@@ -315,7 +303,7 @@ func TestABlockIsFetchedOnceForManyNamespaces(t *testing.T) {
 	defer front.Close()
 	c := newClient(t, front.URL, Options{})
 	space := ns(1)
-	n := uint64(s.Post(append(space[:], "x"...)))
+	n := uint64(s.Post(one(space, "x")))
 	awaitHead(t, c, n)
 	for i := range 1000 {
 		if _, err := c.Blobs(t.Context(), n, ns(byte(i))); err != nil {
@@ -404,7 +392,7 @@ func TestWaitsEnd(t *testing.T) {
 }
 
 func FuzzTransactions(f *testing.F) {
-	f.Add([]byte(`[{"data":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAeA==","extrinsic":"AA=="},{}]`))
+	f.Add([]byte(`[{"data":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAXg=","extrinsic":"AA=="},{}]`))
 	f.Add([]byte(`[{"data":null}]`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -412,11 +400,33 @@ func FuzzTransactions(f *testing.F) {
 		if json.Unmarshal(raw, &a.Transactions) != nil {
 			return
 		}
+		var blobs []da.Blob
 		for _, e := range a.Transactions {
-			again, ok := open(seal(da.Blob{Namespace: e.namespace, Data: e.data}))
-			if !ok || len(e.data) == 0 || again.id != e.id || !bytes.Equal(again.data, e.data) || again.namespace != e.namespace {
+			blobs = append(blobs, da.Blob{Namespace: e.namespace, Data: e.data})
+		}
+		again := open(seal(blobs))
+		if len(again) != len(a.Transactions) {
+			t.Fatalf("%q has %d blobs, written again %d", raw, len(a.Transactions), len(again))
+		}
+		for i, e := range a.Transactions {
+			if len(e.data) == 0 || again[i].id != e.id || !bytes.Equal(again[i].data, e.data) || again[i].namespace != e.namespace {
 				t.Fatalf("%q gives %x", raw, e.data)
 			}
 		}
 	})
+}
+
+// The fullest Submit makes the largest transaction that Avail takes.
+func TestAFullSubmitFitsATransaction(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, "http://127.0.0.1:7007", Options{})
+	l := c.Limits()
+	blobs := make([]da.Blob, l.MaxSubmitBlobs)
+	for i := range blobs {
+		blobs[i].Data = make([]byte, l.MaxSubmitBytes/len(blobs))
+	}
+	blobs[0].Data = append(blobs[0].Data, make([]byte, l.MaxSubmitBytes%len(blobs))...)
+	if err := c.checkBlobs(blobs); err != nil || len(seal(blobs)) != maxTransactionBytes {
+		t.Errorf("%d bytes, %v; want %d", len(seal(blobs)), err, maxTransactionBytes)
+	}
 }

@@ -17,9 +17,8 @@ import (
 const (
 	// maxTransactionBytes is the most data that Avail takes in one transaction.
 	maxTransactionBytes = 1 << 20
-	// maxSubmitBlobs bounds how long one Submit takes: a blob is a transaction, and the
-	// next one is handed in when it is in a block.
-	maxSubmitBlobs = 8
+	// maxSubmitBlobs go in one transaction.
+	maxSubmitBlobs = 1024
 	// maxDataBytes bounds the answer with a block's data: the largest block that Avail's
 	// rules allow, 1024 rows of 1024 cells of 31 bytes, in base64.
 	maxDataBytes = 48 << 20
@@ -55,7 +54,7 @@ type Client struct {
 	endpoint *remote.Endpoint
 	o        Options
 	log      *slog.Logger
-	turn     chan struct{} // holds a token while nobody submits
+	turn     chan struct{} // holds a token while nobody hands in
 	cache    cache
 
 	mu      sync.Mutex
@@ -97,8 +96,8 @@ func (c *Client) Name() string { return "avail" }
 
 // Limits implements da.Layer.
 func (c *Client) Limits() da.Limits {
-	blob := maxTransactionBytes - len(da.Namespace{})
-	return da.Limits{MaxBlobBytes: blob, MaxSubmitBytes: maxSubmitBlobs * blob, MaxSubmitBlobs: maxSubmitBlobs}
+	const room = maxTransactionBytes - maxSubmitBlobs*blobHeaderBytes
+	return da.Limits{MaxBlobBytes: room, MaxSubmitBytes: room, MaxSubmitBlobs: maxSubmitBlobs}
 }
 
 // Price implements da.Layer. The API tells no fees, so there is none to return.

@@ -3,9 +3,9 @@
 // blocks that hold them, and later the blobs.
 //
 // A deployment has one application ID, which the light client is configured with.
-// Each blob is one data transaction of that application: the 32 bytes of its
-// namespace, then the blob. Anyone may post under an application ID, so a block may
-// hold anything; what is too short or under another namespace is left out.
+// The blobs of a Submit, of any namespaces, are one data transaction of that
+// application. Anyone may post under an application ID, so a block may hold anything;
+// what is not of this form, or under another namespace, is left out.
 //
 // What always holds: a height counts from the moment at which the light client says
 // that it has verified the block's finality, its availability with the confidence
@@ -17,8 +17,8 @@
 //
 // The light client signs with one account whose nonce it counts itself, so that
 // transactions are handed in one after the other, each when the one before is in a
-// block. A block comes every 20 s and is final about 60 s later: a Submit of several
-// blobs takes minutes, and a deployment posts at most 1 MiB in 20 s.
+// block. A block comes every 20 s and is final about 60 s later: that is how long a
+// Submit takes, and a deployment posts about 1 MB in 20 s.
 //
 // The adapter was written from the documentation and the source of the light
 // client, and is tested against package availtest, which was too. No Avail node

@@ -12,49 +12,23 @@ import (
 	"github.com/ordo-network/ordo/da/remote"
 )
 
-// Submit implements da.Layer: one transaction for each blob, one after the other.
+// Submit implements da.Layer. The blobs go in one transaction, so that they are
+// stored all or none.
 func (c *Client) Submit(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) {
 	if err := c.checkBlobs(blobs); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("submit to avail: %w", err)
 	}
-	refs, err := c.handAll(ctx, blobs)
+	height, err := c.hand(ctx, seal(blobs))
 	if err == nil {
-		err = c.settle(ctx, blobs, refs)
+		err = c.settle(ctx, blobs, height)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("submit to avail: %w", err)
 	}
-	return refs, nil
-}
-
-// handAll hands in the transactions, with nobody else's between them.
-func (c *Client) handAll(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) {
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", ctx.Err(), da.ErrUnavailable)
-	case <-c.turn:
-		defer func() { c.turn <- struct{}{} }()
-	}
-	if !c.known() {
-		if _, err := c.status(ctx); err != nil {
-			return nil, err
-		}
-	}
 	refs := make([]da.Ref, len(blobs))
 	for i, b := range blobs {
-		height, err := c.hand(ctx, b)
-		if err != nil && i > 0 {
-			// The ones before are on their way, whatever became of this one.
-			err = unavailable(err)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("blob %d of %d: %w", i+1, len(blobs), err)
-		}
 		id := da.ID(b.Data)
 		refs[i] = da.Ref{Height: height, Commitment: id[:]}
-		if i > 0 && height < refs[i-1].Height {
-			return nil, fmt.Errorf("a transaction is in block %d, the one before in %d: %w", height, refs[i-1].Height, da.ErrUnavailable)
-		}
 	}
 	return refs, nil
 }
@@ -62,32 +36,43 @@ func (c *Client) handAll(ctx context.Context, blobs []da.Blob) ([]da.Ref, error)
 func (c *Client) checkBlobs(blobs []da.Blob) error {
 	limits, total := c.Limits(), 0
 	if len(blobs) == 0 {
-		return fmt.Errorf("submit to avail: no blobs: %w", da.ErrRejected)
+		return fmt.Errorf("no blobs: %w", da.ErrRejected)
 	}
 	if len(blobs) > limits.MaxSubmitBlobs {
-		return fmt.Errorf("submit to avail: %d blobs, at most %d: %w", len(blobs), limits.MaxSubmitBlobs, da.ErrTooLarge)
+		return fmt.Errorf("%d blobs, at most %d: %w", len(blobs), limits.MaxSubmitBlobs, da.ErrTooLarge)
 	}
 	for i, b := range blobs {
 		if len(b.Data) == 0 {
-			return fmt.Errorf("submit to avail: blob %d is empty: %w", i, da.ErrRejected)
+			return fmt.Errorf("blob %d is empty: %w", i, da.ErrRejected)
 		}
 		if len(b.Data) > limits.MaxBlobBytes {
-			return fmt.Errorf("submit to avail: blob %d has %d bytes, at most %d: %w", i, len(b.Data), limits.MaxBlobBytes, da.ErrTooLarge)
+			return fmt.Errorf("blob %d has %d bytes, at most %d: %w", i, len(b.Data), limits.MaxBlobBytes, da.ErrTooLarge)
 		}
 		total += len(b.Data)
 	}
 	if total > limits.MaxSubmitBytes {
-		return fmt.Errorf("submit to avail: %d bytes, at most %d: %w", total, limits.MaxSubmitBytes, da.ErrTooLarge)
+		return fmt.Errorf("%d bytes, at most %d: %w", total, limits.MaxSubmitBytes, da.ErrTooLarge)
 	}
 	return nil
 }
 
 // hand hands in a transaction, once: who does not hear what became of it must look.
 // It returns the block that the transaction is in, which need not be final.
-func (c *Client) hand(ctx context.Context, b da.Blob) (uint64, error) {
-	body, err := json.Marshal(submitRequest{seal(b)})
+func (c *Client) hand(ctx context.Context, data []byte) (uint64, error) {
+	body, err := json.Marshal(submitRequest{data})
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", err, da.ErrRejected)
+	}
+	select {
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%w: %w", ctx.Err(), da.ErrUnavailable)
+	case <-c.turn:
+		defer func() { c.turn <- struct{}{} }()
+	}
+	if !c.known() {
+		if _, err := c.status(ctx); err != nil {
+			return 0, err
+		}
 	}
 	var answer submitAnswer
 	err = c.ask(ctx, remote.Request{
@@ -107,34 +92,28 @@ func (c *Client) hand(ctx context.Context, b da.Blob) (uint64, error) {
 	return uint64(answer.BlockNumber), nil
 }
 
-// settle waits until the blobs were read back from verified blocks. A chain that
-// was reorganised before it was final may hold them elsewhere, or not at all.
-func (c *Client) settle(ctx context.Context, blobs []da.Blob, refs []da.Ref) error {
+// settle waits until the blobs were read back from the block, once that is verified. A
+// chain that was reorganised before it was final may hold them elsewhere, or not at all.
+func (c *Client) settle(ctx context.Context, blobs []da.Blob, height uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Settle)
 	defer cancel()
+	entries, err := c.patiently(ctx, height)
+	if err != nil {
+		return err
+	}
 	type blob struct {
 		ns da.Namespace
 		id da.BlobID
 	}
-	var height uint64
-	var held map[blob]int // of the block at that height, and not yet found to be ours
+	held := make(map[blob]int)
+	for _, e := range entries {
+		held[blob{e.namespace, e.id}]++
+	}
 	for i, b := range blobs {
-		if refs[i].Height != height {
-			height = refs[i].Height
-			entries, err := c.patiently(ctx, height)
-			if err != nil {
-				return err
-			}
-			held = make(map[blob]int)
-			for _, e := range entries {
-				held[blob{e.namespace, e.id}]++
-			}
-		}
-		own := blob{b.Namespace, da.BlobID(refs[i].Commitment)}
-		if held[own] == 0 {
+		own := blob{b.Namespace, da.ID(b.Data)}
+		if held[own]--; held[own] < 0 {
 			return fmt.Errorf("final block %d does not hold blob %d, which the light client put there: %w", height, i, da.ErrUnavailable)
 		}
-		held[own]--
 	}
 	return nil
 }

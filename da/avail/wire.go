@@ -2,6 +2,7 @@ package avail
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ type entry struct {
 	data      []byte
 }
 
-// transactions are the blobs among a block's transactions. What holds none is
+// transactions are the blobs in a block's transactions. A transaction that holds none is
 // dropped while decoding, so that it takes no memory.
 type transactions []entry
 
@@ -111,26 +112,48 @@ func (t *transactions) UnmarshalJSON(raw []byte) error {
 		if err := dec.Decode(&tx); err != nil {
 			return fmt.Errorf("a data transaction: %w", err)
 		}
-		if e, ok := open(tx.Data); ok {
-			*t = append(*t, e)
-		}
+		*t = append(*t, open(tx.Data)...)
 	}
 	return nil
 }
 
-// seal is the data of a transaction that holds the blob.
-func seal(b da.Blob) []byte {
-	return slices.Concat(b.Namespace[:], b.Data)
+// The data of a transaction is one blob after the other:
+//
+//	namespace  32 bytes
+//	length      4 bytes  of the data, big endian, not 0
+//	data
+const blobHeaderBytes = len(da.Namespace{}) + 4
+
+// seal is the data of a transaction that holds the blobs.
+func seal(blobs []da.Blob) []byte {
+	size := 0
+	for _, b := range blobs {
+		size += blobHeaderBytes + len(b.Data)
+	}
+	out := make([]byte, 0, size)
+	for _, b := range blobs {
+		out = append(out, b.Namespace[:]...)
+		out = binary.BigEndian.AppendUint32(out, uint32(len(b.Data)))
+		out = append(out, b.Data...)
+	}
+	return out
 }
 
-// open is the opposite of seal.
-func open(data []byte) (entry, bool) {
-	var e entry
-	if len(data) <= len(e.namespace) {
-		return e, false // no blob is empty
+// open is the opposite of seal. What seal did not make holds no blob.
+func open(data []byte) (out []entry) {
+	for len(data) > 0 {
+		if len(data) <= blobHeaderBytes {
+			return nil
+		}
+		e := entry{namespace: da.Namespace(data)}
+		size := int64(binary.BigEndian.Uint32(data[len(e.namespace):]))
+		data = data[blobHeaderBytes:]
+		if size == 0 || size > int64(len(data)) {
+			return nil
+		}
+		e.data, data = data[:size:size], data[size:]
+		e.id = da.ID(e.data)
+		out = append(out, e)
 	}
-	n := copy(e.namespace[:], data)
-	e.data = data[n:]
-	e.id = da.ID(e.data)
-	return e, true
+	return out
 }
