@@ -69,6 +69,10 @@ func SplitBlob(blob []byte, limit int) ([][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("split blob: %w", err)
 	}
+	return splitAs(h, blob, limit)
+}
+
+func splitAs(h blobHeader, blob []byte, limit int) ([][]byte, error) {
 	room := limit - partHeaderSize - maxPartPath*sha256.Size
 	if room < minPartBytes || (len(blob)+room-1)/room > MaxParts {
 		return nil, fmt.Errorf("split blob of %d bytes: parts of at most %d bytes are too small, at least %d always do: %w",
