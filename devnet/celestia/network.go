@@ -18,8 +18,8 @@ const DefaultBlockTime = time.Second
 // minBlockTime is what one validator and a bridge keep up with on two cores.
 const minBlockTime = 100 * time.Millisecond
 
-// bridgeMemory is what the bridge's collector aims at: it would let 3.5 GB pile up
-// after a few blocks of 32 MiB.
+// bridgeMemory is what the collector of the bridge aims at; left alone, it lets garbage
+// of blocks of 32 MiB pile up to gigabytes.
 const bridgeMemory = "1GiB"
 
 // Options of a network. Zero values stand for the defaults.
