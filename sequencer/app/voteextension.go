@@ -25,7 +25,7 @@ var errVotes = errors.New("invalid extended commit")
 // nothing to say is silent.
 func (a *App) extendVote(_ sdk.Context, req *abci.RequestExtendVote) (*abci.ResponseExtendVote, error) {
 	full := order.VoteExtension{Tips: a.lanes.Tips()}
-	full.Confirmed, full.Denied = a.votes()
+	full.Confirmed, full.Denied = a.votes(uint64(req.Height))
 	// CometBFT stops a node whose own extension is refused. Were it for the one, the
 	// other is said all the same.
 	for _, v := range []order.VoteExtension{full, {Tips: full.Tips}, {Confirmed: full.Confirmed, Denied: full.Denied}} {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/ordo-network/ordo/da"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
@@ -48,6 +50,15 @@ func FromProto(m *v1.Claim) (da.Claim, error) {
 		c.Parts = append(c.Parts, part)
 	}
 	return c, nil
+}
+
+// Decode returns the claim of an encoded message. Errors: ErrMalformed.
+func Decode(raw []byte) (da.Claim, error) {
+	m := new(v1.Claim)
+	if err := proto.Unmarshal(raw, m); err != nil {
+		return da.Claim{}, fmt.Errorf("%w: %w", err, ErrMalformed)
+	}
+	return FromProto(m)
 }
 
 // ToProto returns the claim as a message.

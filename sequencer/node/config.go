@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	cmtcfg "github.com/cometbft/cometbft/config"
@@ -16,6 +18,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/sequencer/api"
 	"github.com/ordo-network/ordo/sequencer/app"
@@ -63,9 +66,16 @@ type Config struct {
 		MinGasPrices string `toml:"min_gas_prices" comment:"The least that an ordinary transaction pays for this node to take it in, such as \"0.001uordo\"."`
 	} `toml:"pool" comment:"What may wait at this node to be ordered."`
 	Retention struct {
-		BundleHeights uint64 `toml:"bundle_heights" comment:"Blocks for which GetBundleStatus remembers what became of a bundle; 0 is for ever."`
-		ShardHeights  uint64 `toml:"shard_heights" comment:"Blocks for which the shards of batches are kept, which is for how long the order can be read here; 0 is for ever. Those of the last three epochs of the chain are kept in any case."`
+		BundleHeights        uint64 `toml:"bundle_heights" comment:"Blocks for which GetBundleStatus remembers what became of a bundle; 0 is for ever."`
+		ShardHeights         uint64 `toml:"shard_heights" comment:"Blocks for which the shards of batches are kept, which is for how long the order can be read here; 0 is for ever. Those of the last three epochs of the chain are kept in any case."`
+		UnpostedShardHeights uint64 `toml:"unposted_shard_heights" comment:"Shards are kept for longer than shard_heights while the chain does not confirm that all that was ordered is on DA layers, but for no more blocks than these; 0 is for ever."`
+		ClaimHeights         uint64 `toml:"claim_heights" comment:"Blocks for which the claims of relayers are kept; readers of EigenDA find its blobs by them. 0 is for ever."`
 	} `toml:"retention" comment:"How long this node remembers."`
+	DA struct {
+		Workers        int                      `toml:"workers" comment:"Claims of relayers that are looked at at the same time. Each may take some 150 MB."`
+		BytesPerSecond int                      `toml:"bytes_per_second" comment:"Bytes that are fetched per second to look at them."`
+		Layers         map[string]layers.Config `toml:"layers" comment:"A table for each layer that this validator has access to, such as [da.layers.celestia]. Of claims about other layers it says nothing."`
+	} `toml:"da" comment:"The DA layers on which a validator looks whether relayers have published what they claim."`
 	Runtime struct {
 		MemoryTarget int `toml:"memory_target_mb" comment:"Memory in MB, beside the program itself (about 120), that the node tries to stay below by collecting garbage more often. GOMEMLIMIT and GOGC in the environment come first; 0 leaves it to them alone."`
 	} `toml:"runtime"`
@@ -91,6 +101,9 @@ func DefaultConfig() Config {
 	c.Pool.Txs, c.Pool.TxBytes = waiting.Txs, waiting.TxBytes
 	c.Pool.MinGasPrices = "0.001uordo"
 	c.Retention.BundleHeights, c.Retention.ShardHeights = 864_000, 864_000
+	c.Retention.UnpostedShardHeights, c.Retention.ClaimHeights = 1_728_000, 12_096_000
+	c.DA.Workers, c.DA.BytesPerSecond = 1, 16<<20
+	c.DA.Layers = map[string]layers.Config{}
 	c.Runtime.MemoryTarget = 320
 	return c
 }
@@ -125,8 +138,17 @@ func (c Config) validate() error {
 		return errors.New("pool.bytes, bundles, payer_share, txs and tx_bytes must be 1 or more")
 	case c.Retention.ShardHeights > 0 && c.Retention.ShardHeights < minShardHeights:
 		return fmt.Errorf("retention.shard_heights is %d, want 0, or %d and more: others read the order by these shards", c.Retention.ShardHeights, minShardHeights)
+	case c.Retention.UnpostedShardHeights > 0 && (c.Retention.UnpostedShardHeights < c.Retention.ShardHeights || c.Retention.ShardHeights == 0):
+		return fmt.Errorf("retention.unposted_shard_heights is %d, want 0, or %d (shard_heights) and more", c.Retention.UnpostedShardHeights, c.Retention.ShardHeights)
+	case c.DA.Workers < 1 || c.DA.BytesPerSecond < 64<<10:
+		return fmt.Errorf("da.workers must be 1 or more, da.bytes_per_second %d or more", 64<<10)
 	case c.Runtime.MemoryTarget < 0:
 		return fmt.Errorf("runtime.memory_target_mb is %d, want 0 or more", c.Runtime.MemoryTarget)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.DA.Layers)) {
+		if err := c.DA.Layers[name].Validate(name, "da.layers."+name); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -118,6 +118,9 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 	if err := n.openAPI(h, o.Version, registerer); err != nil {
 		return nil, err
 	}
+	if err := n.openChecker(n.comet.BlockStore(), registerer); err != nil {
+		return nil, err
+	}
 	application.to.Store(n.api)
 	return n, nil
 }
@@ -219,9 +222,9 @@ func (n *Node) openAPI(h home, version string, registerer prometheus.Registerer)
 	n.api, err = api.New(api.Options{
 		ChainID: n.chainID, Version: version,
 		Blocks: env.BlockStore, States: env.StateStore, Outcome: ordering.Outcome,
-		Pool: n.app.Pool(), Batches: n.retriever, Lanes: n.lanes(), Committee: n.committee,
+		Pool: n.app.Pool(), Batches: n.retriever, Lanes: n.lanes(), Committee: n.committee, Available: n.available,
 		Params: n.params, CatchingUp: env.ConsensusReactor.WaitSync,
-		IndexDir: h.index(), Retain: n.config.Retention.BundleHeights, Limits: n.config.apiLimits(),
+		IndexDir: h.index(), Retain: n.config.Retention.BundleHeights, RetainClaims: n.config.Retention.ClaimHeights, Limits: n.config.apiLimits(),
 		Registerer: registerer, Logger: n.log,
 	})
 	if err != nil {
