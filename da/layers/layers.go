@@ -24,7 +24,7 @@ import (
 // Names are the layers that Open knows, the default first.
 var Names = []string{"local", "celestia", "eigenda", "avail"}
 
-// ErrUnknown: there is no layer of that name.
+// ErrUnknown says that there is no layer of that name.
 var ErrUnknown = errors.New("unknown DA layer")
 
 // Layer is a layer that is closed after use.

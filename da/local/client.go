@@ -120,7 +120,7 @@ func (c *Client) Get(ctx context.Context, ns da.Namespace, ref da.Ref) ([]byte, 
 // Blobs implements da.Layer.
 func (c *Client) Blobs(ctx context.Context, height uint64, ns da.Namespace) ([]da.Stored, error) {
 	namespace := ns.V0()
-	var wire []wireBlob
+	var wire remote.List[wireBlob]
 	if err := c.call(ctx, "blob.GetAll", maxAnswerBytes, &wire, height, [][]byte{namespace[:]}); err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func parseBlobs(method string, raw json.RawMessage) ([]entry, error) {
 	bad := func(format string, args ...any) error {
 		return badParam(method, "*[]*blob.Blob", fmt.Errorf(format, args...))
 	}
-	var blobs []wireBlob
+	var blobs remote.List[wireBlob]
 	if err := json.Unmarshal(raw, &blobs); err != nil {
 		return nil, bad("%w", err)
 	}
@@ -292,7 +292,7 @@ func parseGetAll(params []json.RawMessage) (uint64, []namespace, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	var raw [][]byte
+	var raw remote.List[[]byte]
 	if err := json.Unmarshal(params[1], &raw); err != nil {
 		return 0, nil, badParam(method, param, err)
 	}

@@ -34,6 +34,7 @@ const (
 	// maxReadNamespaces bounds what one blob.GetAll asks for.
 	maxReadNamespaces = 64
 	maxConns          = 4096
+	maxID             = 256 // bytes
 	// roomWait is how long a request waits for memory before it is sent away.
 	roomWait = 10 * time.Second
 	// longPoll is how long local.WaitHead waits, and waitForHeight header.WaitForHeight.
@@ -214,6 +215,9 @@ func (s *Server) readRequest(w http.ResponseWriter, r *http.Request) (*rpcReques
 	}
 	if req.Version != "2.0" {
 		return nil, http.StatusOK, &rpcError{Code: codeInvalidRequest, Message: `"jsonrpc" must be "2.0"`}
+	}
+	if len(req.ID) > maxID {
+		return nil, http.StatusOK, &rpcError{Code: codeInvalidRequest, Message: fmt.Sprintf(`"id" has %d bytes, at most %d`, len(req.ID), maxID)}
 	}
 	if len(req.ID) == 0 {
 		return nil, http.StatusOK, &rpcError{Code: codeInvalidRequest, Message: `"id" is missing: notifications are not served`}

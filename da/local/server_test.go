@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/remote"
 )
 
 func post(t *testing.T, url, body string) (int, string) {
@@ -122,6 +123,9 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		{`{"jsonrpc":"2.0","id":1,"method":"header.GetByHeight","params":[9]}`, 200, "from the future"},
 		{`{"jsonrpc":"2.0","id":1,"method":"header.GetByHeight","params":[0]}`, 200, `"code":1,"message":"height is equal to 0"`},
 		{`{"jsonrpc":"2.0","id":1,"method":"header.WaitForHeight","params":[0]}`, 200, "height is equal to 0"},
+		{`{"jsonrpc":"2.0","id":1,"method":"local.Submit","params":[[` + strings.Repeat("{},", remote.MaxElements) + `{}]]}`, 500, "an array of more than"},
+		{`{"jsonrpc":"2.0","id":1,"method":"local.Submit","params":[` + strings.Repeat("1,", remote.MaxElements) + `1]}`, 500, "an array of more than"},
+		{`{"jsonrpc":"2.0","id":"` + strings.Repeat("a", maxID) + `","method":"header.LocalHead","params":[]}`, 500, "258 bytes"},
 		{`{"pad":"` + strings.Repeat("a", bodySlack+1<<20) + `"}`, 413, "body"},
 	} {
 		status, got := post(t, url, tt.body)

@@ -27,10 +27,10 @@ import (
 // but for header.WaitForHeight.
 
 type rpcRequest struct {
-	Version string            `json:"jsonrpc"`
-	ID      json.RawMessage   `json:"id,omitempty"`
-	Method  string            `json:"method"`
-	Params  []json.RawMessage `json:"params"`
+	Version string                       `json:"jsonrpc"`
+	ID      json.RawMessage              `json:"id,omitempty"`
+	Method  string                       `json:"method"`
+	Params  remote.List[json.RawMessage] `json:"params"`
 }
 
 type rpcResponse struct {
@@ -136,8 +136,8 @@ type wireBlob struct {
 
 // wireStored is what local.Submit answers with.
 type wireStored struct {
-	Height      uint64   `json:"height"`
-	Commitments [][]byte `json:"commitments"`
+	Height      uint64              `json:"height"`
+	Commitments remote.List[[]byte] `json:"commitments"`
 }
 
 // wireHeader is celestia-node's header.ExtendedHeader, as far as this layer has it.

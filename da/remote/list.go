@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -16,22 +15,29 @@ type List[T any] []T
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (l *List[T]) UnmarshalJSON(raw []byte) error {
-	*l = nil
-	if string(raw) == "null" {
-		return nil
+	if commas(raw) >= MaxElements {
+		return fmt.Errorf("an array of more than %d elements", MaxElements)
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if open, err := d.Token(); err != nil || open != json.Delim('[') {
-		return fmt.Errorf("%.20q is not an array", raw)
-	}
-	for d.More() {
-		if len(*l) == MaxElements {
-			return fmt.Errorf("an array of more than %d elements", MaxElements)
+	return json.Unmarshal(raw, (*[]T)(l))
+}
+
+// commas counts those between the elements of the outermost array.
+func commas(raw []byte) int {
+	n, depth, quoted := 0, 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++ // what is escaped ends no string
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			depth++
+		case c == ']' || c == '}':
+			depth--
+		case c == ',' && depth == 1:
+			n++
 		}
-		*l = append(*l, *new(T))
-		if err := d.Decode(&(*l)[len(*l)-1]); err != nil {
-			return fmt.Errorf("element %d: %w", len(*l)-1, err)
-		}
 	}
-	return nil
+	return n
 }

@@ -12,6 +12,7 @@ func TestListIsBounded(t *testing.T) {
 	many := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat("{},", n), ",") + "]" }
 	for text, want := range map[string]int{
 		"null": 0, "[]": 0, " [ 1 , 2 ] ": 2, many(MaxElements): MaxElements,
+		`[",,[\",", [1, 2], {"a": [3, 4]}]`: 3, "[" + strings.Repeat("1,", MaxElements-1) + `{"a":[1,2]}]`: MaxElements,
 		many(MaxElements + 1): -1, `{}`: -1, `5`: -1, `"x"`: -1, `[1,`: -1, `[1}`: -1, `[1]]`: -1,
 	} {
 		var got List[any]
