@@ -85,8 +85,14 @@ var rules = []rule{
 	},
 	{
 		name: "the sequencer executes nothing", of: []string{"/sequencer"},
-		forbids: []string{"/execution", "/gateway", "/rollup", "/follower", "/relayer", "/da", ethereum}, deep: true,
+		forbids: []string{"/execution", "/gateway", "/rollup", "/relayer", ethereum}, deep: true,
 		why: "validators order opaque bytes for rollups that they know nothing about",
+	},
+	{
+		name: "the chain's state does not depend on DA layers", of: []string{"/sequencer"},
+		except:  []string{"/sequencer/checker", "/sequencer/claims", "/sequencer/node"},
+		forbids: []string{"/follower", "/da/"}, deep: true,
+		why: "what a DA layer answers differs from validator to validator: it comes into the state by votes alone",
 	},
 	{
 		name: "followers share no code with those whom they check", of: []string{"/follower"},
