@@ -41,9 +41,10 @@ const (
 	// maxSubmitBlobs bounds the blobs of a transaction. Celestia takes thousands; this
 	// many cost less than one percent of the largest transaction.
 	maxSubmitBlobs = 512
-	// txOverhead and blobOverhead are what a transaction takes beside the data:
-	// at most, by measurement.
-	txOverhead, blobOverhead = 500, 100
+	// txOverhead and blobOverhead are the most that a transaction takes beside the data:
+	// signature, fee, names; and for each blob its namespace twice, its commitment
+	// and four lengths.
+	txOverhead, blobOverhead = 500, 110
 	// minTxBytes leaves the largest submission's data more room than its overhead.
 	minTxBytes = 128 << 10
 	// answerMemory bounds the answers of the node that are read at once.
@@ -52,8 +53,8 @@ const (
 
 // Options of a client. Zero values stand for the defaults.
 type Options struct {
-	// Token is sent as "Authorization: Bearer <token>" where it is set. Submitting
-	// takes one that may write, as "celestia <type> auth write" prints.
+	// Token is sent as "Authorization: Bearer <token>" where it is set: one that may
+	// write for Submit, and read for the rest, as "celestia <type> auth write" prints.
 	Token string
 	// Namespaces of rollups that have one of their own, in Celestia's form: version
 	// 0, 18 zero bytes, 10 that are free. All others have Namespace or, where that is

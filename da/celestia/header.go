@@ -152,7 +152,7 @@ func (c *Client) header(ctx context.Context, method string, params ...any) (*hea
 
 // checkHeader refuses headers of another network, and notes the head.
 func (c *Client) checkHeader(method string, h *header) error {
-	if h.Header.Height == 0 || h.Header.ChainID == "" {
+	if h.Header.ChainID == "" {
 		return fmt.Errorf("%s: answer is no header: %w", method, da.ErrUnavailable)
 	}
 	c.chainID.CompareAndSwap(nil, &h.Header.ChainID)
