@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/relayer"
 	"github.com/ordo-network/ordo/rollup"
@@ -75,7 +76,9 @@ func build(home string, s Shape) error {
 	cfg := relayer.DefaultConfig()
 	cfg.Sequencers, cfg.SequencerGenesis, cfg.Rollups = e.Sequencers, e.Genesis, rollupNames[:s.Rollups]
 	cfg.TrustingPeriod = config.Duration(trustingPeriod)
-	cfg.DA.Listen, cfg.Metrics.Listen = loopback(ports.Relayer.DA), loopback(ports.Relayer.Metrics)
+	embedded := cfg.Layers["local"]
+	embedded.Listen = loopback(ports.Relayer.DA)
+	cfg.Layers["local"], cfg.Metrics.Listen = embedded, loopback(ports.Relayer.Metrics)
 	if err := relayer.Init(relayerHome(home), cfg); err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func build(home string, s Shape) error {
 			Name: r.Name, ChainID: r.ChainID, SequencerGenesis: e.Genesis,
 			// Each gateway has a validator of its own to begin with.
 			Sequencers: append(slices.Clone(e.Sequencers[i%s.Validators:]), e.Sequencers[:i%s.Validators]...),
-			DA:         e.DA, Listen: loopback(ports.Rollups[i].RPC), MetricsListen: loopback(ports.Rollups[i].Metrics),
+			DA:         rollup.DAConfig{Layer: "local", Config: layers.Config{Endpoint: e.DA}}, Listen: loopback(ports.Rollups[i].RPC), MetricsListen: loopback(ports.Rollups[i].Metrics),
 			TrustingPeriod: trustingPeriod,
 		})
 		if err != nil {

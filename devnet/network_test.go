@@ -25,7 +25,7 @@ func TestEveryProcessIsToldThePlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(r.Sequencers, e.Sequencers) || !slices.Equal(r.Rollups, []string{"alpha", "beta"}) || "http://"+r.DA.Listen != e.DA {
+	if !slices.Equal(r.Sequencers, e.Sequencers) || !slices.Equal(r.Rollups, []string{"alpha", "beta"}) || "http://"+r.Layers["local"].Listen != e.DA {
 		t.Errorf("the relayer is told %+v", r)
 	}
 	for i, want := range e.Rollups {

@@ -30,6 +30,7 @@ type testChain struct {
 	genesis *cmttypes.GenesisDoc
 	set     *cmttypes.ValidatorSet
 	opened  atomic.Uint64 // from which height it was last read
+	sources atomic.Int64  // that read it
 
 	mu     sync.Mutex
 	blocks []*testBlock
@@ -165,8 +166,8 @@ func (c *testChain) trust(t testing.TB) follower.Trust {
 }
 
 // open is Options.Open over the chain.
-func (c *testChain) open(t testing.TB) func(Rollup, follower.Checkpoint) (Source, error) {
-	return func(r Rollup, cp follower.Checkpoint) (Source, error) {
+func (c *testChain) open(t testing.TB) func([]order.RollupID, follower.Checkpoint) (Source, error) {
+	return func(ids []order.RollupID, cp follower.Checkpoint) (Source, error) {
 		trust := c.trust(t)
 		if !cp.IsZero() {
 			var err error
@@ -174,40 +175,46 @@ func (c *testChain) open(t testing.TB) func(Rollup, follower.Checkpoint) (Source
 				return nil, err
 			}
 		}
-		return &testSource{chain: c, id: r.ID, verifier: follower.NewVerifier(r.ID, trust, follower.Options{})}, nil
+		return &testSource{chain: c, ids: ids, trust: trust}, nil
 	}
 }
 
-// testSource reads the chain as a follower does, without a network between.
+// testSource reads the chain as a group does, without a network between.
 type testSource struct {
-	chain    *testChain
-	id       order.RollupID
-	verifier *follower.Verifier
+	chain *testChain
+	ids   []order.RollupID
+	trust follower.Trust
 }
 
-func (s *testSource) Run(ctx context.Context, from uint64, handle func(context.Context, *follower.Block) error) error {
+func (s *testSource) Run(ctx context.Context, from uint64, handle func(context.Context, []*follower.Block) error) error {
 	s.chain.opened.Store(from)
-	if err := s.verifier.StartAt(from); err != nil {
-		return err
+	s.chain.sources.Add(1)
+	defer s.chain.sources.Add(-1)
+	verifiers := make([]*follower.Verifier, len(s.ids))
+	for i, id := range s.ids {
+		verifiers[i] = follower.NewVerifier(id, s.trust, follower.Options{})
+		if err := verifiers[i].StartAt(from); err != nil {
+			return err
+		}
 	}
-	for height := from; ; {
-		b, grown := s.chain.at(height)
-		if b == nil {
+	for height := from; ; height++ {
+		for b, grown := s.chain.at(height); b == nil; b, grown = s.chain.at(height) {
 			select {
 			case <-grown:
-				continue
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		verified, err := s.verifier.Next(s.chain.rollupBlock(height, s.id), time.Now())
-		if err != nil {
+		blocks := make([]*follower.Block, len(s.ids))
+		for i, id := range s.ids {
+			var err error
+			if blocks[i], err = verifiers[i].Next(s.chain.rollupBlock(height, id), time.Now()); err != nil {
+				return err
+			}
+		}
+		if err := handle(ctx, blocks); err != nil {
 			return err
 		}
-		if err := handle(ctx, verified); err != nil {
-			return err
-		}
-		height++
 	}
 }
 

@@ -1,10 +1,10 @@
 package relayer
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -25,52 +25,54 @@ const (
 
 // Config is config.toml in a relayer's home. Paths are relative to the home.
 type Config struct {
-	Sequencers       []string          `toml:"sequencers" comment:"APIs of sequencer nodes. One is used at a time, the others stand by."`
-	SequencerGenesis string            `toml:"sequencer_genesis" comment:"Genesis of the sequencer chain: what this relayer trusts."`
-	Rollups          []string          `toml:"rollups" comment:"Rollups to relay, by name; 64 hexadecimal digits are a rollup ID."`
-	StartHeights     map[string]uint64 `toml:"start_heights" comment:"First height of the sequencer chain to post, by rollup as named above; 1 where it is not given.\nIt counts until the first blob of the rollup is made."`
-	DA               DAConfig          `toml:"da" comment:"Where the order is posted."`
-	Batch            BatchConfig       `toml:"batch" comment:"How blocks become blobs and blobs become requests."`
-	TrustingPeriod   config.Duration   `toml:"trusting_period" comment:"How long the validators of a block are believed after it: shorter than the sequencer chain's unbonding time.\nA relayer that was off for longer must be told a newer block to trust."`
-	Metrics          MetricsConfig     `toml:"metrics"`
-}
+	Sequencers       []string        `toml:"sequencers" comment:"APIs of sequencer nodes. One is used at a time, the others stand by."`
+	SequencerGenesis string          `toml:"sequencer_genesis" comment:"Genesis of the sequencer chain: what this relayer trusts."`
+	TrustingPeriod   config.Duration `toml:"trusting_period" comment:"How long the validators of a block are believed after it: shorter than the sequencer chain's unbonding time.\nA relayer that was off for longer must be told a newer block to trust."`
+	Rollups          []string        `toml:"rollups" comment:"Rollups to relay, by name; 64 hexadecimal digits are a rollup ID."`
+	Layer            string          `toml:"layer" comment:"DA layer of the rollups: local, celestia, eigenda or avail. How to reach it stands in [layers.<name>]."`
+	Fallback         string          `toml:"fallback" comment:"DA layer that takes the blobs of one that confirms nothing. Empty: none, they wait.\nRollup nodes must be told to read both."`
+	FallbackAfter    config.Duration `toml:"fallback_after" comment:"How long a layer may confirm nothing while blobs wait, before they go to the fallback."`
+	ClaimKey         string          `toml:"claim_key" comment:"Key file of the account that records on the sequencer chain what was posted, so that validators see to it.\nEmpty: nothing is recorded."`
+	ClaimInterval    config.Duration `toml:"claim_interval" comment:"How often that is done at most."`
 
-// DAConfig names the DA layer.
-type DAConfig struct {
-	Layer     string          `toml:"layer" comment:"local: blobs in one folder, served in the JSON-RPC shape of celestia-node."`
-	Listen    string          `toml:"listen" comment:"Where this process serves the local layer. Empty: the layer runs elsewhere, at endpoint."`
-	Dir       string          `toml:"dir" comment:"Folder of the local layer."`
-	BlockTime config.Duration `toml:"block_time" comment:"Least time between two blocks of the local layer; without blobs there are none."`
-	Endpoint  string          `toml:"endpoint" comment:"URL of a local layer that runs elsewhere."`
-	Token     string          `toml:"token" comment:"Bearer token that the layer asks for, or that is sent to it. Empty: none."`
+	Batch   BatchConfig   `toml:"batch" comment:"How blocks become blobs and blobs become requests."`
+	Metrics MetricsConfig `toml:"metrics"`
+
+	StartHeights     map[string]uint64      `toml:"start_heights" comment:"First height of the sequencer chain to post, by rollup as named above; 1 where it is not given.\nIt counts until the first blob of the rollup is made."`
+	RollupLayers     map[string]string      `toml:"rollup_layers" comment:"DA layer of single rollups, where it is not the one above."`
+	RollupNamespaces map[string]string      `toml:"rollup_namespaces" comment:"Celestia namespace of single rollups, ten bytes in hexadecimal, where it is not made of the rollup's ID."`
+	Layers           map[string]LayerConfig `toml:"layers" comment:"How to reach the DA layers."`
 }
 
 // BatchConfig bounds blobs and requests.
 type BatchConfig struct {
 	BlobBytes    int             `toml:"blob_bytes" comment:"A blob is cut when its blocks have this many bytes, before compression."`
-	Age          config.Duration `toml:"age" comment:"A blob is cut when its first block has waited this long."`
-	SubmitBytes  int             `toml:"submit_bytes" comment:"Bytes of waiting blobs of a rollup that go out in one request."`
-	MaxInFlight  int             `toml:"max_in_flight" comment:"Requests under way at once, over all rollups."`
+	Age          config.Duration `toml:"age" comment:"A blob is cut when its first block has waited this long and its layer can take it."`
+	SubmitBytes  int             `toml:"submit_bytes" comment:"Bytes of blobs that go out in one request, of all rollups of a layer."`
+	MaxInFlight  int             `toml:"max_in_flight" comment:"Requests under way at once to one layer. Of each rollup there is one at a time."`
 	BacklogBlobs int             `toml:"backlog_blobs" comment:"Blobs of a rollup that may wait for the DA layer; then its order is read no further."`
 	BacklogBytes int             `toml:"backlog_bytes" comment:"The same in bytes. They wait on disk."`
 }
 
 // MetricsConfig is where Prometheus reads.
 type MetricsConfig struct {
-	Listen string `toml:"listen" comment:"Serves /metrics and /health. Empty: off."`
+	Listen string `toml:"listen" comment:"Serves /metrics, /health and /status. Empty: off."`
 }
 
 // DefaultConfig returns what a new relayer starts from.
 func DefaultConfig() Config {
 	return Config{
-		SequencerGenesis: genesisFile, StartHeights: map[string]uint64{},
-		DA: DAConfig{Layer: "local", Listen: "127.0.0.1:26760", Dir: "da", BlockTime: config.Duration(time.Second)},
+		SequencerGenesis: genesisFile, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
+		Layer: "local", FallbackAfter: config.Duration(2 * time.Minute), ClaimInterval: config.Duration(5 * time.Second),
 		Batch: BatchConfig{
-			BlobBytes: 256 << 10, Age: config.Duration(500 * time.Millisecond), SubmitBytes: 8 << 20, MaxInFlight: 1024,
+			BlobBytes: 1 << 20, Age: config.Duration(500 * time.Millisecond), SubmitBytes: 8 << 20, MaxInFlight: 8,
 			BacklogBlobs: 64, BacklogBytes: 64 << 20,
 		},
-		TrustingPeriod: config.Duration(14 * 24 * time.Hour),
-		Metrics:        MetricsConfig{Listen: "127.0.0.1:26761"},
+		Metrics:      MetricsConfig{Listen: "127.0.0.1:26761"},
+		StartHeights: map[string]uint64{}, RollupLayers: map[string]string{}, RollupNamespaces: map[string]string{},
+		Layers: map[string]LayerConfig{
+			"local": {Listen: "127.0.0.1:26760", Dir: "da", BlockTime: config.Duration(time.Second)},
+		},
 	}
 }
 
@@ -127,7 +129,10 @@ func (c Config) validate() error {
 	if _, err := c.rollups(); err != nil {
 		return err
 	}
-	if err := c.DA.validate(); err != nil {
+	if _, err := c.namespaces(); err != nil {
+		return err
+	}
+	if err := c.validateLayers(); err != nil {
 		return err
 	}
 	if err := c.Batch.validate(); err != nil {
@@ -150,9 +155,9 @@ func (c Config) rollups() ([]Rollup, error) {
 		if name == "" {
 			return nil, errors.New("rollups: a name is empty")
 		}
-		r := Rollup{Name: name, ID: order.NewRollupID(name), Start: 1}
-		if raw, err := hex.DecodeString(name); err == nil && len(raw) == len(r.ID) {
-			r.ID = order.RollupID(raw)
+		r := Rollup{Name: name, ID: rollupID(name), Start: 1, Layer: c.Layer}
+		if l, ok := c.RollupLayers[name]; ok {
+			r.Layer = l
 		}
 		if other, ok := seen[r.ID]; ok {
 			return nil, fmt.Errorf("rollups: %q and %q are the same rollup", other, name)
@@ -166,34 +171,49 @@ func (c Config) rollups() ([]Rollup, error) {
 		}
 		out = append(out, r)
 	}
-	for name := range c.StartHeights {
-		if !slices.Contains(c.Rollups, name) {
-			return nil, fmt.Errorf("start_heights: %q is not among the rollups", name)
+	for _, table := range []struct {
+		name    string
+		rollups []string
+	}{
+		{"start_heights", slices.Collect(maps.Keys(c.StartHeights))},
+		{"rollup_layers", slices.Collect(maps.Keys(c.RollupLayers))},
+		{"rollup_namespaces", slices.Collect(maps.Keys(c.RollupNamespaces))},
+	} {
+		for _, name := range table.rollups {
+			if !slices.Contains(c.Rollups, name) {
+				return nil, fmt.Errorf("%s: %q is not among the rollups", table.name, name)
+			}
 		}
 	}
 	return out, nil
 }
 
-func (c DAConfig) validate() error {
-	if c.Layer != "local" {
-		return fmt.Errorf("da.layer %q is not known here: use \"local\"", c.Layer)
-	}
-	if c.Listen == "" {
-		if c.Endpoint == "" {
-			return errors.New("da.listen and da.endpoint are empty: give an address to serve the local layer at, or the URL where it runs")
+func (c Config) validateLayers() error {
+	for _, name := range c.used() {
+		l, ok := c.Layers[name]
+		if _, known := habits[name]; known && !ok {
+			return fmt.Errorf("[layers.%s] is missing: say there how to reach the DA layer", name)
 		}
-		return checkURL("da.endpoint", c.Endpoint, "http://127.0.0.1:26760")
+		if err := l.validate(name); err != nil {
+			return err
+		}
 	}
-	if c.Endpoint != "" {
-		return errors.New("da.listen and da.endpoint are both set: the layer runs either here or there")
+	if c.Fallback == c.Layer && len(c.used()) == 1 {
+		return fmt.Errorf("fallback: %q is the layer itself", c.Fallback)
 	}
-	if c.Dir == "" {
-		return errors.New("da.dir is empty: the local layer needs a folder")
+	for _, v := range []struct {
+		name     string
+		got      config.Duration
+		min, max time.Duration
+	}{
+		{"fallback_after", c.FallbackAfter, time.Second, 24 * time.Hour},
+		{"claim_interval", c.ClaimInterval, 100 * time.Millisecond, time.Hour},
+	} {
+		if got := time.Duration(v.got); got < v.min || got > v.max {
+			return fmt.Errorf("%s is %s, want %s to %s", v.name, got, v.min, v.max)
+		}
 	}
-	if c.BlockTime <= 0 {
-		return fmt.Errorf("da.block_time is %s, want more than 0, such as 1s", time.Duration(c.BlockTime))
-	}
-	return checkAddress("da.listen", c.Listen)
+	return nil
 }
 
 func (c BatchConfig) validate() error {
@@ -203,7 +223,7 @@ func (c BatchConfig) validate() error {
 	}{
 		{"blob_bytes", c.BlobBytes, 1 << 10, 8 << 20},
 		{"submit_bytes", c.SubmitBytes, 1 << 10, 32 << 20},
-		{"max_in_flight", c.MaxInFlight, 1, 4096},
+		{"max_in_flight", c.MaxInFlight, 1, 256},
 		{"backlog_blobs", c.BacklogBlobs, 1, 1 << 16},
 		{"backlog_bytes", c.BacklogBytes, 1 << 10, 1 << 40},
 	} {

@@ -7,31 +7,23 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
 )
 
 var errEnough = errors.New("enough")
 
-// What the relayer posts is what a rollup node reads back, with junk of others in between.
-func TestReadersRebuildTheOrderFromDA(t *testing.T) {
-	t.Parallel()
-	chain, layer := newTestChain(), newRemoteLayer(t)
-	start(t, Options{Rollups: rollups("alpha", "beta"), Open: chain.open(t), Layer: layer})
-	alpha := order.NewRollupID("alpha")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for range 5 {
-		chain.growBy(4)
-		if _, err := layer.Submit(ctx, da.Namespace(alpha), [][]byte{[]byte("junk")}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	reader, err := follower.NewFirmReader(follower.FirmConfig{Rollup: alpha, Layer: layer, Trust: chain.trust(t), Poll: time.Millisecond})
+// wantReadBack reads the chain back from DA as a rollup node does.
+func wantReadBack(t *testing.T, chain *testChain, id order.RollupID, layers ...da.Layer) {
+	t.Helper()
+	reader, err := follower.NewFirmReader(follower.FirmConfig{Rollup: id, Layers: layers, Trust: chain.trust(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var next uint64 = 1
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	next := uint64(1)
 	err = reader.Run(ctx, follower.Cursor{}, func(_ context.Context, b follower.FirmBlock) error {
 		want, _ := chain.at(next)
 		if b.Height != next || string(b.Hash[:]) != string(want.header.Hash()) {
@@ -47,26 +39,17 @@ func TestReadersRebuildTheOrderFromDA(t *testing.T) {
 	}
 }
 
-func TestStartHeight(t *testing.T) {
+// What the relayer posts is what a rollup node reads back, with junk of others in between.
+func TestReadersRebuildTheOrderFromDA(t *testing.T) {
 	t.Parallel()
-	chain, layer := newTestChain(), newRemoteLayer(t)
-	chain.growBy(12)
-	late := rollups("alpha")
-	late[0].Start = 9
-	r := start(t, Options{Rollups: late, Open: chain.open(t), Layer: layer})
-	eventually(t, "the chain is posted", func() bool {
-		p, err := r.journal.progress(late[0].ID)
-		return err == nil && p.posted == 12
-	})
-	blobs, err := layer.Blobs(t.Context(), 1, da.Namespace(late[0].ID))
-	if err != nil || len(blobs) == 0 {
-		t.Fatalf("%d blobs, %v", len(blobs), err)
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
+	start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta")}, layer))
+	alpha := order.NewRollupID("alpha")
+	for range 5 {
+		chain.growBy(4)
+		if _, err := layer.Submit(t.Context(), []da.Blob{{Namespace: da.Namespace(alpha), Data: []byte("junk")}}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	blocks, err := follower.DecodeBlob(blobs[0].Data, follower.DefaultBlobLimits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := chain.rollupBlock(9, late[0].ID).GetSignedHeader(); string(blocks[0].GetSignedHeader()) != string(want) {
-		t.Error("the first block posted is not that of the start height")
-	}
+	wantReadBack(t, chain, alpha, layer)
 }

@@ -5,57 +5,61 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/order"
+	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
 // What is on disk, all integers big endian:
 //
-//	'f'                    format version, 1 byte
-//	'n' rollup(32)         read: next height (8), checkpoint of the height below
-//	'p' rollup(32)         posted: last height (8), DA height (8)
-//	'b' rollup(32) from(8) a blob that is not known to be on DA: to (8), DA head
-//	                       before it was submitted (8), the blob
+//	'f'                            format version, 1 byte
+//	'k' height(8)                  follower.Checkpoint of the block at the height
+//	'n' rollup(32)                 next height to read (8); its checkpoint is 'k' of the height below
+//	'b' rollup(32) from(8)         a blob that is not known to be on DA: to (8), time of block to in
+//	                               ms (8), and for each piece its size (4) and ID (32)
+//	'd' rollup(32) from(8) part(2) a piece of it
+//	'r' rollup(32) from(8)         where its first pieces stand: layer, references
+//	's' rollup(32)                 submitted, outcome unknown: the layer's head before (8), how many
+//	                               pieces from the first that is not on DA (4), layer
+//	'p' rollup(32)                 posted: last height (8), its time in ms (8), DA height (8), layer
+//	'c' number(8)                  a claim that is not on chain yet: sequencerv1.Claim
 const (
-	keyFormat byte = 'f'
-	keyRead   byte = 'n'
-	keyPosted byte = 'p'
-	keyBlob   byte = 'b'
+	keyFormat     byte = 'f'
+	keyCheckpoint byte = 'k'
+	keyNext       byte = 'n'
+	keyBlob       byte = 'b'
+	keyPiece      byte = 'd'
+	keyRefs       byte = 'r'
+	keySent       byte = 's'
+	keyPosted     byte = 'p'
+	keyClaim      byte = 'c'
 )
 
 const (
-	journalVersion = 1
-	blobMetaBytes  = 16
+	journalVersion = 2
+	pieceMetaBytes = 4 + 32
 )
 
-// journal remembers each step of each blob. Its two writes are the two steps:
+// journal remembers each step of each blob. Each step of the relayer is one write:
 //
-//	built   the blob, and from where to read on. Synced before the blob is submitted:
-//	        a crash before it reads the blocks again, a crash after it finds the blob
-//	        here and, as it may have been submitted, looks for it on the layer.
-//	posted  the DA height, in exchange for the blob. Not synced: a crash that loses it
-//	        is a crash before it, and the blob is found on the layer.
-type journal struct{ db *pebble.DB }
-
-// blobMeta is a blob of the journal without its bytes.
-type blobMeta struct {
-	from, to uint64 // heights of the sequencer chain
-	noted    uint64 // the layer's head before the blob was submitted: it stands above
-	size     int
-	id       da.BlobID
-}
-
-// progress is what the journal knows of a rollup.
-type progress struct {
-	next       uint64 // height to read on from; 0 where nothing was read
-	checkpoint []byte // of next-1, see follower.Checkpoint
-	posted     uint64 // last height that is on DA; 0 where there is none
-	daHeight   uint64 // where that is
-	backlog    []blobMeta
+//	cut      blobs, and from where to read on. Synced: the blocks are read no more.
+//	sent     what is about to be submitted, often with the blobs that were cut for it.
+//	         Synced before the submission: a crash after it looks for it on the layer.
+//	posted   where pieces stand, in exchange for the blob, and the claim of it. Not synced: a
+//	         crash that loses it is a crash before it, and they are found on the layer.
+//	unsent   nothing was stored. Not synced: they are looked for in vain.
+//	claimed  claims are on chain. Not synced: they are claimed again, which changes nothing.
+//
+// A write is on disk no later than the next one that is synced.
+type journal struct {
+	db    *pebble.DB
+	wrote func() // where set, told after each write
 }
 
 func openJournal(dir string, fs vfs.FS) (*journal, error) {
@@ -65,7 +69,7 @@ func openJournal(dir string, fs vfs.FS) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", dir, err)
 	}
-	j := &journal{db}
+	j := &journal{db: db}
 	if err := j.checkFormat(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", dir, err), db.Close())
 	}
@@ -80,116 +84,188 @@ func (j *journal) checkFormat() error {
 	case raw == nil:
 		return j.db.Set([]byte{keyFormat}, []byte{journalVersion}, pebble.Sync)
 	case !bytes.Equal(raw, []byte{journalVersion}):
-		return fmt.Errorf("format %x was written by another version, this one reads %x", raw, journalVersion)
+		return fmt.Errorf("it has format %x, and this version of ordo reads format %x alone: let the version that wrote it post what is pending, "+
+			"then remove the folder and set start_heights to the height after ordo_relayer_confirmed_height of each rollup", raw, journalVersion)
 	}
 	return nil
 }
 
 func (j *journal) close() error { return j.db.Close() }
 
-// progress reads what is known of a rollup.
-func (j *journal) progress(rollup order.RollupID) (progress, error) {
-	var p progress
-	read, err := j.get(rollupKey(keyRead, rollup))
-	if err != nil {
-		return p, err
-	}
-	posted, err := j.get(rollupKey(keyPosted, rollup))
-	if err != nil {
-		return p, err
-	}
-	if read != nil {
-		if len(read) < 8 {
-			return p, fmt.Errorf("journal: reading position has %d bytes", len(read))
-		}
-		p.next, p.checkpoint = binary.BigEndian.Uint64(read), read[8:]
-	}
-	if posted != nil {
-		if len(posted) != 16 {
-			return p, fmt.Errorf("journal: posted height has %d bytes", len(posted))
-		}
-		p.posted, p.daHeight = binary.BigEndian.Uint64(posted), binary.BigEndian.Uint64(posted[8:])
-	}
-	p.backlog, err = j.backlog(rollup)
-	return p, err
+// saved is what the journal knows of a rollup.
+type saved struct {
+	next   uint64 // height to read on from; 0 where nothing was read
+	blobs  []*blob
+	sent   *sentMark
+	posted posted
 }
 
-func (j *journal) backlog(rollup order.RollupID) ([]blobMeta, error) {
-	it, err := j.db.NewIter(&pebble.IterOptions{LowerBound: blobKey(rollup, 0), UpperBound: blobKey(rollup, ^uint64(0))})
+// sentMark says what was submitted.
+type sentMark struct {
+	layer  string
+	noted  uint64
+	pieces int
+}
+
+// posted is the last block of a rollup that is on DA; zero where there is none.
+type posted struct {
+	height   uint64
+	time     time.Time // of the block
+	daHeight uint64
+	layer    string
+}
+
+// rollup reads what is known of a rollup.
+func (j *journal) rollup(id order.RollupID) (s saved, err error) {
+	read := func(kind byte, least int, use func(raw []byte) error) {
+		raw, getErr := j.get(rollupKey(kind, id))
+		switch {
+		case err != nil || getErr != nil:
+			err = errors.Join(err, getErr)
+		case raw != nil && len(raw) < least:
+			err = fmt.Errorf("journal: record %q of rollup %s has %d bytes", kind, id, len(raw))
+		case raw != nil:
+			err = use(raw)
+		}
+	}
+	read(keyNext, 8, func(raw []byte) error {
+		s.next = binary.BigEndian.Uint64(raw)
+		return nil
+	})
+	read(keySent, 12, func(raw []byte) error {
+		s.sent = &sentMark{noted: binary.BigEndian.Uint64(raw), pieces: int(binary.BigEndian.Uint32(raw[8:])), layer: string(raw[12:])}
+		return nil
+	})
+	read(keyPosted, 24, func(raw []byte) error {
+		s.posted = posted{
+			height: binary.BigEndian.Uint64(raw), time: time.UnixMilli(int64(binary.BigEndian.Uint64(raw[8:]))),
+			daHeight: binary.BigEndian.Uint64(raw[16:]), layer: string(raw[24:]),
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
+		return s, err
+	}
+	err = j.each(blobKey(keyBlob, id, 0), blobKey(keyBlob, id, ^uint64(0)), func(key, raw []byte) error {
+		b, err := decodeBlob(binary.BigEndian.Uint64(key[len(key)-8:]), raw)
+		if err != nil {
+			return err
+		}
+		refs, err := j.get(blobKey(keyRefs, id, b.from))
+		if err != nil || refs == nil {
+			s.blobs = append(s.blobs, b)
+			return err
+		}
+		b.layer, b.refs, err = decodeRefs(refs)
+		s.blobs = append(s.blobs, b)
+		return err
+	})
+	return s, err
+}
+
+func decodeBlob(from uint64, raw []byte) (*blob, error) {
+	if len(raw) < 16+pieceMetaBytes || (len(raw)-16)%pieceMetaBytes != 0 {
+		return nil, fmt.Errorf("journal: blob record has %d bytes", len(raw))
+	}
+	b := &blob{from: from, to: binary.BigEndian.Uint64(raw), time: time.UnixMilli(int64(binary.BigEndian.Uint64(raw[8:])))}
+	for p := raw[16:]; len(p) > 0; p = p[pieceMetaBytes:] {
+		b.pieces = append(b.pieces, piece{size: int(binary.BigEndian.Uint32(p)), id: da.BlobID(p[4:pieceMetaBytes])})
+	}
+	return b, nil
+}
+
+func encodeRefs(layer string, refs []da.Ref) []byte {
+	out := append([]byte{byte(len(layer))}, layer...)
+	for _, r := range refs {
+		out = binary.BigEndian.AppendUint64(out, r.Height)
+		out = binary.BigEndian.AppendUint16(out, uint16(len(r.Commitment)))
+		out = append(out, r.Commitment...)
+	}
+	return out
+}
+
+func decodeRefs(raw []byte) (layer string, refs []da.Ref, err error) {
+	damaged := errors.New("journal: references are damaged")
+	if len(raw) == 0 || len(raw) < 1+int(raw[0]) {
+		return "", nil, damaged
+	}
+	layer, raw = string(raw[1:1+raw[0]]), raw[1+raw[0]:]
+	for len(raw) > 0 {
+		if len(raw) < 10 || len(raw) < 10+int(binary.BigEndian.Uint16(raw[8:])) {
+			return "", nil, damaged
+		}
+		n := 10 + int(binary.BigEndian.Uint16(raw[8:]))
+		refs = append(refs, da.Ref{Height: binary.BigEndian.Uint64(raw), Commitment: append([]byte(nil), raw[10:n]...)})
+		raw = raw[n:]
+	}
+	return layer, refs, nil
+}
+
+// checkpoint reads the checkpoint of a height, nil where there is none.
+func (j *journal) checkpoint(height uint64) ([]byte, error) {
+	return j.get(numberKey(keyCheckpoint, height))
+}
+
+// piece reads a piece of a blob.
+func (j *journal) piece(rollup order.RollupID, from uint64, part int) ([]byte, error) {
+	raw, err := j.get(pieceKey(rollup, from, part))
+	if err == nil && raw == nil {
+		err = fmt.Errorf("journal: part %d of the blob from height %d of rollup %s is gone", part, from, rollup)
+	}
+	return raw, err
+}
+
+// claimNumbers returns the number of the first claim that waits and that of the next to come.
+func (j *journal) claimNumbers() (first, next uint64, err error) {
+	err = j.each(numberKey(keyClaim, 0), numberKey(keyClaim, ^uint64(0)), func(key, _ []byte) error {
+		next = binary.BigEndian.Uint64(key[1:]) + 1
+		if first == 0 {
+			first = next - 1
+		}
+		return nil
+	})
+	if next == 0 {
+		first, next = 1, 1
+	}
+	return first, next, err
+}
+
+// claims reads n claims from a number on.
+func (j *journal) claims(first uint64, n int) ([]da.Claim, error) {
+	var out []da.Claim
+	err := j.each(numberKey(keyClaim, first), numberKey(keyClaim, first+uint64(n)), func(_, raw []byte) error {
+		var m sequencerv1.Claim
+		if err := proto.Unmarshal(raw, &m); err != nil {
+			return fmt.Errorf("journal: decode claim: %w", err)
+		}
+		c := da.Claim{Rollup: da.Namespace(m.GetRollupId()), Layer: m.GetLayer(), From: m.GetFrom(), To: m.GetTo()}
+		for _, p := range m.GetParts() {
+			c.Parts = append(c.Parts, da.Part{Ref: da.Ref{Height: p.GetDaHeight(), Commitment: p.GetCommitment()}, ID: da.BlobID(p.GetBlobId())})
+		}
+		out = append(out, c)
+		return nil
+	})
+	return out, err
+}
+
+// each calls fn for the records from lower to below upper, whose bytes it must not keep.
+func (j *journal) each(lower, upper []byte, fn func(key, value []byte) error) error {
+	it, err := j.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
 	}
 	defer func() { _ = it.Close() }() // it only read
-	var out []blobMeta
 	for it.First(); it.Valid(); it.Next() {
 		raw, err := it.ValueAndErr()
 		if err != nil {
-			return nil, fmt.Errorf("read journal: %w", err)
+			return fmt.Errorf("read journal: %w", err)
 		}
-		if len(raw) <= blobMetaBytes {
-			return nil, fmt.Errorf("journal: blob record has %d bytes", len(raw))
+		if err := fn(it.Key(), raw); err != nil {
+			return err
 		}
-		key := it.Key()
-		out = append(out, blobMeta{
-			from: binary.BigEndian.Uint64(key[len(key)-8:]), to: binary.BigEndian.Uint64(raw), noted: binary.BigEndian.Uint64(raw[8:]),
-			size: len(raw) - blobMetaBytes, id: da.ID(raw[blobMetaBytes:]),
-		})
 	}
 	if err := it.Error(); err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
-	}
-	return out, nil
-}
-
-// data reads a blob.
-func (j *journal) data(rollup order.RollupID, from uint64) ([]byte, error) {
-	raw, err := j.get(blobKey(rollup, from))
-	if err != nil {
-		return nil, err
-	}
-	if len(raw) <= blobMetaBytes {
-		return nil, fmt.Errorf("journal: blob from height %d is gone", from)
-	}
-	return raw[blobMetaBytes:], nil
-}
-
-// built notes a blob that ends below next. When it returns, that is on disk.
-func (j *journal) built(rollup order.RollupID, m blobMeta, data, checkpoint []byte) error {
-	batch := j.db.NewBatch()
-	defer func() { _ = batch.Close() }() // committed, or given up
-	read := append(binary.BigEndian.AppendUint64(nil, m.to+1), checkpoint...)
-	record := make([]byte, 0, blobMetaBytes+len(data))
-	record = binary.BigEndian.AppendUint64(record, m.to)
-	record = binary.BigEndian.AppendUint64(record, m.noted)
-	record = append(record, data...)
-	if err := errors.Join(
-		batch.Set(rollupKey(keyRead, rollup), read, nil),
-		batch.Set(blobKey(rollup, m.from), record, nil),
-	); err != nil {
-		return fmt.Errorf("journal blob: %w", err)
-	}
-	if err := batch.Commit(pebble.Sync); err != nil {
-		return fmt.Errorf("journal blob: %w", err)
-	}
-	return nil
-}
-
-// posted notes that the blobs, which follow each other, are on DA at the height.
-func (j *journal) posted(rollup order.RollupID, blobs []blobMeta, daHeight uint64) error {
-	batch := j.db.NewBatch()
-	defer func() { _ = batch.Close() }() // committed, or given up
-	for _, m := range blobs {
-		if err := batch.Delete(blobKey(rollup, m.from), nil); err != nil {
-			return fmt.Errorf("journal DA height: %w", err)
-		}
-	}
-	value := binary.BigEndian.AppendUint64(nil, blobs[len(blobs)-1].to)
-	value = binary.BigEndian.AppendUint64(value, daHeight)
-	if err := batch.Set(rollupKey(keyPosted, rollup), value, nil); err != nil {
-		return fmt.Errorf("journal DA height: %w", err)
-	}
-	if err := batch.Commit(pebble.NoSync); err != nil {
-		return fmt.Errorf("journal DA height: %w", err)
+		return fmt.Errorf("read journal: %w", err)
 	}
 	return nil
 }
@@ -205,12 +281,6 @@ func (j *journal) get(key []byte) ([]byte, error) {
 	}
 	defer closer.Close()
 	return append([]byte{}, raw...), nil
-}
-
-func rollupKey(kind byte, rollup order.RollupID) []byte { return append([]byte{kind}, rollup[:]...) }
-
-func blobKey(rollup order.RollupID, from uint64) []byte {
-	return binary.BigEndian.AppendUint64(rollupKey(keyBlob, rollup), from)
 }
 
 // quiet drops pebble's account of its compactions. Errors are returned; what

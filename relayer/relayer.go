@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/follower"
@@ -20,13 +19,11 @@ import (
 )
 
 const (
-	// memoryBytes bounds the blocks that gather, and, again, the blobs that are being
-	// submitted, over all rollups.
-	memoryBytes = 128 << 20
-	// maxGroup is how many blobs of a rollup one submission takes.
-	maxGroup = 256
-	// blobOverhead is more than a blob has beside its blocks, where they do not compress.
-	blobOverhead = 64 << 10
+	// memoryBytes bounds the blocks that gather, over all rollups.
+	memoryBytes = 48 << 20
+	// sendBytes bounds the blobs under way to the layers; where it would hold none, one goes
+	// by itself. Adapters take some times as much to encode them.
+	sendBytes = 32 << 20
 )
 
 // Rollup is one rollup whose order is relayed.
@@ -34,25 +31,57 @@ type Rollup struct {
 	Name  string // for logs and metrics
 	ID    order.RollupID
 	Start uint64 // first height wanted, where the journal knows of none
+	Layer string // name of its DA layer
 }
 
-// Source is the verified order of one rollup: follower.Follower.
+// Layer is a DA layer and what the relayer has to know of it.
+type Layer struct {
+	da.Layer
+	// A submission whose outcome is unknown, and that is not found on the layer, is taken
+	// for lost once the layer's head is SettleBlocks above the one before it and Settle has
+	// passed. It is looked for no farther than Window blocks above that head; 0: as far as
+	// there are any.
+	Settle       time.Duration
+	SettleBlocks uint64
+	Window       uint64
+	// Recorded says that the layer itself records on the sequencer chain what it stores: it
+	// needs no claims.
+	Recorded bool
+}
+
+// Source is the verified order of some rollups: follower.Group.
 type Source interface {
-	// Run hands each block from the height on to handle, in order, without gap, and
-	// waits for it. It returns when ctx is done, when handle fails, or when it
-	// cannot go on.
-	Run(ctx context.Context, from uint64, handle func(context.Context, *follower.Block) error) error
+	// Run hands over, from the height on, what each block holds for the rollups, in order,
+	// without gap, and waits for it. It returns when ctx is done, when handle fails, or when
+	// it cannot go on.
+	Run(ctx context.Context, from uint64, handle func(ctx context.Context, blocks []*follower.Block) error) error
 }
 
-// Options is what a Relayer is made of. Rollups, Open, Layer and Journal are needed.
+// Claimer records claims on the sequencer chain.
+type Claimer interface {
+	// Claim returns the height that recorded all of them. Errors: da.ErrRejected where the
+	// same claims will never be taken; others may be tried again.
+	Claim(ctx context.Context, claims []da.Claim) (height uint64, err error)
+}
+
+// Options is what a Relayer is made of. Rollups, Layers, Open and Journal are needed.
 type Options struct {
 	Rollups []Rollup
-	// Open returns the source of a rollup; the checkpoint, where it is not zero, is
-	// a block that was verified before, below what is asked for.
-	Open    func(Rollup, follower.Checkpoint) (Source, error)
-	Layer   da.Layer
+	Layers  []Layer
+	// Fallback names the layer that takes the blobs of one that confirms nothing for
+	// FallbackAfter while blobs wait; empty: none.
+	Fallback      string
+	FallbackAfter time.Duration
+	// Open returns a source of some rollups; the checkpoint, where it is not zero, is a
+	// block that was verified before, below what is asked for.
+	Open    func([]order.RollupID, follower.Checkpoint) (Source, error)
 	Journal string // directory
 	Batch   BatchConfig
+	// Claimer, where set, is told each ClaimInterval what was posted.
+	Claimer       Claimer
+	ClaimInterval time.Duration
+	// ChainHead, where set, tells the height of the sequencer chain, for Status alone.
+	ChainHead func(ctx context.Context) (uint64, error)
 
 	FS         vfs.FS // nil is the machine's
 	Logger     *slog.Logger
@@ -63,39 +92,73 @@ type Options struct {
 	RetryMin, RetryMax time.Duration
 }
 
-// Relayer relays any number of rollups.
+// Relayer relays any number of rollups to any number of layers.
 type Relayer struct {
-	rollups []Rollup
-	open    func(Rollup, follower.Checkpoint) (Source, error)
-	layer   da.Layer
-	journal *journal
-	batch   BatchConfig
-	maxRaw  int64 // bytes of blocks of one blob, so that it fits the layer whatever they hold
-	log     *slog.Logger
-	metrics *metrics
-	now     func() time.Time
-	random  func() float64
+	open      func([]order.RollupID, follower.Checkpoint) (Source, error)
+	claimer   Claimer
+	chainHead func(ctx context.Context) (uint64, error)
+	journal   *journal
+	log       *slog.Logger
+	now       func() time.Time
+	backoff   func(failures int) time.Duration
 
-	retryMin, retryMax time.Duration
+	mu   sync.Mutex
+	core *core // guarded by mu
 
-	memory   *semaphore.Weighted // bytes of blocks that gather
-	sending  *semaphore.Weighted // bytes that are being submitted
-	inFlight *semaphore.Weighted // submissions
-	watch    *watch
-	outage   *outage
+	events chan event
+	io     sync.WaitGroup // whoever may send an event
 }
 
-// New opens the journal. It refuses a layer that could not take the largest block
-// that the order may bring: a rollup must not get stuck on one later.
+// event tells the core what happened, in the one goroutine that steps it. Its error ends
+// the relayer.
+type event func(now time.Time, w *write) error
+
+// New opens the journal and takes up what it holds.
 func New(o Options) (*Relayer, error) {
-	if need, have := follower.MaxBlockBytes+blobOverhead, o.Layer.Limits().MaxBlobBytes; have < need {
-		return nil, fmt.Errorf("the %s DA layer takes blobs of at most %d bytes, but one block of the order may need %d: choose a layer that takes them", o.Layer.Name(), have, need)
-	}
-	if o.Batch == (BatchConfig{}) {
-		o.Batch = DefaultConfig().Batch
-	}
+	o = withDefaults(o)
 	if err := o.Batch.validate(); err != nil {
 		return nil, err
+	}
+	layers, err := o.layers()
+	if err != nil {
+		return nil, err
+	}
+	j, err := openJournal(o.Journal, o.FS)
+	if err != nil {
+		return nil, err
+	}
+	backoff := func(failures int) time.Duration {
+		wait := o.RetryMax
+		if failures < 20 {
+			wait = min(wait, o.RetryMin<<failures)
+		}
+		return wait/2 + time.Duration(o.Random()*float64(wait/2)) // in fair disorder
+	}
+	m := newMetrics(o.Registerer)
+	r := &Relayer{
+		open: o.Open, claimer: o.Claimer, chainHead: o.ChainHead, journal: j, log: o.Logger, now: o.Now, backoff: backoff, events: make(chan event),
+		core: &core{
+			batch: o.Batch, fallbackAfter: o.FallbackAfter, probeEvery: min(o.FallbackAfter, 30*time.Second), backoff: backoff,
+			log: o.Logger, metrics: m, layers: layers, checkpoints: map[uint64]int{},
+			claims: claims{on: o.Claimer != nil, interval: o.ClaimInterval, backoff: backoff, log: o.Logger, metrics: m},
+		},
+	}
+	if err := r.core.restore(j, o.Rollups, o.Now()); err != nil {
+		return nil, errors.Join(err, j.close())
+	}
+	return r, nil
+}
+
+func withDefaults(o Options) Options {
+	standard := DefaultConfig()
+	if o.Batch == (BatchConfig{}) {
+		o.Batch = standard.Batch
+	}
+	if o.FallbackAfter <= 0 {
+		o.FallbackAfter = time.Duration(standard.FallbackAfter)
+	}
+	if o.ClaimInterval <= 0 {
+		o.ClaimInterval = time.Duration(standard.ClaimInterval)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -112,168 +175,108 @@ func New(o Options) (*Relayer, error) {
 	if o.RetryMax <= 0 {
 		o.RetryMax = 15 * time.Second
 	}
-	j, err := openJournal(o.Journal, o.FS)
-	if err != nil {
-		return nil, err
+	return o
+}
+
+// layers checks the layers and ties each to its fallback.
+func (o Options) layers() ([]*layer, error) {
+	var out []*layer
+	var fallback *layer
+	for _, l := range o.Layers {
+		if have := l.Limits().MaxBlobBytes; have < follower.MinBlobLimit {
+			return nil, fmt.Errorf("the %s DA layer takes blobs of at most %d bytes, but a blob cannot be split for less than %d", l.Name(), have, follower.MinBlobLimit)
+		}
+		out = append(out, &layer{Layer: l, name: l.Name()})
+		if l.Name() == o.Fallback {
+			fallback = out[len(out)-1]
+		}
 	}
-	return &Relayer{
-		rollups: o.Rollups, open: o.Open, layer: o.Layer, journal: j, batch: o.Batch, log: o.Logger, now: o.Now, random: o.Random,
-		maxRaw:  int64(min(o.Layer.Limits().MaxBlobBytes, follower.DefaultBlobLimits.MaxBytes) - blobOverhead),
-		metrics: newMetrics(o.Registerer), retryMin: o.RetryMin, retryMax: o.RetryMax,
-		memory: semaphore.NewWeighted(memoryBytes), sending: semaphore.NewWeighted(memoryBytes),
-		inFlight: semaphore.NewWeighted(int64(o.Batch.MaxInFlight)),
-		watch:    &watch{layer: o.Layer, now: o.Now}, outage: &outage{log: o.Logger, now: o.Now, layer: o.Layer.Name()},
-	}, nil
+	if o.Fallback != "" && fallback == nil {
+		return nil, fmt.Errorf("the fallback %q is none of the DA layers", o.Fallback)
+	}
+	for _, l := range out {
+		if l != fallback {
+			l.fallback = fallback
+		}
+	}
+	return out, nil
+}
+
+// restore takes up what the journal holds. Whatever was submitted before the relayer
+// ended, and has no outcome there, may be on its layer.
+func (c *core) restore(j *journal, rollups []Rollup, now time.Time) error {
+	byName := func(name string) *layer {
+		if i := slices.IndexFunc(c.layers, func(l *layer) bool { return l.name == name }); i >= 0 {
+			return c.layers[i]
+		}
+		return nil
+	}
+	checkpoints := map[uint64]follower.Checkpoint{}
+	for _, known := range rollups {
+		s, err := j.rollup(known.ID)
+		if err != nil {
+			return err
+		}
+		r := &rollup{
+			Rollup: known, main: byName(known.Layer), next: max(s.next, 1), saved: s.next, blobs: s.blobs, posted: s.posted,
+			log: c.log.With("rollup", known.Name), metrics: c.metrics.of(known.Name),
+		}
+		if r.main == nil {
+			return fmt.Errorf("rollup %s goes to the DA layer %q, which is none of those given", known.Name, known.Layer)
+		}
+		r.maxPiece = r.main.Limits().MaxBlobBytes
+		if f := r.main.fallback; f != nil {
+			r.maxPiece = min(r.maxPiece, f.Limits().MaxBlobBytes)
+		}
+		if s.next == 0 {
+			r.next = max(known.Start, 1)
+		} else {
+			if r.checkpoint, err = restoreCheckpoint(j, s.next-1, checkpoints); err != nil {
+				return err
+			}
+			c.checkpoints[s.next]++
+		}
+		for _, b := range r.blobs {
+			b.since = now
+			r.bytes += b.size()
+		}
+		if m := s.sent; m != nil {
+			if l := byName(m.layer); l != nil {
+				r.sent = &sent{layer: l, noted: m.noted, pieces: m.pieces, unsure: true, since: now}
+			} else {
+				r.log.Warn("what was submitted to a DA layer that is no more in the config may be there, and is posted again", "layer", m.layer)
+			}
+		}
+		if r.posted.height > 0 {
+			r.metrics.confirmed.Set(float64(r.posted.height))
+			if l := byName(r.posted.layer); l != nil {
+				l.posted = max(l.posted, r.posted.daHeight)
+			}
+		}
+		r.metrics.pending.Set(float64(r.bytes))
+		c.rollups = append(c.rollups, r)
+	}
+	var err error
+	c.claims.first, c.claims.next, err = j.claimNumbers()
+	c.metrics.claimsWaiting.Set(float64(c.claims.waiting()))
+	return err
+}
+
+func restoreCheckpoint(j *journal, height uint64, known map[uint64]follower.Checkpoint) (follower.Checkpoint, error) {
+	if cp, ok := known[height]; ok {
+		return cp, nil
+	}
+	raw, err := j.checkpoint(height)
+	if err != nil {
+		return follower.Checkpoint{}, err
+	}
+	cp, err := follower.DecodeCheckpoint(raw)
+	if err != nil {
+		return cp, fmt.Errorf("journal: checkpoint of height %d: %w", height, err)
+	}
+	known[height] = cp
+	return cp, nil
 }
 
 // Close closes the journal, after Run has returned.
 func (r *Relayer) Close() error { return r.journal.close() }
-
-// Run relays until ctx ends, which is no error. It returns an error where the DA
-// layer is not the one that the journal knows.
-func (r *Relayer) Run(ctx context.Context) error {
-	if err := r.greet(ctx); err != nil {
-		return err
-	}
-	var wg sync.WaitGroup
-	for _, rollup := range r.rollups {
-		wg.Go(func() { r.follow(ctx, rollup) })
-	}
-	wg.Wait()
-	return nil
-}
-
-// greet asks the layer for its head, until it answers or ctx ends, and holds the
-// head against the journal.
-func (r *Relayer) greet(ctx context.Context) error {
-	var head uint64
-	for failures := 0; ; failures++ {
-		var err error
-		if head, err = r.layer.Head(ctx); err == nil {
-			break
-		}
-		if errors.Is(err, da.ErrRejected) {
-			return fmt.Errorf("ask the %s DA layer for its head: %w", r.layer.Name(), err)
-		}
-		r.outage.failed(err)
-		if !sleep(ctx, r.backoff(failures)) {
-			return nil
-		}
-	}
-	r.outage.over()
-	r.watch.saw(head)
-	for _, rollup := range r.rollups {
-		p, err := r.journal.progress(rollup.ID)
-		if err != nil {
-			return err
-		}
-		if p.daHeight > head {
-			return fmt.Errorf("the head of the %s DA layer is %d, but rollup %s was posted there at height %d: this is not the layer that the journal belongs to; bring that layer back, or start with an empty relayer home",
-				r.layer.Name(), head, rollup.Name, p.daHeight)
-		}
-	}
-	return nil
-}
-
-// backoff is the wait after so many failures in a row, in fair disorder.
-func (r *Relayer) backoff(failures int) time.Duration {
-	wait := r.retryMax
-	if failures < 20 {
-		wait = min(wait, r.retryMin<<failures)
-	}
-	return wait/2 + time.Duration(r.random()*float64(wait/2))
-}
-
-// watch knows a height that the layer's head has reached: whatever is submitted
-// later stands above it.
-type watch struct {
-	layer  da.Layer
-	now    func() time.Time
-	height atomic.Uint64
-
-	mu sync.Mutex
-	at time.Time // when height was last asked for or seen
-}
-
-// watchFresh is how old the height may be before the layer is asked again. An old
-// height is as right as a new one; searches only take longer from there.
-const (
-	watchFresh   = 10 * time.Second
-	watchTimeout = 3 * time.Second
-)
-
-func (w *watch) saw(height uint64) {
-	for {
-		old := w.height.Load()
-		if old >= height || w.height.CompareAndSwap(old, height) {
-			break
-		}
-	}
-	w.mu.Lock()
-	w.at = w.now()
-	w.mu.Unlock()
-}
-
-// lowerBound returns the height. Posting goes on and shows new ones, so that the
-// layer is asked only after a silence, by one caller.
-func (w *watch) lowerBound(ctx context.Context) uint64 {
-	w.mu.Lock()
-	stale := w.now().Sub(w.at) > watchFresh
-	if stale {
-		w.at = w.now()
-	}
-	w.mu.Unlock()
-	if stale {
-		ctx, cancel := context.WithTimeout(ctx, watchTimeout)
-		defer cancel()
-		if head, err := w.layer.Head(ctx); err == nil { // otherwise the old height will do
-			w.saw(head)
-		}
-	}
-	return w.height.Load()
-}
-
-// outage logs that the layer does not answer: once when it begins, now and then
-// while it lasts, and once when it is over, however many rollups wait.
-type outage struct {
-	log   *slog.Logger
-	now   func() time.Time
-	layer string
-
-	mu     sync.Mutex
-	since  time.Time // zero where there is none
-	logged time.Time
-}
-
-const outageLogEvery = 30 * time.Second
-
-func (o *outage) failed(err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now := o.now()
-	if o.since.IsZero() {
-		o.since = now
-	}
-	if now.Sub(o.logged) < outageLogEvery {
-		return
-	}
-	o.logged = now
-	o.log.Warn("DA layer does not answer, trying again", "layer", o.layer, "down_for", now.Sub(o.since).Round(time.Second), "error", err)
-}
-
-func (o *outage) over() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.since.IsZero() {
-		return
-	}
-	o.log.Info("DA layer answers again", "layer", o.layer, "down_for", o.now().Sub(o.since).Round(time.Millisecond))
-	o.since, o.logged = time.Time{}, time.Time{}
-}
-
-// down says whether the layer did not answer the last time.
-func (o *outage) down() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !o.since.IsZero()
-}

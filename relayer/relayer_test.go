@@ -2,9 +2,10 @@ package relayer
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/da"
-	"github.com/ordo-network/ordo/da/datest"
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
@@ -22,51 +22,96 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// remoteLayer is a local layer behind HTTP, with a transport that may fail.
-type remoteLayer struct {
-	*local.Client
-	faults   *datest.Faults
-	embedded *local.Layer
+// testLayer is a local layer that fails on demand.
+type testLayer struct {
+	da.Layer
+	name string
+
+	mu       sync.Mutex
+	submit   func(ctx context.Context, blobs []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error)
+	head     func() error
+	limits   da.Limits
+	requests int // submissions that came in
 }
 
-func newRemoteLayer(t *testing.T) *remoteLayer {
+func newTestLayer(t testing.TB, o local.Options) *testLayer {
 	t.Helper()
-	l, err := local.Open(t.TempDir(), local.Options{BlockTime: 10 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
+	if o.BlockTime == 0 {
+		o.BlockTime = 2 * time.Millisecond
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- local.NewServer(l, local.ServerOptions{}).Serve(ctx, listener) }()
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	faults := datest.NewFaults(transport)
-	c, err := local.NewClient("http://"+listener.Addr().String(), local.ClientOptions{Transport: faults})
+	o.FS = vfs.NewMem()
+	l, err := local.Open("da", o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &remoteLayer{c, faults, l}
+	return &testLayer{Layer: l, name: "local", limits: l.Limits()}
+}
+
+func (l *testLayer) Name() string { return l.name }
+
+func (l *testLayer) Limits() da.Limits { return l.limits }
+
+// onSubmit makes fn answer submissions; nil: they are stored.
+func (l *testLayer) onSubmit(fn func(ctx context.Context, blobs []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.submit = fn
+}
+
+func (l *testLayer) onHead(fn func() error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.head = fn
+}
+
+func (l *testLayer) Submit(ctx context.Context, blobs []da.Blob) ([]da.Ref, error) {
+	l.mu.Lock()
+	fn := l.submit
+	l.requests++
+	l.mu.Unlock()
+	if fn == nil {
+		return l.Layer.Submit(ctx, blobs)
+	}
+	return fn(ctx, blobs, func(ctx context.Context) ([]da.Ref, error) { return l.Layer.Submit(ctx, blobs) })
+}
+
+func (l *testLayer) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.requests
+}
+
+func (l *testLayer) Head(ctx context.Context) (uint64, error) {
+	l.mu.Lock()
+	fn := l.head
+	l.mu.Unlock()
+	if fn != nil {
+		if err := fn(); err != nil {
+			return 0, err
+		}
+	}
+	return l.Layer.Head(ctx)
+}
+
+// Both ways in which a submission can fail.
+func notStored(context.Context, []da.Blob, func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+	return nil, fmt.Errorf("request lost (injected): %w", da.ErrUnavailable)
+}
+
+func butStored(ctx context.Context, _ []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+	_, _ = store(ctx)
+	return nil, fmt.Errorf("answer lost (injected): %w", da.ErrUnavailable)
 }
 
 func rollups(names ...string) []Rollup {
 	out := make([]Rollup, len(names))
 	for i, name := range names {
-		out[i] = Rollup{Name: name, ID: order.NewRollupID(name), Start: 1}
+		out[i] = Rollup{Name: name, ID: order.NewRollupID(name), Start: 1, Layer: "local"}
 	}
 	return out
 }
@@ -81,15 +126,25 @@ func testBatch() BatchConfig {
 type running struct {
 	*Relayer
 	registry *prometheus.Registry
-	t        *testing.T
+	t        testing.TB
 	cancel   context.CancelFunc
 	done     chan error
 }
 
-func start(t *testing.T, o Options) *running {
+// prepare fills in what tests have in common, and one layer where none is given.
+func prepare(t testing.TB, chain *testChain, o Options, layers ...da.Layer) Options {
 	t.Helper()
+	for _, l := range layers {
+		o.Layers = append(o.Layers, Layer{Layer: l})
+	}
+	if o.Open == nil {
+		o.Open = chain.open(t)
+	}
 	if o.Journal == "" {
-		o.Journal, o.FS = "journal", vfs.NewMem()
+		o.Journal = "journal"
+	}
+	if o.FS == nil {
+		o.FS = vfs.NewMem()
 	}
 	if o.Batch == (BatchConfig{}) {
 		o.Batch = testBatch()
@@ -100,12 +155,22 @@ func start(t *testing.T, o Options) *running {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	return o
+}
+
+func start(t testing.TB, o Options) *running {
+	t.Helper()
 	registry := prometheus.NewRegistry()
 	o.Registerer = registry
 	r, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run(t, r, registry)
+}
+
+func run(t testing.TB, r *Relayer, registry *prometheus.Registry) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	run := &running{Relayer: r, registry: registry, t: t, cancel: cancel, done: make(chan error, 1)}
 	go func() { run.done <- r.Run(ctx) }()
@@ -113,86 +178,106 @@ func start(t *testing.T, o Options) *running {
 	return run
 }
 
-// stop ends the relayer as an interrupt does. It may be called again.
 func (r *running) stop() {
-	r.t.Helper()
-	if r.done == nil {
+	if r.cancel == nil {
 		return
 	}
 	r.cancel()
+	r.cancel = nil
 	if err := <-r.done; err != nil {
-		r.t.Errorf("run: %v", err)
+		r.t.Error(err)
 	}
-	r.done = nil
 	if err := r.Close(); err != nil {
-		r.t.Errorf("close: %v", err)
+		r.t.Error(err)
 	}
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 60 s: %s", what)
+// metric sums a metric over its labels.
+func (r *running) metric(name string) (sum float64) {
+	r.t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
 		}
-		time.Sleep(2 * time.Millisecond)
+	}
+	return sum
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within a minute: %s", what)
+		}
 	}
 }
 
-// posted reads a rollup back from DA as any reader may, verifies it from genesis, and
-// returns the heights in the order in which they stand there.
-func posted(t *testing.T, c *testChain, layer da.Layer, id order.RollupID) []uint64 {
+// blobsOf returns all blobs of a rollup on the layer, in order.
+func blobsOf(t testing.TB, layer da.Layer, id order.RollupID) (out []da.Stored) {
 	t.Helper()
 	head, err := layer.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var heights []uint64
-	verifier := follower.NewVerifier(id, c.trust(t), follower.Options{})
 	for h := uint64(1); h <= head; h++ {
 		blobs, err := layer.Blobs(t.Context(), h, da.Namespace(id))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range blobs {
-			blocks, err := follower.DecodeBlob(b.Data, follower.DefaultBlobLimits)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, rb := range blocks {
-				got, err := verifier.Next(rb, time.Now())
-				if err != nil {
-					t.Fatalf("DA height %d after %d blocks: %v", h, len(heights), err)
-				}
-				heights = append(heights, got.Height)
-			}
+		out = append(out, blobs...)
+	}
+	return out
+}
+
+// postedTo returns the height up to which a rollup is on the layer. It holds that each
+// height is there once, in order, without gap, from a height on.
+func postedTo(t testing.TB, layer da.Layer, id order.RollupID, from uint64) uint64 {
+	t.Helper()
+	var set follower.Range
+	parts := 0
+	next := from
+	for _, b := range blobsOf(t, layer, id) {
+		r, err := follower.BlobRange(b.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.From != next {
+			t.Fatalf("DA height %d holds blocks %d to %d, want them from %d on: doubled or lost", b.Height, r.From, r.To, next)
+		}
+		if r.Part != parts || parts > 0 && r.Set != set.Set {
+			t.Fatalf("DA height %d holds part %d of %d, want part %d of a set", b.Height, r.Part, r.Parts, parts)
+		}
+		set = r
+		if parts++; parts == r.Parts {
+			next, parts = r.To+1, 0
 		}
 	}
-	return heights
+	return next - 1
 }
 
 // wantPosted waits until the whole chain is on DA, and holds that each height is
 // there once, in order.
-func wantPosted(t *testing.T, c *testChain, layer da.Layer, names ...string) {
+func wantPosted(t testing.TB, c *testChain, layer da.Layer, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		id := order.NewRollupID(name)
-		var heights []uint64
 		eventually(t, "all blocks of "+name+" are on DA", func() bool {
-			heights = posted(t, c, layer, id)
-			return len(heights) >= c.height()
+			return postedTo(t, layer, id, 1) >= uint64(c.height())
 		})
-		if len(heights) != c.height() { // the verifier saw to it that they follow each other
-			t.Fatalf("%s: %d blocks on DA, the chain has %d", name, len(heights), c.height())
-		}
 	}
 }
 
 func TestTheWholeOrderGetsToDA(t *testing.T) {
 	t.Parallel()
-	chain, layer := newTestChain(), newRemoteLayer(t)
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
 	chain.growBy(30)
-	start(t, Options{Rollups: rollups("alpha", "beta", "gamma"), Open: chain.open(t), Layer: layer})
+	start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta", "gamma")}, layer))
 	for range 10 {
 		chain.growBy(3)
 		time.Sleep(3 * time.Millisecond) // lets blobs of several sizes form
@@ -200,18 +285,34 @@ func TestTheWholeOrderGetsToDA(t *testing.T) {
 	wantPosted(t, chain, layer, "alpha", "beta", "gamma")
 }
 
+// The blobs of many rollups go out together.
+func TestRollupsShareSubmissions(t *testing.T) {
+	t.Parallel()
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
+	chain.growBy(5)
+	var names []string
+	for i := range 50 {
+		names = append(names, fmt.Sprint("rollup-", i))
+	}
+	start(t, prepare(t, chain, Options{Rollups: rollups(names...)}, layer))
+	wantPosted(t, chain, layer, names...)
+	if n := layer.count(); n > 10 {
+		t.Errorf("%d submissions for 5 blocks of %d rollups", n, len(names))
+	}
+}
+
 func TestRestartGoesOnWhereItStopped(t *testing.T) {
 	t.Parallel()
-	chain, layer := newTestChain(), newRemoteLayer(t)
-	dir := t.TempDir()
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
+	o := prepare(t, chain, Options{Rollups: rollups("alpha", "beta")}, layer)
 	for range 5 {
 		chain.growBy(7)
-		r := start(t, Options{Rollups: rollups("alpha", "beta"), Open: chain.open(t), Layer: layer, Journal: dir})
+		r := start(t, o)
 		wantPosted(t, chain, layer, "alpha", "beta")
 		chain.growBy(2)
 		r.stop()
 	}
-	start(t, Options{Rollups: rollups("alpha", "beta"), Open: chain.open(t), Layer: layer, Journal: dir})
+	start(t, o)
 	wantPosted(t, chain, layer, "alpha", "beta")
 	if from := chain.opened.Load(); from < 30 {
 		t.Errorf("the last start read from height %d of %d again", from, chain.height())
@@ -220,11 +321,108 @@ func TestRestartGoesOnWhereItStopped(t *testing.T) {
 
 func TestLayerThatIsTooSmallIsRefused(t *testing.T) {
 	t.Parallel()
-	c, err := local.NewClient("http://127.0.0.1:1", local.ClientOptions{MaxBlobBytes: 8 << 20})
-	if err != nil {
-		t.Fatal(err)
+	layer := newTestLayer(t, local.Options{})
+	layer.limits.MaxBlobBytes = follower.MinBlobLimit - 1
+	if _, err := New(prepare(t, newTestChain(), Options{Rollups: rollups("alpha")}, layer)); err == nil {
+		t.Fatal("a layer for which blobs cannot be split was accepted")
 	}
-	if _, err := New(Options{Layer: c, Journal: t.TempDir()}); err == nil {
-		t.Fatal("a layer that cannot take the largest block was accepted")
+}
+
+func TestStartHeight(t *testing.T) {
+	t.Parallel()
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
+	chain.growBy(12)
+	late := rollups("alpha", "beta")
+	late[0].Start = 9
+	start(t, prepare(t, chain, Options{Rollups: late}, layer))
+	wantPosted(t, chain, layer, "beta")
+	eventually(t, "alpha is posted from its start", func() bool { return postedTo(t, layer, late[0].ID, 9) == 12 })
+}
+
+// Two relayers post the same: readers see everything, twice, and drop half of it.
+func TestSeveralRelayersAtOnce(t *testing.T) {
+	t.Parallel()
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
+	var both []*running
+	for range 2 {
+		both = append(both, start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta")}, layer)))
 	}
+	for range 10 {
+		chain.growBy(3)
+		time.Sleep(3 * time.Millisecond) // lets their blobs differ
+	}
+	for _, r := range both {
+		eventually(t, "each has posted everything", func() bool {
+			for _, s := range r.Status().Rollups {
+				if s.PostedHeight < uint64(chain.height()) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	for _, name := range []string{"alpha", "beta"} {
+		wantReadBack(t, chain, order.NewRollupID(name), layer)
+	}
+}
+
+// Reading is given up for a rollup whose backlog is full, and for no other.
+func TestFullBacklogStopsItsRollupAlone(t *testing.T) {
+	t.Parallel()
+	chain, good, bad := newTestChain(), newTestLayer(t, local.Options{}), newTestLayer(t, local.Options{})
+	bad.name = "other"
+	bad.onSubmit(notStored)
+	both := rollups("alpha", "beta")
+	both[0].Layer = "other"
+	batch := testBatch()
+	batch.BlobBytes, batch.BacklogBlobs = 8<<10, 8
+	r := start(t, prepare(t, chain, Options{Rollups: both, Batch: batch}, good, bad))
+	chain.growBy(500)
+	wantPosted(t, chain, good, "beta")
+	time.Sleep(50 * time.Millisecond) // for reading that must not happen
+	alpha := r.Status().Rollups[0]
+	if alpha.ReadHeight > 200 || alpha.PendingBytes == 0 {
+		t.Errorf("alpha was read to %d of %d with its layer down, %d bytes wait", alpha.ReadHeight, chain.height(), alpha.PendingBytes)
+	}
+	if n := len(r.silent()); n != 1 {
+		t.Errorf("%d layers count as silent, want 1", n)
+	}
+	bad.onSubmit(nil)
+	wantPosted(t, chain, bad, "alpha")
+	chain.growBy(3)
+	wantPosted(t, chain, bad, "alpha")
+	wantPosted(t, chain, good, "beta")
+	eventually(t, "both are read by one reader again", func() bool { return chain.sources.Load() == 1 })
+}
+
+// A sequencer that fails now and then, or gives the wrong block, is asked again.
+func TestReadingThatFailsGoesOn(t *testing.T) {
+	t.Parallel()
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
+	open := chain.open(t)
+	rng := rand.New(rand.NewPCG(1, 1))
+	o := prepare(t, chain, Options{Rollups: rollups("alpha", "beta"), Open: func(ids []order.RollupID, cp follower.Checkpoint) (Source, error) {
+		s, err := open(ids, cp)
+		return brokenSource{s, rng}, err
+	}}, layer)
+	start(t, o)
+	chain.growBy(100)
+	wantPosted(t, chain, layer, "alpha", "beta")
+}
+
+type brokenSource struct {
+	Source
+	rng *rand.Rand
+}
+
+func (s brokenSource) Run(ctx context.Context, from uint64, handle func(context.Context, []*follower.Block) error) error {
+	return s.Source.Run(ctx, from, func(ctx context.Context, blocks []*follower.Block) error {
+		switch s.rng.IntN(10) {
+		case 0:
+			return fmt.Errorf("connection lost (injected)")
+		case 1:
+			return nil // the block is lost, and the next one does not follow
+		}
+		return handle(ctx, blocks)
+	})
 }

@@ -2,33 +2,37 @@ package relayer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
-	"sync"
+	"strings"
 	"syscall"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ordo-network/ordo/da"
-	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
+	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
 
 // Run runs the relayer of a home until ctx ends, which is no error. With a local
 // layer that listens here, the layer runs in this process too, and begins to serve
-// before anything is relayed.
-func Run(ctx context.Context, home string, cfg Config, logger *slog.Logger) error {
+// before anything is relayed. The claimer may be nil.
+func Run(ctx context.Context, home string, cfg Config, claimer Claimer, logger *slog.Logger) error {
 	rollups, err := cfg.rollups()
+	if err != nil {
+		return err
+	}
+	namespaces, err := cfg.namespaces()
 	if err != nil {
 		return err
 	}
@@ -41,53 +45,44 @@ func Run(ctx context.Context, home string, cfg Config, logger *slog.Logger) erro
 
 	// Ports are taken before any file is opened: a second start on the same home
 	// says so.
-	daListener, err := listen(ctx, home, cfg.DA.Listen, "the DA layer (da.listen)")
+	daListener, err := listen(ctx, home, cfg.embeddedAddress(), "the DA layer (layers.local.listen)")
 	if err != nil {
 		return err
 	}
 	defer closeQuietly(daListener)
-	metricsListener, err := listen(ctx, home, cfg.Metrics.Listen, "metrics (metrics.listen)")
+	httpListener, err := listen(ctx, home, cfg.Metrics.Listen, "metrics (metrics.listen)")
 	if err != nil {
 		return err
 	}
-	defer closeQuietly(metricsListener)
+	defer closeQuietly(httpListener)
 
-	var layer da.Layer
-	var server *local.Server
-	if daListener != nil {
-		embedded, err := local.Open(under(home, cfg.DA.Dir), local.Options{BlockTime: time.Duration(cfg.DA.BlockTime)})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = embedded.Close() }() // what was acknowledged is on disk
-		layer, server = embedded, local.NewServer(embedded, local.ServerOptions{Token: cfg.DA.Token})
-	} else {
-		client, err := local.NewClient(cfg.DA.Endpoint, local.ClientOptions{Token: cfg.DA.Token})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = client.Close() }() // it holds idle connections alone
-		layer = client
+	da, err := cfg.openLayers(home, daListener, layers.Options{Namespaces: namespaces, Logger: logger})
+	if err != nil {
+		return err
 	}
+	defer func() { _ = da.close() }() // what was acknowledged is on disk; clients hold idle connections alone
+	order := newOrder(cfg, trust, registry, logger)
 	r, err := New(Options{
-		Rollups: rollups, Open: openFollower(cfg.Sequencers, trust, follower.Options{TrustingPeriod: time.Duration(cfg.TrustingPeriod)}, registry, logger), Layer: layer,
-		Journal: filepath.Join(home, journalDir), Batch: cfg.Batch, Logger: logger, Registerer: registry,
+		Rollups: rollups, Layers: da.layers, Fallback: cfg.Fallback, FallbackAfter: time.Duration(cfg.FallbackAfter),
+		Open: order.open, ChainHead: order.head, Journal: filepath.Join(home, journalDir), Batch: cfg.Batch,
+		Claimer: claimer, ClaimInterval: time.Duration(cfg.ClaimInterval), Logger: logger, Registerer: registry,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }() // what counts is synced
 
-	logger.Info("relayer started", "chain_id", trust.ChainID(), "rollups", len(rollups), "da_layer", layer.Name(), "da_listen", cfg.DA.Listen, "metrics", cfg.Metrics.Listen)
+	logger.Info("relayer started", "chain_id", trust.ChainID(), "rollups", len(rollups), "da_layers", strings.Join(da.names(), ","),
+		"fallback", cfg.Fallback, "da_listen", cfg.embeddedAddress(), "metrics", cfg.Metrics.Listen)
 	g, relaying := errgroup.WithContext(ctx)
 	// The layer serves until the last submission is settled.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	if server != nil {
-		g.Go(func() error { return server.Serve(serving, daListener) })
+	if da.serve != nil {
+		g.Go(func() error { return da.serve(serving) })
 	}
-	if metricsListener != nil {
-		g.Go(func() error { return serveMetrics(serving, metricsListener, r, registry) })
+	if httpListener != nil {
+		g.Go(func() error { return serve(serving, httpListener, r, registry) })
 	}
 	g.Go(func() error {
 		defer stopServing()
@@ -98,38 +93,57 @@ func Run(ctx context.Context, home string, cfg Config, logger *slog.Logger) erro
 	return err
 }
 
-// openFollower returns what opens the sources: followers that share their
-// connections, so that many rollups cost few of them.
-func openFollower(sequencers []string, trust follower.Trust, opts follower.Options, registry prometheus.Registerer, logger *slog.Logger) func(Rollup, follower.Checkpoint) (Source, error) {
+// embeddedAddress is where the layer of this process is served; empty where none is.
+func (c Config) embeddedAddress() string {
+	for _, name := range c.used() {
+		if l := c.Layers[name]; l.embedded() {
+			return l.Listen
+		}
+	}
+	return ""
+}
+
+// nodes are the sequencer nodes that the order is read from.
+type nodes struct {
+	cfg    follower.GroupConfig
+	client *http.Client
+}
+
+func newOrder(cfg Config, trust follower.Trust, registry prometheus.Registerer, logger *slog.Logger) *nodes {
 	transport := &http.Transport{
 		Protocols: new(http.Protocols),
-		// What one rollup does not read for a while must not fill memory for all of them.
-		HTTP2:       &http.HTTP2Config{MaxReceiveBufferPerStream: 256 << 10, SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
+		// What is not read for a while must not fill memory.
+		HTTP2:       &http.HTTP2Config{MaxReceiveBufferPerStream: 1 << 20, SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 		DialContext: (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 	}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	transport.Protocols.SetHTTP2(true)
 	client := &http.Client{Transport: transport}
-	// A rollup that starts again goes on with its follower, which knows how far it
-	// verified, and whose metrics are registered.
-	var mu sync.Mutex
-	open := map[order.RollupID]*follower.Follower{}
-	return func(r Rollup, checkpoint follower.Checkpoint) (Source, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if f := open[r.ID]; f != nil {
-			return f, nil
+	return &nodes{client: client, cfg: follower.GroupConfig{
+		Endpoints: cfg.Sequencers, Trust: trust, Options: follower.Options{TrustingPeriod: time.Duration(cfg.TrustingPeriod)},
+		HTTPClient: client, Logger: logger,
+	}}
+}
+
+// open is Options.Open.
+func (n *nodes) open(rollups []order.RollupID, checkpoint follower.Checkpoint) (Source, error) {
+	cfg := n.cfg
+	cfg.Rollups, cfg.Checkpoint = rollups, checkpoint
+	return follower.NewGroup(cfg)
+}
+
+// head is Options.ChainHead: the highest that any node claims.
+func (n *nodes) head(ctx context.Context) (height uint64, err error) {
+	for _, url := range n.cfg.Endpoints {
+		client := sequencerv1connect.NewSequencerServiceClient(n.client, url, connect.WithReadMaxBytes(1<<20))
+		info, infoErr := client.GetInfo(ctx, connect.NewRequest(&sequencerv1.GetInfoRequest{}))
+		if infoErr != nil {
+			err = errors.Join(err, infoErr)
+			continue
 		}
-		f, err := follower.New(follower.Config{
-			Rollup: r.ID, Endpoints: sequencers, Trust: trust, Checkpoint: checkpoint, Options: opts, HTTPClient: client,
-			Logger: logger.With("rollup", r.Name), Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"rollup": r.Name}, registry),
-		})
-		if err != nil {
-			return nil, err
-		}
-		open[r.ID] = f
-		return f, nil
+		return info.Msg.GetLatestHeight(), nil
 	}
+	return 0, err
 }
 
 // listen opens a port, or nothing where the address is empty.
@@ -161,29 +175,4 @@ func under(home, path string) string {
 		return path
 	}
 	return filepath.Join(home, path)
-}
-
-// serveMetrics serves /metrics and /health until ctx ends.
-func serveMetrics(ctx context.Context, l net.Listener, r *Relayer, registry *prometheus.Registry) error {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		status := "ok"
-		if r.outage.down() {
-			status = "the DA layer does not answer"
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"status": status, "da_height": r.watch.height.Load()}) // a client that is gone needs no answer
-	})
-	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
-		IdleTimeout: 60 * time.Second, MaxHeaderBytes: 16 << 10,
-	}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // nothing that it serves is worth waiting for
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve metrics: %w", err)
-	}
-	return nil
 }

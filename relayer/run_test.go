@@ -12,6 +12,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +22,7 @@ import (
 	cmtjson "github.com/cometbft/cometbft/libs/json"
 
 	"github.com/ordo-network/ordo/config"
-	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
@@ -32,26 +34,31 @@ type testNode struct {
 	chain *testChain
 }
 
-func (n *testNode) SubscribeRollup(ctx context.Context, req *connect.Request[sequencerv1.SubscribeRollupRequest], st *connect.ServerStream[sequencerv1.SubscribeRollupResponse]) error {
-	id, err := order.RollupIDFromBytes(req.Msg.GetRollupId())
-	if err != nil {
-		return connect.NewError(connect.CodeInvalidArgument, err)
-	}
-	for h := req.Msg.GetFromHeight(); ; {
-		b, grown := n.chain.at(h)
-		if b == nil {
+func (n *testNode) SubscribeBlocks(ctx context.Context, req *connect.Request[sequencerv1.SubscribeBlocksRequest], st *connect.ServerStream[sequencerv1.SubscribeBlocksResponse]) error {
+	for h := req.Msg.GetFromHeight(); ; h++ {
+		for b, grown := n.chain.at(h); b == nil; b, grown = n.chain.at(h) {
 			select {
 			case <-grown:
-				continue
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		err := st.Send(&sequencerv1.SubscribeRollupResponse{Block: n.chain.rollupBlock(h, id), LatestHeight: uint64(n.chain.height())})
-		if err != nil {
+		out := &sequencerv1.SubscribeBlocksResponse{LatestHeight: uint64(n.chain.height())}
+		for i, raw := range req.Msg.GetRollupIds() {
+			id, err := order.RollupIDFromBytes(raw)
+			if err != nil {
+				return connect.NewError(connect.CodeInvalidArgument, err)
+			}
+			b := n.chain.rollupBlock(h, id)
+			out.Parts = append(out.Parts, &sequencerv1.RollupPart{Index: uint32(i), NamespaceProof: b.GetNamespaceProof(), Legs: b.GetLegs()})
+			b.RollupId, b.NamespaceProof, b.Legs = nil, nil, nil
+			out.Block = b
+		}
+		head := &sequencerv1.SubscribeBlocksResponse{Block: out.GetBlock(), LatestHeight: out.GetLatestHeight()}
+		out.Block = nil
+		if err := errors.Join(st.Send(head), st.Send(out)); err != nil {
 			return err
 		}
-		h++
 	}
 }
 
@@ -123,8 +130,8 @@ func (c *testChain) home(t *testing.T) (string, Config) {
 	cfg := DefaultConfig()
 	cfg.Sequencers, cfg.SequencerGenesis = []string{c.serve(t)}, c.genesisFile(t)
 	cfg.Rollups = []string{"alpha", order.NewRollupID("beta").String()}
-	cfg.DA.Listen, cfg.Metrics.Listen = freeAddress(t), freeAddress(t)
-	cfg.DA.BlockTime, cfg.Batch.Age = config.Duration(10*time.Millisecond), config.Duration(5*time.Millisecond)
+	cfg.Layers["local"] = LayerConfig{Listen: freeAddress(t), Dir: "da", BlockTime: config.Duration(10 * time.Millisecond)}
+	cfg.Metrics.Listen, cfg.Batch.Age = freeAddress(t), config.Duration(5*time.Millisecond)
 	home := filepath.Join(t.TempDir(), "relayer")
 	if err := Init(home, cfg); err != nil {
 		t.Fatal(err)
@@ -164,12 +171,12 @@ func TestRunFromAHome(t *testing.T) {
 	for range 2 {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- Run(ctx, home, cfg, slog.New(slog.DiscardHandler)) }()
+		go func() { done <- Run(ctx, home, cfg, nil, slog.New(slog.DiscardHandler)) }()
 		eventually(t, "the relayer is healthy", func() bool {
 			status, body := get(t, "http://"+cfg.Metrics.Listen+"/health")
 			return status == http.StatusOK && strings.Contains(body, `"status":"ok"`)
 		})
-		layer, err := local.NewClient("http://"+cfg.DA.Listen, local.ClientOptions{})
+		layer, err := layers.Open("local", layers.Config{Endpoint: "http://" + cfg.Layers["local"].Listen}, layers.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,6 +187,14 @@ func TestRunFromAHome(t *testing.T) {
 			_, body := get(t, "http://"+cfg.Metrics.Listen+"/metrics")
 			return strings.Contains(body, want)
 		})
+		var status Status
+		_, body := get(t, "http://"+cfg.Metrics.Listen+"/status")
+		if err := json.Unmarshal([]byte(body), &status); err != nil {
+			t.Fatal(err)
+		}
+		if len(status.Layers) != 1 || len(status.Rollups) != 2 || status.Rollups[0].PostedHeight != uint64(chain.height()) || !status.Layers[0].Answers {
+			t.Errorf("the status is %s", body)
+		}
 		if err := layer.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -194,12 +209,12 @@ func TestABusyPortIsNamed(t *testing.T) {
 	t.Parallel()
 	chain := newTestChain()
 	home, cfg := chain.home(t)
-	for purpose, address := range map[string]string{"DA layer": cfg.DA.Listen, "metrics": cfg.Metrics.Listen} {
+	for purpose, address := range map[string]string{"DA layer": cfg.Layers["local"].Listen, "metrics": cfg.Metrics.Listen} {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = Run(t.Context(), home, cfg, slog.New(slog.DiscardHandler))
+		err = Run(t.Context(), home, cfg, nil, slog.New(slog.DiscardHandler))
 		_, port, _ := net.SplitHostPort(address)
 		if err == nil || !strings.Contains(err.Error(), "port "+port) || !strings.Contains(err.Error(), purpose) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: the error is %v", purpose, err)
@@ -228,25 +243,43 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := order.NewRollupID("alpha").String()
+	local := func(change func(l *LayerConfig)) func(c *Config) {
+		return func(c *Config) {
+			l := c.Layers["local"]
+			change(&l)
+			c.Layers = map[string]LayerConfig{"local": l}
+		}
+	}
 	for want, change := range map[string]func(c *Config){
-		"sequencers is empty":         func(c *Config) { c.Sequencers = nil },
-		`"127.0.0.1:26602" is not`:    func(c *Config) { c.Sequencers = []string{"127.0.0.1:26602"} },
-		"rollups is empty":            func(c *Config) { c.Rollups = nil },
-		"are the same rollup":         func(c *Config) { c.Rollups = []string{"alpha", id} },
-		"a name is empty":             func(c *Config) { c.Rollups = []string{""} },
-		`"beta" is not among`:         func(c *Config) { c.StartHeights = map[string]uint64{"beta": 3} },
-		"starts at 0":                 func(c *Config) { c.StartHeights = map[string]uint64{"alpha": 0} },
-		"da.layer":                    func(c *Config) { c.DA.Layer = "moon" },
-		"da.listen and da.endpoint a": func(c *Config) { c.DA.Listen = "" },
-		"are both set":                func(c *Config) { c.DA.Endpoint = "http://127.0.0.1:1" },
-		"da.endpoint":                 func(c *Config) { c.DA.Listen, c.DA.Endpoint = "", "here" },
-		"da.dir":                      func(c *Config) { c.DA.Dir = "" },
-		"da.block_time":               func(c *Config) { c.DA.BlockTime = 0 },
-		"da.listen":                   func(c *Config) { c.DA.Listen = "26760" },
-		"metrics.listen":              func(c *Config) { c.Metrics.Listen = "x" },
-		"batch.blob_bytes":            func(c *Config) { c.Batch.BlobBytes = 1 },
-		"batch.age":                   func(c *Config) { c.Batch.Age = 0 },
-		"batch.max_in_flight":         func(c *Config) { c.Batch.MaxInFlight = 0 },
+		"sequencers is empty":      func(c *Config) { c.Sequencers = nil },
+		`"127.0.0.1:26602" is not`: func(c *Config) { c.Sequencers = []string{"127.0.0.1:26602"} },
+		"rollups is empty":         func(c *Config) { c.Rollups = nil },
+		"are the same rollup":      func(c *Config) { c.Rollups = []string{"alpha", id} },
+		"a name is empty":          func(c *Config) { c.Rollups = []string{""} },
+		`start_heights: "beta" is`: func(c *Config) { c.StartHeights = map[string]uint64{"beta": 3} },
+		`rollup_layers: "beta" is`: func(c *Config) { c.RollupLayers = map[string]string{"beta": "local"} },
+		"rollup_namespaces: \"be":  func(c *Config) { c.RollupNamespaces = map[string]string{"beta": "00"} },
+		"ten bytes in hex":         func(c *Config) { c.RollupNamespaces = map[string]string{"alpha": "00"} },
+		"starts at 0":              func(c *Config) { c.StartHeights = map[string]uint64{"alpha": 0} },
+		"unknown DA layer":         func(c *Config) { c.Layer = "moon" },
+		"[layers.celestia] is":     func(c *Config) { c.RollupLayers = map[string]string{"alpha": "celestia"} },
+		"[layers.avail] is":        func(c *Config) { c.Fallback = "avail" },
+		"is the layer itself":      func(c *Config) { c.Fallback = "local" },
+		"fallback_after":           func(c *Config) { c.FallbackAfter = 0 },
+		"claim_interval":           func(c *Config) { c.ClaimInterval = 0 },
+		"only the local layer": func(c *Config) {
+			c.Layer, c.Layers = "celestia", map[string]LayerConfig{"celestia": {Listen: "127.0.0.1:1"}}
+		},
+		"local.endpoint is empty":  local(func(l *LayerConfig) { l.Listen = "" }),
+		"are both set":             local(func(l *LayerConfig) { l.Endpoint = "http://127.0.0.1:1" }),
+		`local.endpoint is "here"`: local(func(l *LayerConfig) { l.Listen, l.Endpoint = "", "here" }),
+		"layers.local.dir":         local(func(l *LayerConfig) { l.Dir = "" }),
+		"layers.local.block_time":  local(func(l *LayerConfig) { l.BlockTime = 0 }),
+		"layers.local.listen":      local(func(l *LayerConfig) { l.Listen = "26760" }),
+		"metrics.listen":           func(c *Config) { c.Metrics.Listen = "x" },
+		"batch.blob_bytes":         func(c *Config) { c.Batch.BlobBytes = 1 },
+		"batch.age":                func(c *Config) { c.Batch.Age = 0 },
+		"batch.max_in_flight":      func(c *Config) { c.Batch.MaxInFlight = 0 },
 	} {
 		c := good
 		change(&c)
@@ -259,15 +292,48 @@ func TestConfigIsChecked(t *testing.T) {
 func TestRollupsByNameAndID(t *testing.T) {
 	t.Parallel()
 	beta := order.NewRollupID("beta")
-	c := Config{Rollups: []string{"alpha", beta.String()}, StartHeights: map[string]uint64{beta.String(): 7}}
+	c := Config{
+		Rollups: []string{"alpha", beta.String()}, StartHeights: map[string]uint64{beta.String(): 7},
+		Layer: "local", RollupLayers: map[string]string{"alpha": "celestia"},
+	}
 	got, err := c.rollups()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Rollup{{"alpha", order.NewRollupID("alpha"), 1}, {beta.String(), beta, 7}}
+	want := []Rollup{{"alpha", order.NewRollupID("alpha"), 1, "celestia"}, {beta.String(), beta, 7, "local"}}
 	for i := range want {
 		if got[i] != want[i] {
 			t.Errorf("rollup %d is %+v, want %+v", i, got[i], want[i])
 		}
+	}
+}
+
+// What Init writes is what LoadConfig reads, for layers of any kind.
+func TestConfigSurvivesItsFile(t *testing.T) {
+	t.Parallel()
+	chain := newTestChain()
+	cfg := DefaultConfig()
+	cfg.Sequencers, cfg.SequencerGenesis, cfg.Rollups = []string{"http://127.0.0.1:26602"}, chain.genesisFile(t), []string{"alpha", "beta"}
+	cfg.Layer, cfg.Fallback, cfg.RollupLayers = "celestia", "local", map[string]string{"beta": "eigenda"}
+	cfg.RollupNamespaces = map[string]string{"alpha": "6f72646f2d7465737431"}
+	cfg.Layers["celestia"] = LayerConfig{Config: layers.Config{Endpoint: "http://127.0.0.1:26658", Token: "secret", GasPrice: 0.004}}
+	cfg.Layers["eigenda"] = LayerConfig{Config: layers.Config{Endpoint: "http://127.0.0.1:3100"}}
+	home := filepath.Join(t.TempDir(), "relayer")
+	if err := Init(home, cfg); err != nil {
+		t.Fatal(err)
+	}
+	got, err := LoadConfig(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.SequencerGenesis = genesisFile
+	if !reflect.DeepEqual(got, cfg) {
+		t.Errorf("read back is %+v, written was %+v", got, cfg)
+	}
+	if raw, err := os.ReadFile(filepath.Join(home, configFile)); err == nil {
+		t.Logf("%s", raw)
+	}
+	if used := got.used(); !slices.Equal(used, []string{"celestia", "eigenda", "local"}) {
+		t.Errorf("used are %v", used)
 	}
 }

@@ -1,99 +1,77 @@
 package relayer
 
 import (
-	"crypto/rand"
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/da/local"
 )
 
-// counter returns a metric of alpha, or of the first rollup.
-func counter(t *testing.T, r *running, name string) float64 {
+// residentMiB is what the process has in memory; 0 where the system does not tell.
+func residentMiB(t *testing.T) int {
 	t.Helper()
-	families, err := r.registry.Gather()
+	raw, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		t.Fatal(err)
+		return 0
 	}
-	for _, f := range families {
-		if f.GetName() == name {
-			if m := f.GetMetric()[0]; m.GetGauge() != nil {
-				return m.GetGauge().GetValue()
-			}
-			return f.GetMetric()[0].GetCounter().GetValue()
+	for line := range strings.Lines(string(raw)) {
+		var kib int
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kib); err == nil {
+			return kib >> 10
 		}
 	}
-	t.Fatalf("there is no metric %s", name)
 	return 0
-}
-
-// A block that is larger than a blob or a request ought to be goes out by itself.
-func TestLargeBlocks(t *testing.T) {
-	t.Parallel()
-	chain, layer := newTestChain(), newRemoteLayer(t)
-	large := func(n int) map[string][][]byte {
-		tx := make([]byte, n)
-		rand.Read(tx) // it never fails
-		return map[string][][]byte{"alpha": {tx}}
-	}
-	chain.growBy(2)
-	chain.grow(large(300 << 10))
-	chain.growBy(1)
-	chain.grow(large(1000 << 10))
-	chain.grow(large(1000 << 10))
-	chain.growBy(2)
-	batch := testBatch()
-	batch.SubmitBytes = 500 << 10
-	start(t, Options{Rollups: rollups("alpha", "beta"), Open: chain.open(t), Layer: layer, Batch: batch})
-	wantPosted(t, chain, layer, "alpha", "beta")
 }
 
 //nolint:paralleltest // counts goroutines and memory of the process
 func TestAThousandRollups(t *testing.T) {
 	const n = 1000
-	chain, layer := newTestChain(), newRemoteLayer(t)
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{BlockTime: 50 * time.Millisecond})
 	chain.growBy(10)
 	names := make([]string, n)
 	for i := range names {
 		names[i] = fmt.Sprintf("rollup-%d", i)
 	}
 	before := runtime.NumGoroutine()
-	r := start(t, Options{Rollups: rollups(names...), Open: chain.open(t), Layer: layer.embedded})
+	batch := testBatch()
+	batch.Age = config.Duration(200 * time.Millisecond)
+	r := start(t, prepare(t, chain, Options{Rollups: rollups(names...), Batch: batch}, layer))
 	began := time.Now()
+	goroutines := 0
 	wait := func() {
-		for _, name := range names {
-			eventually(t, name+" is posted", func() bool {
-				p, err := r.journal.progress(order.NewRollupID(name))
-				if err != nil {
-					t.Fatal(err)
+		t.Helper()
+		eventually(t, "all rollups are posted", func() bool {
+			goroutines = max(goroutines, runtime.NumGoroutine()-before)
+			for _, s := range r.Status().Rollups {
+				if s.PostedHeight < uint64(chain.height()) {
+					return false
 				}
-				return p.posted >= uint64(chain.height())
-			})
-		}
+			}
+			return true
+		})
 	}
 	wait()
 	t.Logf("%d rollups: 10 blocks in %s", n, time.Since(began))
-	// One each to supervise, read, collect, publish, and wait for them.
-	if grown := runtime.NumGoroutine() - before; grown > 5*n+50 {
-		t.Errorf("%d goroutines for %d rollups", grown, n)
+	for range 20 {
+		chain.growBy(1)
+		time.Sleep(20 * time.Millisecond) // as blocks come
 	}
-	chain.growBy(10)
 	wait()
+	if goroutines > 60 {
+		t.Errorf("%d goroutines for %d rollups", goroutines, n)
+	}
+	resident := residentMiB(t)
 	runtime.GC()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	t.Logf("heap %d MiB, stacks %d MiB", mem.HeapAlloc>>20, mem.StackInuse>>20)
-	if mem.HeapAlloc > 200<<20 {
+	t.Logf("%d goroutines, heap %d MiB, in memory %d MiB, %d submissions", goroutines, mem.HeapAlloc>>20, resident, layer.count())
+	if mem.HeapAlloc > 150<<20 {
 		t.Errorf("the heap holds %d MiB for %d rollups", mem.HeapAlloc>>20, n)
 	}
-	head, err := layer.embedded.Head(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if head == 0 {
-		t.Error("nothing is on DA")
-	}
-	wantPosted(t, chain, layer.embedded, names[0], names[n-1])
+	wantPosted(t, chain, layer, names[0], names[n-1])
 }

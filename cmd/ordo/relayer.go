@@ -14,8 +14,8 @@ import (
 func newRelayerCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "relayer",
-		Short: "Put the order of rollups on a DA layer",
-		Long: `Put the order of rollups on a DA layer, from where rollup nodes read it back as safe
+		Short: "Put the order of rollups on DA layers",
+		Long: `Put the order of rollups on DA layers, from where rollup nodes read it back as safe
 and finalized. Nobody needs to trust a relayer, and anyone may run one.`,
 	}
 	var home string
@@ -26,14 +26,32 @@ and finalized. Nobody needs to trust a relayer, and anyone may run one.`,
 
 func newRelayerInitCmd(home *string) *cobra.Command {
 	cfg := relayer.DefaultConfig()
+	standard := cfg.Layers["local"]
+	listen := standard.Listen
+	var endpoint, token, fallbackEndpoint, fallbackToken string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Lay out the home of a relayer",
 		Example: `  ordo relayer init --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json --rollup alpha
   ordo relayer init --home r --sequencer http://a:26602 --sequencer http://b:26602 \
-      --sequencer-genesis genesis.json --rollup alpha --rollup beta`,
+      --sequencer-genesis genesis.json --rollup alpha --rollup beta \
+      --da celestia --da-endpoint http://127.0.0.1:26658 --da-token "$TOKEN"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			reach := func(name, endpoint, token string) {
+				l := relayer.LayerConfig{}
+				if name == "local" && endpoint == "" {
+					l = standard // it runs in the relayer
+					l.Listen = listen
+				}
+				l.Endpoint, l.Token = endpoint, token
+				cfg.Layers[name] = l
+			}
+			clear(cfg.Layers)
+			if cfg.Fallback != "" {
+				reach(cfg.Fallback, fallbackEndpoint, fallbackToken)
+			}
+			reach(cfg.Layer, endpoint, token)
 			if err := relayer.Init(*home, cfg); err != nil {
 				return err
 			}
@@ -45,8 +63,15 @@ func newRelayerInitCmd(home *string) *cobra.Command {
 	f.StringArrayVar(&cfg.Sequencers, "sequencer", nil, "API of a sequencer node, such as http://127.0.0.1:26602; may be given again")
 	f.StringVar(&cfg.SequencerGenesis, "sequencer-genesis", "", "genesis file of the sequencer chain")
 	f.StringArrayVar(&cfg.Rollups, "rollup", nil, "name or ID of a rollup to relay; may be given again")
-	f.StringVar(&cfg.DA.Listen, "da-listen", cfg.DA.Listen, "where the embedded local DA layer is served")
-	f.StringVar(&cfg.Metrics.Listen, "metrics-listen", cfg.Metrics.Listen, "where metrics are served; empty is off")
+	f.StringVar(&cfg.Layer, "da", cfg.Layer, "DA layer: local, celestia, eigenda or avail")
+	f.StringVar(&endpoint, "da-endpoint", "", "URL of the DA layer's node; the local layer runs in the relayer where none is given")
+	f.StringVar(&token, "da-token", "", "token that the DA layer's node asks for")
+	f.StringVar(&listen, "da-listen", listen, "where the embedded local DA layer is served")
+	f.StringVar(&cfg.Fallback, "fallback", "", "DA layer that takes over while the first confirms nothing")
+	f.StringVar(&fallbackEndpoint, "fallback-endpoint", "", "URL of the fallback's node")
+	f.StringVar(&fallbackToken, "fallback-token", "", "token that the fallback's node asks for")
+	f.StringVar(&cfg.ClaimKey, "claim-key", "", "key file of the account that records on the sequencer chain what was posted")
+	f.StringVar(&cfg.Metrics.Listen, "metrics-listen", cfg.Metrics.Listen, "where metrics and status are served; empty is off")
 	for _, name := range []string{"sequencer", "sequencer-genesis", "rollup"} {
 		_ = cmd.MarkFlagRequired(name) // it exists: it was declared above
 	}
@@ -65,7 +90,7 @@ func newRelayerStartCmd(home *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return relayer.Run(cmd.Context(), *home, cfg, slog.Default())
+			return relayer.Run(cmd.Context(), *home, cfg, nil, slog.Default())
 		},
 	}
 }

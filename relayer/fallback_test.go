@@ -1,0 +1,162 @@
+package relayer
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/order"
+)
+
+// twoLayers returns the ordinary layer of tests, and one that it falls back on.
+func twoLayers(t *testing.T) (main, other *testLayer) {
+	t.Helper()
+	main, other = newTestLayer(t, local.Options{}), newTestLayer(t, local.Options{})
+	other.name = "other"
+	return main, other
+}
+
+// While the first layer confirms nothing, in whichever way, blobs go to the other; readers of both
+// see the whole order.
+func TestFallbackAndBack(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(context.Context, []da.Blob, func(context.Context) ([]da.Ref, error)) ([]da.Ref, error){
+		"not stored": notStored,
+		"but stored": butStored,
+		"refused": func(context.Context, []da.Blob, func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+			return nil, da.ErrRejected
+		},
+		"never answering": never,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			chain := newTestChain()
+			main, other := twoLayers(t)
+			r := start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta"), Fallback: "other", FallbackAfter: 60 * time.Millisecond}, main, other))
+			state := func() (s LayerStatus) { return r.Status().Layers[0] }
+			posted := func() bool {
+				for _, s := range r.Status().Rollups {
+					if s.PostedHeight < uint64(chain.height()) {
+						return false
+					}
+				}
+				return true
+			}
+			for range 2 {
+				chain.growBy(5)
+				eventually(t, "all is on the first layer", posted)
+				if state().FallbackActive {
+					t.Fatal("the fallback is active, and nothing is wrong")
+				}
+				if name == "but stored" { // what is found there is confirmed
+					main.onHead(func() error { return da.ErrUnavailable })
+				}
+				main.onSubmit(fault)
+				chain.growBy(5)
+				eventually(t, "all is on a layer", posted)
+				if !state().FallbackActive {
+					t.Error("the fallback is not active")
+				}
+				chain.growBy(5)
+				eventually(t, "all is on a layer", posted)
+				main.onSubmit(nil)
+				main.onHead(nil)
+				chain.growBy(3)
+				eventually(t, "the first layer is back", func() bool {
+					chain.growBy(1)
+					time.Sleep(5 * time.Millisecond) // as blocks come
+					return !state().FallbackActive
+				})
+				before := main.count()
+				chain.growBy(3)
+				eventually(t, "all is posted", posted)
+				eventually(t, "to the first layer", func() bool { return main.count() > before })
+			}
+			if n := r.metric("ordo_relayer_fallbacks_total"); n < 2 {
+				t.Errorf("%v times the fallback took over, want 2", n)
+			}
+			for _, name := range []string{"alpha", "beta"} {
+				wantReadBack(t, chain, order.NewRollupID(name), main, other)
+			}
+		})
+	}
+}
+
+func never(ctx context.Context, _ []da.Blob, _ func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+	<-ctx.Done()
+	return nil, da.ErrUnavailable
+}
+
+// A layer that is down before the relayer has ever heard of it is no different.
+func TestFallbackFromTheStart(t *testing.T) {
+	t.Parallel()
+	chain := newTestChain()
+	main, other := twoLayers(t)
+	main.onHead(func() error { return da.ErrUnavailable })
+	main.onSubmit(notStored)
+	chain.growBy(5)
+	start(t, prepare(t, chain, Options{Rollups: rollups("alpha"), Fallback: "other", FallbackAfter: 30 * time.Millisecond}, main, other))
+	wantPosted(t, chain, other, "alpha")
+}
+
+// What was submitted to the fallback before a crash, and has no outcome, does not hold
+// up a rollup whose own layer is well.
+func TestFallbackThatIsGoneHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	chain := newTestChain()
+	main, other := twoLayers(t)
+	main.onSubmit(notStored)
+	other.onSubmit(never)
+	chain.growBy(5)
+	o := prepare(t, chain, Options{Rollups: rollups("alpha"), Fallback: "other", FallbackAfter: 30 * time.Millisecond}, main, other)
+	r := start(t, o)
+	eventually(t, "it is submitted to the fallback", func() bool { return other.count() > 0 })
+	r.stop()
+	main.onSubmit(nil)
+	other.onHead(func() error { return da.ErrUnavailable })
+	start(t, o)
+	wantPosted(t, chain, main, "alpha")
+}
+
+// A layer that takes hours for each submission, and makes no block meanwhile, gets each blob once.
+func TestLayerThatIsSlowForHours(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		chain, layer := newTestChain(), newTestLayer(t, local.Options{BlockTime: 5 * time.Hour})
+		o := prepare(t, chain, Options{Rollups: rollups("alpha", "beta")})
+		o.Layers = []Layer{{Layer: layer, Settle: 20 * time.Second, SettleBlocks: 1}}
+		// Whoever stops waiting is not heard: what was submitted is stored.
+		layer.onSubmit(func(ctx context.Context, _ []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+			type answer struct {
+				refs []da.Ref
+				err  error
+			}
+			done := make(chan answer, 1)
+			go func() {
+				refs, err := store(t.Context())
+				done <- answer{refs, err}
+			}()
+			select {
+			case a := <-done:
+				return a.refs, a.err
+			case <-ctx.Done():
+				return nil, da.ErrUnavailable
+			}
+		})
+		r := start(t, o)
+		for range 3 {
+			chain.growBy(5)
+			time.Sleep(3 * time.Hour)
+		}
+		time.Sleep(24 * time.Hour)
+		for _, name := range []string{"alpha", "beta"} {
+			if to := postedTo(t, layer, order.NewRollupID(name), 1); to != 15 {
+				t.Errorf("%s is posted up to %d, want 15", name, to)
+			}
+		}
+		r.stop()
+	})
+}
