@@ -1,13 +1,18 @@
 package layers
 
 import (
+	"encoding/base64"
 	"errors"
+	"io"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/eigenda"
 )
 
@@ -85,6 +90,42 @@ func TestANamespaceOfOnesOwn(t *testing.T) {
 	ns, err := ParseNamespace("6f72646f2d7465737431")
 	if err != nil || string(ns[19:]) != "ordo-test1" || ns[0] != 0 {
 		t.Errorf("%x, %v", ns, err)
+	}
+}
+
+// Settings reach the layer: a rollup's own namespace counts more than the table's.
+func TestNamespacesReachCelestia(t *testing.T) {
+	t.Parallel()
+	table, err := ParseNamespace("6f72646f2d7465737431")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := table
+	own[28]++
+	first, second := da.Namespace{1}, da.Namespace{2}
+	asked := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // a torn one is not what is looked for
+		if strings.Contains(string(body), "blob.Submit") {
+			asked <- string(body)
+		}
+		http.Error(w, "no", http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	c := valid("celestia")
+	c.Endpoint, c.Namespace = server.URL, "6f72646f2d7465737431"
+	layer, err := Open("celestia", c, Options{Namespaces: map[da.Namespace][29]byte{second: own}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = layer.Close() }() // idle connections alone
+	for ns, want := range map[da.Namespace][29]byte{first: table, second: own} {
+		if _, err := layer.Submit(t.Context(), []da.Blob{{Namespace: ns, Data: []byte{1}}}); err == nil {
+			t.Error("a submission that failed gave no error")
+		}
+		if text := base64.StdEncoding.EncodeToString(want[:]); !strings.Contains(<-asked, text) {
+			t.Errorf("namespace %x was not used", want)
+		}
 	}
 }
 
