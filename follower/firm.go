@@ -68,6 +68,7 @@ type FirmReader struct {
 	others   []place // of layers that are not read any more
 	handle   func(context.Context, FirmBlock) error
 	refused  refusals
+	bytes    uint64 // of blobs that were read
 	progress atomic.Pointer[Progress]
 }
 
@@ -133,14 +134,15 @@ func (r *FirmReader) Run(ctx context.Context, from Cursor, handle func(context.C
 		}
 	}()
 	for {
+		busy := false
 		for _, l := range lanes {
 			l.lookAgain(ctx)
+			busy = busy || l.again != nil
 		}
-		err := r.receive(ctx, lanes)
-		if err != nil {
+		r.report(busy)
+		if err := r.receive(ctx, lanes); err != nil {
 			return err
 		}
-		r.report()
 	}
 }
 
@@ -203,8 +205,11 @@ func (r *FirmReader) cursor(c Checkpoint) Cursor {
 
 // Progress is how far a reader is.
 type Progress struct {
-	Height uint64 // of the sequencer chain, the last block handed over or passed
+	Height uint64 // of the sequencer chain, the last block handed over
+	Bytes  uint64 // that were read, of blobs of any kind
 	Layers []LayerProgress
+
+	busy bool // something is read again
 }
 
 // LayerProgress is how far a reader is on a layer.
@@ -213,16 +218,23 @@ type LayerProgress struct {
 	Read, Head uint64 // Head is 0 until the layer has answered
 }
 
-// CaughtUp reports whether the first layer was read up to its head.
+// CaughtUp reports whether the first layer was read up to its head, and the second one
+// too if it has answered.
 func (p Progress) CaughtUp() bool {
-	return len(p.Layers) > 0 && p.Layers[0].Head > 0 && p.Layers[0].Read >= p.Layers[0].Head
+	for i, l := range p.Layers {
+		if l.Read < l.Head || i == 0 && l.Head == 0 {
+			return false
+		}
+	}
+	return len(p.Layers) > 0 && !p.busy
 }
 
 // Progress returns how far Run has come. Safe to call beside it.
 func (r *FirmReader) Progress() Progress {
 	p := Progress{}
 	if last := r.progress.Load(); last != nil {
-		p.Height, p.Layers = last.Height, slices.Clone(last.Layers)
+		p = *last
+		p.Layers = slices.Clone(p.Layers)
 	}
 	for i := range p.Layers {
 		p.Layers[i].Head = r.tails[i].head.Load()
@@ -230,8 +242,8 @@ func (r *FirmReader) Progress() Progress {
 	return p
 }
 
-func (r *FirmReader) report() {
-	p := &Progress{Height: r.verifier.Height() - 1}
+func (r *FirmReader) report(busy bool) {
+	p := &Progress{Height: r.verifier.Height() - 1, Bytes: r.bytes, busy: busy}
 	for _, at := range r.places {
 		p.Layers = append(p.Layers, LayerProgress{Layer: at.layer, Read: at.read})
 		r.metrics.daHeight.WithLabelValues(at.layer).Set(float64(at.read))

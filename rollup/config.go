@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/gateway/ethrpc"
 	"github.com/ordo-network/ordo/keys"
@@ -25,18 +26,26 @@ type Config struct {
 	PayerKey         string          `toml:"payer_key" comment:"Key of the account that pays for this node's bundles."`
 	Sequencers       []string        `toml:"sequencers" comment:"APIs of sequencer nodes. One is used at a time, the others stand by."`
 	RPC              ethrpc.Settings `toml:"rpc" comment:"The door for wallets."`
-	DA               DAConfig        `toml:"da" comment:"Where the rollup's data is read back from."`
+	DA               DAConfig        `toml:"da" comment:"The DA layer that the rollup's data is read back from."`
+	Fallback         DAConfig        `toml:"fallback" comment:"The layer that relayers publish on while the first one does not take their blobs. Both are read."`
 	Gateway          GatewayConfig   `toml:"gateway"`
 	TrustingPeriod   config.Duration `toml:"trusting_period" comment:"How long the validators of a block are believed after it: shorter than the sequencer chain's unbonding time. A node that was off for longer must be told a newer block to trust."`
 	Metrics          MetricsConfig   `toml:"metrics"`
 	Execution        ExecutionConfig `toml:"execution"`
 }
 
-// DAConfig names the DA layer.
+// DAConfig names a DA layer.
 type DAConfig struct {
-	Layer    string          `toml:"layer" comment:"local: the layer that a relayer embeds. Empty: none, safe and finalized do not move."`
-	Endpoint string          `toml:"endpoint"`
-	Poll     config.Duration `toml:"poll" comment:"How often the layer is asked for its head."`
+	Layer string `toml:"layer" comment:"local (the one that a relayer embeds), celestia, eigenda or avail. Empty: none. Without any, safe and finalized do not move.\nWhat eigenda holds is found by the records on the sequencer chain: one of the sequencers above must answer."`
+	layers.Config
+	StartHeight uint64 `toml:"start_height" comment:"First height of the layer to read; 0: from the layer's beginning. On a public network, the height that it had when the rollup began."`
+}
+
+func (c DAConfig) validate(field string) error {
+	if c.Layer == "" {
+		return nil
+	}
+	return c.Config.Validate(c.Layer, field)
 }
 
 // GatewayConfig bounds what waits for ordering.
@@ -60,7 +69,6 @@ func DefaultConfig() Config {
 	return Config{
 		StartHeight: 1, Genesis: "genesis.json", SequencerGenesis: "sequencer-genesis.json", PayerKey: "payer.json",
 		RPC:       ethrpc.DefaultSettings(),
-		DA:        DAConfig{Layer: "local", Poll: config.Duration(200 * time.Millisecond)},
 		Gateway:   GatewayConfig{FlushInterval: config.Duration(20 * time.Millisecond), MaxTransactions: 50_000},
 		Execution: ExecutionConfig{CacheMB: evm.DefaultCacheMB}, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
 	}
@@ -75,7 +83,7 @@ type InitOptions struct {
 	Sequencers       []string // URLs; required
 	Listen           string
 	MetricsListen    string
-	DA               string // URL of the local layer; empty: none
+	DA, Fallback     DAConfig
 	StartHeight      uint64
 	TrustingPeriod   time.Duration // of the sequencer chain's validators; 0: two weeks
 }
@@ -98,10 +106,7 @@ func Init(home string, o InitOptions) error {
 	if o.TrustingPeriod != 0 {
 		cfg.TrustingPeriod = config.Duration(o.TrustingPeriod)
 	}
-	cfg.Metrics.Listen, cfg.DA.Endpoint = o.MetricsListen, o.DA
-	if o.DA == "" {
-		cfg.DA.Layer = ""
-	}
+	cfg.Metrics.Listen, cfg.DA, cfg.Fallback = o.MetricsListen, o.DA, o.Fallback
 	if err := cfg.validate(); err != nil {
 		return err
 	}
@@ -173,13 +178,11 @@ func (c Config) validate() error {
 			return fmt.Errorf("sequencers: %q is not a URL such as http://127.0.0.1:26602", s)
 		}
 	}
-	switch c.DA.Layer {
-	case "", "local":
-	default:
-		return fmt.Errorf("da.layer %q is not known here: use \"local\", or \"\" for none", c.DA.Layer)
+	if c.DA.Layer == "" && c.Fallback.Layer != "" {
+		return errors.New("fallback.layer is set and da.layer is not: name the layer in [da]")
 	}
-	if c.DA.Layer != "" && c.DA.Endpoint == "" {
-		return fmt.Errorf("da.endpoint is empty: name the URL of the %s layer", c.DA.Layer)
+	if c.DA.Layer != "" && c.DA.Layer == c.Fallback.Layer {
+		return fmt.Errorf("da.layer and fallback.layer are both %q: a layer cannot stand in for itself", c.DA.Layer)
 	}
-	return nil
+	return errors.Join(c.DA.validate("da"), c.Fallback.validate("fallback"))
 }

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ordo-network/ordo/da"
-	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
@@ -26,6 +26,7 @@ import (
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/sequencer/claims"
 )
 
 // checkpointEvery is after how many blocks the follower's checkpoint is stored. A
@@ -46,6 +47,7 @@ type Node struct {
 	gateway  *gateway.Gateway
 	follower *follower.Follower
 	firm     *follower.FirmReader // nil without a DA layer
+	layers   []layers.Layer       // that firm reads
 	driver   *driver
 	pending  *pending.Overlay
 	door     *ethrpc.Server
@@ -100,30 +102,14 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 			err = errors.Join(err, n.close())
 		}
 	}()
-	in := func(path string) string {
-		if filepath.IsAbs(path) {
-			return path
-		}
-		return filepath.Join(home, path)
-	}
-	if n.trust, err = follower.TrustGenesisFile(in(cfg.SequencerGenesis)); err != nil {
-		return nil, err
-	}
-	genesis, err := evm.LoadGenesis(in(cfg.Genesis))
-	if err != nil {
-		return nil, err
-	}
+	in := within(home)
 	key, err := keys.Load(in(cfg.PayerKey))
 	if err != nil {
 		return nil, err
 	}
-	if n.store, err = openStore(in("data/node")); err != nil {
+	if err := n.openChain(ctx, home, n.observe); err != nil {
 		return nil, err
 	}
-	if n.client, err = evm.New(evm.Config{DataDir: in("data/evm"), Genesis: genesis, CacheMB: cfg.Execution.CacheMB, Logger: log}); err != nil {
-		return nil, err
-	}
-	n.chain = ethrpc.NewChain(n.client.BlockChain())
 	remotes, sources := make([]gateway.Sequencer, len(cfg.Sequencers)), make([]pending.Source, len(cfg.Sequencers))
 	for i, url := range cfg.Sequencers {
 		remote := gateway.NewRemote(url)
@@ -137,13 +123,6 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 	if err != nil {
 		return nil, err
 	}
-	n.driver = &driver{
-		client: n.client, store: n.store, metrics: newMetrics(n.registry), now: time.Now, observe: n.observe,
-		first: cfg.StartHeight,
-	}
-	if err := n.driver.open(ctx); err != nil {
-		return nil, err
-	}
 	head, height, _ := n.driver.state()
 	n.pending, err = pending.New(pending.Config{
 		Rollup: n.id, Sources: sources, Speculator: n.client, Certified: n.gateway.Certified, Head: head, Height: height,
@@ -152,7 +131,15 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 	if err != nil {
 		return nil, err
 	}
-	if err := n.openReaders(); err != nil {
+	checkpoint, err := n.checkpoint()
+	if err != nil {
+		return nil, err
+	}
+	n.follower, err = follower.New(follower.Config{
+		Rollup: n.id, Endpoints: cfg.Sequencers, Trust: n.trust, Checkpoint: checkpoint, Options: n.options(),
+		Logger: log, Registerer: n.registry,
+	})
+	if err != nil {
 		return nil, err
 	}
 	n.door, err = ethrpc.New(ethrpc.Config{
@@ -161,33 +148,72 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 	return n, err
 }
 
-// openReaders makes the follower and the firm reader.
-func (n *Node) openReaders() error {
-	checkpoint, err := n.checkpoint()
+// within makes paths relative to home absolute.
+func within(home string) func(path string) string {
+	return func(path string) string {
+		if filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(home, path)
+	}
+}
+
+// openChain opens what executes the order, and what reads it back from DA.
+func (n *Node) openChain(ctx context.Context, home string, observe func(context.Context, outcome) error) error {
+	in := within(home)
+	var err error
+	if n.trust, err = follower.TrustGenesisFile(in(n.cfg.SequencerGenesis)); err != nil {
+		return err
+	}
+	genesis, err := evm.LoadGenesis(in(n.cfg.Genesis))
 	if err != nil {
 		return err
 	}
-	opts := follower.Options{TrustingPeriod: time.Duration(n.cfg.TrustingPeriod)}
-	n.follower, err = follower.New(follower.Config{
-		Rollup: n.id, Endpoints: n.cfg.Sequencers, Trust: n.trust, Checkpoint: checkpoint, Options: opts,
-		Logger: n.log, Registerer: n.registry,
-	})
-	if err != nil || n.cfg.DA.Layer == "" {
+	if n.store, err = openStore(in("data/node")); err != nil {
 		return err
 	}
-	layer, err := n.layer()
-	if err != nil {
+	if n.client, err = evm.New(evm.Config{DataDir: in("data/evm"), Genesis: genesis, CacheMB: n.cfg.Execution.CacheMB, Logger: n.log}); err != nil {
 		return err
+	}
+	n.chain = ethrpc.NewChain(n.client.BlockChain())
+	n.driver = &driver{
+		client: n.client, store: n.store, metrics: newMetrics(n.registry), now: time.Now, observe: observe,
+		first: n.cfg.StartHeight,
+	}
+	if err := n.driver.open(ctx); err != nil {
+		return err
+	}
+	return n.openFirm()
+}
+
+// openFirm makes the reader of the DA layers, where there are any.
+func (n *Node) openFirm() (err error) {
+	if n.cfg.DA.Layer == "" {
+		return nil
+	}
+	// EigenDA alone asks it.
+	index := claims.NewIndex(n.cfg.Sequencers, &http.Client{}, nil)
+	var read []da.Layer
+	from := make(map[string]uint64)
+	for _, c := range []DAConfig{n.cfg.DA, n.cfg.Fallback} {
+		if c.Layer == "" {
+			continue
+		}
+		layer, err := layers.Open(c.Layer, c.Config, layers.Options{Index: index, Logger: n.log, Registerer: n.registry})
+		if err != nil {
+			return err
+		}
+		n.layers, read, from[c.Layer] = append(n.layers, layer), append(read, layer), c.StartHeight
 	}
 	n.firm, err = follower.NewFirmReader(follower.FirmConfig{
-		Rollup: n.id, Layer: layer, Trust: n.trust, From: n.cfg.StartHeight, Options: opts, Taken: n.driver.taken,
-		Poll: time.Duration(n.cfg.DA.Poll), Logger: n.log, Registerer: n.registry,
+		Rollup: n.id, Layers: read, DAFrom: from, Trust: n.trust, From: n.cfg.StartHeight, Options: n.options(), Taken: n.driver.taken,
+		Logger: n.log, Registerer: n.registry,
 	})
 	return err
 }
 
-func (n *Node) layer() (da.Layer, error) {
-	return local.NewClient(n.cfg.DA.Endpoint, local.ClientOptions{})
+func (n *Node) options() follower.Options {
+	return follower.Options{TrustingPeriod: time.Duration(n.cfg.TrustingPeriod)}
 }
 
 // run works until ctx ends or a stage fails.
@@ -352,6 +378,9 @@ func (n *Node) close() error {
 	}
 	if n.client != nil {
 		errs = append(errs, n.client.Close())
+	}
+	for _, l := range n.layers {
+		errs = append(errs, l.Close())
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.close())

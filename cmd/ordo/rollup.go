@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -21,7 +22,7 @@ the rollup's.`,
 	}
 	var home string
 	cmd.PersistentFlags().StringVar(&home, "home", defaultRollupHome(), "directory of the node")
-	cmd.AddCommand(newRollupInitCmd(&home), newRollupStartCmd(&home))
+	cmd.AddCommand(newRollupInitCmd(&home), newRollupStartCmd(&home), newRollupSyncCmd(&home))
 	return cmd
 }
 
@@ -31,7 +32,9 @@ func newRollupInitCmd(home *string) *cobra.Command {
 		Use:   "init",
 		Short: "Lay out the home of a rollup node",
 		Example: `  ordo rollup init --name alpha --chain-id 31337 \
-      --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json --da http://127.0.0.1:26658
+      --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json --da local --da-endpoint http://127.0.0.1:26700
+  ordo rollup init --name alpha --chain-id 31337 --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json \
+      --da celestia --da-endpoint http://127.0.0.1:26658 --da-token "$TOKEN" --da-start-height 1200000
   ordo rollup init --home r --name mine --genesis geth-genesis.json --sequencer http://a:26602 \
       --sequencer http://b:26602 --sequencer-genesis genesis.json`,
 		Args: cobra.NoArgs,
@@ -52,7 +55,12 @@ start it with: ordo rollup start --home %s
 	f.StringVar(&o.GenesisFile, "genesis", "", "geth genesis file, instead of --chain-id")
 	f.StringArrayVar(&o.Sequencers, "sequencer", nil, "API of a sequencer node; may be given again, the others stand by")
 	f.StringVar(&o.SequencerGenesis, "sequencer-genesis", "", "genesis file of the sequencer chain: what the node trusts")
-	f.StringVar(&o.DA, "da", "", "URL of the DA layer; empty: safe and finalized do not move")
+	f.StringVar(&o.DA.Layer, "da", "", "DA layer of the rollup: local, celestia, eigenda or avail; empty: safe and finalized do not move")
+	f.StringVar(&o.DA.Endpoint, "da-endpoint", "", "URL of the DA layer's node")
+	f.StringVar(&o.DA.Token, "da-token", "", "what the DA layer's node asks for")
+	f.StringVar(&o.DA.Namespace, "da-namespace", "", "celestia: the ten free bytes of the rollup's namespace, in hex (default: made of the name)")
+	f.Uint32Var(&o.DA.AppID, "da-app-id", 0, "avail: the application ID")
+	f.Uint64Var(&o.DA.StartHeight, "da-start-height", 0, "first height of the DA layer to read (default: its beginning)")
 	f.StringVar(&o.Listen, "listen", "", "where JSON-RPC is served (default 127.0.0.1:8545)")
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "where metrics are served; empty is off")
 	f.Uint64Var(&o.StartHeight, "start-height", 1, "first sequencer height that counts for the rollup: the same on all its nodes")
@@ -73,6 +81,58 @@ func newRollupStartCmd(home *string) *cobra.Command {
 			return rollup.Run(cmd.Context(), *home, version, slog.Default())
 		},
 	}
+}
+
+func newRollupSyncCmd(home *string) *cobra.Command {
+	var fromDA bool
+	cmd := &cobra.Command{
+		Use:   "sync",
+		Short: "Bring the node to the head of its DA layer, and stop",
+		Long: `Rebuild the rollup from what its DA layer holds, and from nothing else: every block of
+the order is verified by the validators' signatures, executed, and firm. No sequencer need
+answer, unless the layer is eigenda, which is found by the records that full nodes of the
+sequencer chain keep. When the layer's head is reached the command ends, and the node can be
+started.`,
+		Example: `  ordo rollup sync --from-da
+  ordo rollup sync --from-da --home r`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !fromDA {
+				return errors.New("say what to sync from: --from-da reads the DA layer alone; `ordo rollup start` follows the sequencers")
+			}
+			out := cmd.OutOrStdout()
+			last, err := rollup.Sync(cmd.Context(), *home, version, slog.Default(), func(p rollup.SyncProgress) {
+				fmt.Fprintln(out, syncLine(p))
+			})
+			if cmd.Context().Err() != nil {
+				return fmt.Errorf("interrupted at sequencer height %d: run the command again to go on from there", last.Height)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(out, syncLine(last))
+			_, err = fmt.Fprintf(out, "caught up with the DA layer: rollup block %d, hash 0x%x, sequencer height %d\n", last.Head.Number, last.Head.Hash, last.Height)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&fromDA, "from-da", false, "from the DA layer alone")
+	return cmd
+}
+
+// syncLine says how far a sync is.
+func syncLine(p rollup.SyncProgress) string {
+	line := fmt.Sprintf("sequencer height %d, rollup block %d", p.Height, p.Head.Number)
+	if s := p.Elapsed.Seconds(); s > 0 {
+		line += fmt.Sprintf(", %.0f blocks/s, %.2f MB/s", float64(p.Blocks)/s, float64(p.Bytes)/1e6/s)
+	}
+	for _, l := range p.Layers {
+		if l.Head == 0 {
+			line += fmt.Sprintf(", %s does not answer yet", l.Layer)
+			continue
+		}
+		line += fmt.Sprintf(", %s height %d of %d", l.Layer, l.Read, l.Head)
+	}
+	return line
 }
 
 func defaultRollupHome() string {
