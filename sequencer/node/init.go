@@ -26,6 +26,7 @@ import (
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/sequencer/app"
 )
@@ -51,6 +52,8 @@ type HomeOptions struct {
 	// Local allows peers on private addresses, several of them on one host, and no
 	// others than those named.
 	Local bool
+	// DALayers are those on which a validator looks for what relayers claim.
+	DALayers map[string]layers.Config
 }
 
 // ErrExists is returned where a home already holds a node.
@@ -196,6 +199,9 @@ func (n *newNode) write(o HomeOptions) error {
 		ours.Dispersal.Advertise = net.JoinHostPort(o.Advertise, strconv.Itoa(o.Ports.Dispersal))
 		ours.Dispersal.AdvertiseAPI = "http://" + net.JoinHostPort(o.Advertise, strconv.Itoa(o.Ports.API))
 	}
+	if len(o.DALayers) > 0 {
+		ours.DA.Layers = o.DALayers
+	}
 	ours.Pacing.BlockTime = config.Duration(o.blockTime())
 	if idle := time.Duration(ours.Pacing.IdleInterval); idle < o.blockTime() {
 		ours.Pacing.IdleInterval = config.Duration(o.blockTime())
@@ -216,7 +222,8 @@ type NetworkOptions struct {
 	Ports      func(i int) Ports
 	Host       func(i int) string // where validator i listens and is reached; nil: 127.0.0.1
 	Accounts   []Account
-	Start      time.Time // of the chain; zero: now
+	Start      time.Time                // of the chain; zero: now
+	DALayers   map[string]layers.Config // as of HomeOptions
 }
 
 // DefaultStake is what each validator of a new network has at stake, in uordo.
@@ -287,7 +294,7 @@ func InitNetwork(o NetworkOptions) error {
 	for i := range nodes {
 		options[i] = HomeOptions{
 			Dir: ValidatorHome(o.Dir, i), Moniker: "validator-" + strconv.Itoa(i),
-			Host: o.host(i), Ports: o.Ports(i), BlockTime: o.BlockTime, Local: true,
+			Host: o.host(i), Ports: o.Ports(i), BlockTime: o.BlockTime, Local: true, DALayers: o.DALayers,
 		}
 		if nodes[i], err = newHome(options[i]); err != nil {
 			return err
