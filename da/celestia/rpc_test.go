@@ -58,7 +58,7 @@ func TestReadErrors(t *testing.T) {
 	} {
 		err := classRead(&remote.RPCError{Code: 1, Message: message})
 		for _, sentinel := range []error{da.ErrNotYet, da.ErrNotFound, da.ErrRejected, da.ErrUnavailable} {
-			if errors.Is(err, sentinel) != (sentinel == want) {
+			if errors.Is(err, sentinel) != errors.Is(want, sentinel) {
 				t.Errorf("%q is %v, want %v", message, err, want)
 			}
 		}

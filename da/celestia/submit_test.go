@@ -142,7 +142,7 @@ func TestSubmitErrors(t *testing.T) {
 		n.on("blob.Submit", fails(t, want.code, message))
 		_, err := open(t, n, Options{Retries: 3}).Submit(t.Context(), slicesOf(1))
 		for _, sentinel := range []error{da.ErrTooLarge, da.ErrRejected, da.ErrUnavailable} {
-			if errors.Is(err, sentinel) != (sentinel == want.err) {
+			if errors.Is(err, sentinel) != errors.Is(want.err, sentinel) {
 				t.Errorf("%q is %v, want %v", message, err, want.err)
 			}
 		}
