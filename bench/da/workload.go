@@ -47,7 +47,8 @@ type workload struct {
 	keys    []*ecdsa.PrivateKey
 	holders []common.Address
 	random  *rand.Rand
-	made    uint64
+	made    uint64 // transactions
+	bytes   int    // of them
 }
 
 // newWorkload makes the i-th rollup. Its keys, and what it will send, depend on i alone.
@@ -123,7 +124,9 @@ func (w *workload) next(size int) ([][]byte, error) {
 			return nil
 		})
 	}
-	return out, group.Wait()
+	err := group.Wait()
+	w.bytes += sizeOf(out)
+	return out, err
 }
 
 // unsigned makes the next transaction: to someone, some amount of a few digits, for

@@ -61,6 +61,10 @@ func (m *Meter) Read() []Usage {
 	return out
 }
 
+// OwnBytes is the resident memory of a process without what is backed by files: the
+// pages of its program, which the system shares among all who run it and can drop.
+func OwnBytes(pid int) (int64, error) { return statusBytes(pid, "RssAnon:") }
+
 // statusBytes reads a size such as "VmRSS:"; see proc_pid_status(5).
 func statusBytes(pid int, field string) (int64, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
