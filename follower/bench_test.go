@@ -87,3 +87,39 @@ func BenchmarkFollower(b *testing.B) {
 	}
 	b.ReportMetric(float64(500*b.N)/b.Elapsed().Seconds(), "blocks/s")
 }
+
+// BenchmarkFirmReader measures catching up from a DA layer in memory: blocks of a rollup in
+// blobs of 50, between blobs of garbage.
+func BenchmarkFirmReader(b *testing.B) {
+	for _, bc := range []struct{ validators, transactions int }{{4, 0}, {4, 200}, {100, 200}} {
+		b.Run(fmt.Sprintf("validators=%d/transactions=%d", bc.validators, bc.transactions), func(b *testing.B) {
+			c := newTestChain(testValidators(0, bc.validators))
+			const height, each = 500, 50
+			l := newTestLayer()
+			size := 0
+			for h := 1; h <= height; h++ {
+				bundles := []*order.Bundle{bundle(h, txs(h, 1), gamma)}
+				if bc.transactions > 0 {
+					data := make([][]byte, bc.transactions)
+					all := randomBytes(byte(h), 110*len(data))
+					for i := range data {
+						data[i] = append(all[110*i:110*i+70:110*i+70], make([]byte, 40)...)
+					}
+					bundles = append(bundles, bundle(h, data, alpha))
+				}
+				c.append(bundles)
+				if h%each == 0 {
+					raw := c.blob(b, h-each+1, h)
+					size += len(raw)
+					l.add(raw, []byte("garbage"))
+				}
+			}
+			b.SetBytes(int64(size))
+			b.ResetTimer()
+			for range b.N {
+				readFirm(b, newFirmReader(b, c.firmConfig(b, l)), c, Cursor{}, 1, height)
+			}
+			b.ReportMetric(float64(height*b.N)/b.Elapsed().Seconds(), "blocks/s")
+		})
+	}
+}

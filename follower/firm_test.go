@@ -28,10 +28,17 @@ type testLayer struct {
 	reads  map[uint64]int
 	target da.Namespace
 	grown  chan struct{} // closed and replaced with each height
+	name   string
 }
 
 func newTestLayer(heights ...[][]byte) *testLayer {
-	return &testLayer{blobs: heights, reads: map[uint64]int{}, target: da.Namespace(alpha), grown: make(chan struct{})}
+	return &testLayer{blobs: heights, reads: map[uint64]int{}, target: da.Namespace(alpha), grown: make(chan struct{}), name: "test"}
+}
+
+// named is another layer than that of newTestLayer.
+func (l *testLayer) named(name string) *testLayer {
+	l.name = name
+	return l
 }
 
 func (l *testLayer) add(blobs ...[]byte) {
@@ -42,7 +49,7 @@ func (l *testLayer) add(blobs ...[]byte) {
 	l.grown = make(chan struct{})
 }
 
-func (l *testLayer) Name() string      { return "test" }
+func (l *testLayer) Name() string      { return l.name }
 func (l *testLayer) Limits() da.Limits { return da.Limits{MaxBlobBytes: 8 << 20} }
 
 func (l *testLayer) Submit(context.Context, []da.Blob) ([]da.Ref, error) {
@@ -123,10 +130,10 @@ func (c *testChain) forged(t testing.TB, height int, alter func(b *testBlock, rb
 	return raw
 }
 
-func (c *testChain) firmConfig(t testing.TB, l da.Layer) FirmConfig {
+func (c *testChain) firmConfig(t testing.TB, l ...da.Layer) FirmConfig {
 	t.Helper()
 	return FirmConfig{
-		Rollup: alpha, Layers: []da.Layer{l}, Trust: c.trust(t), Retry: time.Millisecond, Now: c.now, Logger: slog.New(slog.DiscardHandler),
+		Rollup: alpha, Layers: l, Trust: c.trust(t), Retry: time.Millisecond, Now: c.now, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -392,7 +399,12 @@ func TestFirmStops(t *testing.T) {
 	for name, alter := range map[string]func(*FirmConfig){
 		"no rollup": func(c *FirmConfig) { c.Rollup = [32]byte{} },
 		"no layer":  func(c *FirmConfig) { c.Layers = nil },
-		"no trust":  func(c *FirmConfig) { c.Trust = Trust{} },
+		"one twice": func(c *FirmConfig) { c.Layers = []da.Layer{l, newTestLayer()} },
+		"three": func(c *FirmConfig) {
+			c.Layers = []da.Layer{l, newTestLayer().named("b"), newTestLayer().named("c")}
+		},
+		"no name":  func(c *FirmConfig) { c.Layers = []da.Layer{newTestLayer().named("")} },
+		"no trust": func(c *FirmConfig) { c.Trust = Trust{} },
 	} {
 		cfg := c.firmConfig(t, l)
 		alter(&cfg)

@@ -244,6 +244,7 @@ func (l *lane) blob(ctx context.Context, raw []byte, daHeight uint64) (refused, 
 	if err := r.decoder.open(raw, h); err != nil {
 		return err, nil
 	}
+	defer func() { r.metrics.unpacked.Add(float64(r.decoder.unpacked())) }()
 	var before Verifier
 	w := walk{
 		next: func(run *run, rb *orderv1.RollupBlock) (*Block, error) {

@@ -36,6 +36,7 @@ type firmMetrics struct {
 	sets     *prometheus.GaugeVec
 	blocks   prometheus.Counter
 	skipped  *prometheus.CounterVec
+	unpacked prometheus.Counter
 }
 
 func newFirmMetrics(r prometheus.Registerer) firmMetrics {
@@ -53,5 +54,7 @@ func newFirmMetrics(r prometheus.Registerer) firmMetrics {
 			Name: "ordo_follower_firm_blocks_total", Help: "Blocks that were verified from DA."}),
 		skipped: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordo_follower_skipped_blobs_total", Help: "Blobs given up, whole or in part, by reason."}, []string{"reason"}),
+		unpacked: with.NewCounter(prometheus.CounterOpts{
+			Name: "ordo_follower_unpacked_bytes_total", Help: "Bytes of blobs that were unpacked."}),
 	}
 }

@@ -19,7 +19,8 @@ type blobDecoder struct {
 	zstd  *zstd.Decoder
 	limit int // decompressed bytes of one blob
 	body  *bufio.Reader
-	left  int // decompressed bytes that may still come
+	most  int // decompressed bytes that this blob may have
+	left  int // those that may still come
 
 	header     blobHeader
 	rollup     order.RollupID
@@ -52,14 +53,20 @@ func newBlobDecoder(limits BlobLimits) (*blobDecoder, error) {
 
 func (d *blobDecoder) close() { d.zstd.Close() }
 
+// unpacked is how many bytes were read of the blob.
+func (d *blobDecoder) unpacked() int { return d.most - d.left }
+
 // open starts on a blob whose header has been parsed. Errors: ErrBlob, ErrBlobTooLarge.
 func (d *blobDecoder) open(raw []byte, h blobHeader) error {
 	body := raw[blobHeaderSize:]
-	d.header, d.runs, d.left, d.validators = h, 0, d.limit, nil
+	d.header, d.runs, d.most, d.validators = h, 0, d.limit, nil
+	if h.packed {
+		d.most = min(d.most, len(body)*blobMaxRatio)
+	}
+	d.left = d.most
 	if !h.packed {
 		d.body.Reset(bytes.NewReader(body))
 	} else {
-		d.left = min(d.left, len(body)*blobMaxRatio)
 		if err := d.zstd.Reset(bytes.NewReader(body)); err != nil {
 			return fmt.Errorf("open blob: %w: %w", err, ErrBlob)
 		}
