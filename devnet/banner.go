@@ -14,15 +14,17 @@ func banner(e *Endpoints, s *Status, took time.Duration, hint Hint) string {
 		count(len(e.Sequencers), "validator"), count(len(e.Rollups), "rollup"), took.Seconds())
 
 	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "  rollup\tchain ID\tRPC, HTTP and WebSocket\tblock")
+	fmt.Fprintln(w, "  rollup\tchain ID\tRPC, HTTP and WebSocket\tDA layer\tblock")
 	for i, r := range e.Rollups {
-		fmt.Fprintf(w, "  %s\t%d\t%s\t%d\n", r.Name, r.ChainID, r.RPC, s.Rollups[i].Latest)
+		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%d\n", r.Name, r.ChainID, r.RPC, layerCell(r), s.Rollups[i].Latest)
 	}
 	fmt.Fprintln(w)
 	_ = w.Flush()
 	fmt.Fprintf(w, "  sequencer API\t%s\n", e.Sequencer)
 	fmt.Fprintf(w, "  CometBFT RPC\t%s\n", e.CometRPC)
-	fmt.Fprintf(w, "  DA layer\t%s\n", e.DA)
+	for _, d := range e.DA {
+		fmt.Fprintf(w, "  DA layer %s\t%s\n", d.Layer, d.URL)
+	}
 	fmt.Fprintf(w, "  metrics\t%s\n", strings.Join(short(e.Metrics), "  "))
 	fmt.Fprintf(w, "  data\t%s   (logs in %s, all URLs in %s)\n", e.Home, logsName, endpointsName)
 	_ = w.Flush()
@@ -43,9 +45,27 @@ func banner(e *Endpoints, s *Status, took time.Duration, hint Hint) string {
     %s tx watch%s <hash>
     %s tx verify%s <hash>
 
-Ctrl-C stops the network and keeps its state: the next start goes on from there.
-`, e.Rollups[0].RPC, Accounts[0].PrivateKey, Accounts[1].Address, hint.Command, home, hint.Command, home)
+%s
+`, e.Rollups[0].RPC, Accounts[0].PrivateKey, Accounts[1].Address, hint.Command, home, hint.Command, home, stopping(e.DA))
 	return b.String()
+}
+
+// layerCell names the DA layer of a rollup.
+func layerCell(r RollupEndpoint) string {
+	if r.DAFallback == "" {
+		return r.DA
+	}
+	return r.DA + ", else " + r.DAFallback
+}
+
+// stopping tells what becomes of the network at its end.
+func stopping(layers []DAEndpoint) string {
+	for _, d := range layers {
+		if d.Forgets {
+			return "Ctrl-C stops the network for good: the " + d.Layer + " node keeps its data in memory alone. The next one is started with --fresh."
+		}
+	}
+	return "Ctrl-C stops the network and keeps its state: the next start goes on from there."
 }
 
 // short names the first and the last of a long list.

@@ -21,6 +21,7 @@ const (
 	stageRollup = iota
 	stageRelayer
 	stageValidator
+	stageDA
 	stages
 )
 
@@ -55,14 +56,22 @@ type supervisor struct {
 }
 
 // start starts the children. It returns at once; what becomes of them is reported.
-func (s *supervisor) start(children []child) {
+func (s *supervisor) start(children []child, nodes ...daNode) {
 	s.total = len(children)
+	for _, n := range nodes {
+		s.total += len(n.processes)
+	}
 	var ctx [stages]context.Context
 	for i := range ctx {
 		ctx[i], s.cancel[i] = context.WithCancel(context.Background())
 	}
 	for _, c := range children {
-		s.wait[c.stage].Go(func() { s.keep(ctx[c.stage], c) })
+		s.wait[c.stage].Go(func() { s.keep(ctx[c.stage], c.name, c.log, func(ctx context.Context) error { return s.run(ctx, c) }) })
+	}
+	for _, n := range nodes {
+		s.wait[stageDA].Go(func() {
+			s.keep(ctx[stageDA], n.name, n.log, func(ctx context.Context) error { return s.runNode(ctx, n) })
+		})
 	}
 }
 
@@ -75,23 +84,23 @@ func (s *supervisor) stop() {
 }
 
 // keep runs a child again and again until ctx ends.
-func (s *supervisor) keep(ctx context.Context, c child) {
+func (s *supervisor) keep(ctx context.Context, name, log string, run func(context.Context) error) {
 	// The kernel kills the child when the thread that started it ends, see
 	// childAttributes: this thread must live as long as the child.
 	runtime.LockOSThread()
 	pause := newBackoff()
 	for ctx.Err() == nil {
 		started := time.Now()
-		err := s.run(ctx, c)
+		err := run(ctx)
 		if ctx.Err() != nil {
-			s.report(Event{Kind: Stopped, Child: c.name, Err: err})
+			s.report(Event{Kind: Stopped, Child: name, Err: err})
 			return
 		}
 		if err == nil {
 			err = errors.New("exit status 0")
 		}
 		wait := pause.wait(time.Since(started))
-		s.report(Event{Kind: Died, Child: c.name, Err: err, Wait: wait, Log: c.log})
+		s.report(Event{Kind: Died, Child: name, Err: err, Wait: wait, Log: log})
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):

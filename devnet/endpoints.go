@@ -20,7 +20,8 @@ type Endpoints struct {
 	CometRPCs  []string         `json:"comet_rpcs"`
 	// Dispersal are the addresses, host:port, by which validators hand each other batches.
 	Dispersal []string `json:"dispersal"`
-	DA        string   `json:"da"`
+	// DA are the DA layers in use.
+	DA []DAEndpoint `json:"da"`
 	// Metrics of the validators, of the relayer, of the rollups, in this order.
 	Metrics []string `json:"metrics"`
 	// Genesis is the path of the sequencer chain's genesis file.
@@ -35,6 +36,27 @@ type RollupEndpoint struct {
 	ChainID  uint64 `json:"chain_id"`
 	RPC      string `json:"rpc"`
 	WS       string `json:"ws"`
+	// DA is the name of its DA layer, and DAFallback of the one that takes over; may be empty.
+	DA         string `json:"da"`
+	DAFallback string `json:"da_fallback,omitempty"`
+}
+
+// DAEndpoint is one DA layer.
+type DAEndpoint struct {
+	Layer string `json:"layer"`
+	URL   string `json:"url"`
+	// Forgets tells that all data is gone when the network stops.
+	Forgets bool `json:"forgets,omitempty"`
+}
+
+// DAURL is where a DA layer answers; empty where the network does not use it.
+func (e *Endpoints) DAURL(layer string) string {
+	for _, d := range e.DA {
+		if d.Layer == layer {
+			return d.URL
+		}
+	}
+	return ""
 }
 
 func (e *Endpoints) relayerMetrics() string { return e.metrics(len(e.Sequencers)) }
@@ -78,8 +100,12 @@ func LoadEndpoints(path string) (*Endpoints, error) {
 func (p plan) endpoints(home string) *Endpoints {
 	e := &Endpoints{
 		ChainID: ChainID, Home: home, Genesis: genesisFile(home),
-		DA:      httpURL(p.Relayer.DA),
 		Metrics: []string{},
+	}
+	for _, name := range p.da.used {
+		e.DA = append(e.DA, DAEndpoint{
+			Layer: name, URL: p.endpoint(name), Forgets: name == eigenDALayer && p.da.endpoints[name] == "",
+		})
 	}
 	for _, v := range p.Validators {
 		e.Sequencers = append(e.Sequencers, httpURL(v.API))
@@ -93,6 +119,7 @@ func (p plan) endpoints(home string) *Endpoints {
 		e.Rollups = append(e.Rollups, RollupEndpoint{
 			Name: rollupNames[i], RollupID: order.NewRollupID(rollupNames[i]).String(), ChainID: firstChainID + uint64(i),
 			RPC: httpURL(r.RPC), WS: "ws://" + loopback(r.RPC),
+			DA: p.da.of(rollupNames[i]), DAFallback: p.da.fallbackOf(rollupNames[i]),
 		})
 		e.Metrics = append(e.Metrics, httpURL(r.Metrics)+"/metrics")
 	}

@@ -20,7 +20,7 @@ const (
 )
 
 // manifestVersion is raised where a network of an older one cannot go on.
-const manifestVersion = 2
+const manifestVersion = 3
 
 // manifest marks a directory as a devnet's and tells what is in it. It is written
 // before anything else, and once more, as complete, after everything else: a
@@ -118,10 +118,17 @@ func (o Options) match(found Shape) (Shape, error) {
 		{"rollups", o.Shape.Rollups, found.Rollups},
 		{"block-time", o.Shape.BlockTime, found.BlockTime},
 		{"base-port", o.Shape.BasePort, found.BasePort},
+		{"da", o.Shape.DA.Layers, found.DA.Layers},
+		{"da-fallback", o.Shape.DA.Fallback, found.DA.Fallback},
+		{"da-endpoint", o.Shape.DA.Endpoints, found.DA.Endpoints},
+		{"da-app-id", o.Shape.DA.AppID, found.DA.AppID},
 	} {
 		if o.Set != nil && o.Set(c.setting) && c.want != c.have {
 			return Shape{}, fmt.Errorf("the network in %s was made with --%s %v, not %v: leave the flag out to resume it, or add --fresh to make a new network", o.Home, c.setting, c.have, c.want)
 		}
+	}
+	if o.Set != nil && o.Set("da-token") {
+		return Shape{}, fmt.Errorf("the network in %s has the tokens that it was made with, in the settings of its processes: leave out --da-token to resume it, or add --fresh to make a new network", o.Home)
 	}
 	return found, nil
 }

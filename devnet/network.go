@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/config"
-	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/relayer"
 	"github.com/ordo-network/ordo/rollup"
@@ -50,6 +49,23 @@ const payerFunds = 1_000_000_000_000_000_000
 // machine and never change, so their old signatures are worth as much as new ones.
 const trustingPeriod = 10 * 365 * 24 * time.Hour
 
+// fallbackAfter is short: nobody pays for the blobs of a devnet, and whoever stops a
+// layer wants to see what happens.
+const fallbackAfter = 20 * time.Second
+
+// relayerLayers are the layers as the relayer reaches them: the local one runs in it.
+func (p plan) relayerLayers(local relayer.LayerConfig, s Shape) map[string]relayer.LayerConfig {
+	out := map[string]relayer.LayerConfig{}
+	for name, c := range p.layers(s) {
+		out[name] = relayer.LayerConfig{Config: c}
+	}
+	if p.da.embedded() {
+		local.Listen = loopback(p.Relayer.DA)
+		out[localLayer] = local
+	}
+	return out
+}
+
 // build makes the data of a new network: keys of the gateways, validators whose
 // genesis funds them, the relayer, the rollups.
 func build(home string, s Shape) error {
@@ -68,6 +84,7 @@ func build(home string, s Shape) error {
 			v := ports.Validators[i]
 			return node.Ports{P2P: v.P2P, RPC: v.RPC, API: v.API, Metrics: v.Metrics, Dispersal: v.Dispersal}
 		},
+		DALayers: ports.layers(s),
 	})
 	if err != nil {
 		return err
@@ -76,18 +93,20 @@ func build(home string, s Shape) error {
 	cfg := relayer.DefaultConfig()
 	cfg.Sequencers, cfg.SequencerGenesis, cfg.Rollups = e.Sequencers, e.Genesis, rollupNames[:s.Rollups]
 	cfg.TrustingPeriod = config.Duration(trustingPeriod)
-	embedded := cfg.Layers["local"]
-	embedded.Listen = loopback(ports.Relayer.DA)
-	cfg.Layers["local"], cfg.Metrics.Listen = embedded, loopback(ports.Relayer.Metrics)
+	cfg.Layer, cfg.RollupLayers, cfg.Fallback = ports.da.main, ports.da.rollupLayers(), ports.da.fallback
+	cfg.FallbackAfter, cfg.Layers = config.Duration(fallbackAfter), ports.relayerLayers(cfg.Layers[localLayer], s)
+	cfg.Metrics.Listen = loopback(ports.Relayer.Metrics)
 	if err := relayer.Init(relayerHome(home), cfg); err != nil {
 		return err
 	}
+	reach := ports.layers(s)
+	reader := func(name string) rollup.DAConfig { return rollup.DAConfig{Layer: name, Config: reach[name]} }
 	for i, r := range e.Rollups {
 		err := rollup.Init(rollupHome(home, i), rollup.InitOptions{
 			Name: r.Name, ChainID: r.ChainID, SequencerGenesis: e.Genesis,
 			// Each gateway has a validator of its own to begin with.
 			Sequencers: append(slices.Clone(e.Sequencers[i%s.Validators:]), e.Sequencers[:i%s.Validators]...),
-			DA:         rollup.DAConfig{Layer: "local", Config: layers.Config{Endpoint: e.DA}}, Listen: loopback(ports.Rollups[i].RPC), MetricsListen: loopback(ports.Rollups[i].Metrics),
+			DA:         reader(r.DA), Fallback: reader(r.DAFallback), Listen: loopback(ports.Rollups[i].RPC), MetricsListen: loopback(ports.Rollups[i].Metrics),
 			TrustingPeriod: trustingPeriod,
 		})
 		if err != nil {

@@ -7,8 +7,10 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/relayer"
 	"github.com/ordo-network/ordo/rollup"
+	"github.com/ordo-network/ordo/sequencer/node"
 )
 
 // What the processes are told to listen on and to connect to is what the plan says
@@ -21,19 +23,13 @@ func TestEveryProcessIsToldThePlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := newPlan(shape).endpoints(home)
-	r, err := relayer.LoadConfig(relayerHome(home))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(r.Sequencers, e.Sequencers) || !slices.Equal(r.Rollups, []string{"alpha", "beta"}) || "http://"+r.Layers["local"].Listen != e.DA {
+	r := loadRelayer(t, home)
+	if !slices.Equal(r.Sequencers, e.Sequencers) || !slices.Equal(r.Rollups, []string{"alpha", "beta"}) || "http://"+r.Layers["local"].Listen != e.DAURL("local") {
 		t.Errorf("the relayer is told %+v", r)
 	}
 	for i, want := range e.Rollups {
-		c, err := rollup.LoadConfig(rollupHome(home, i))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.Name != want.Name || "http://"+c.RPC.Listen != want.RPC || c.DA.Endpoint != e.DA {
+		c := loadRollup(t, home, i)
+		if c.Name != want.Name || "http://"+c.RPC.Listen != want.RPC || c.DA.Layer != "local" || c.DA.Endpoint != e.DAURL("local") || c.Fallback.Layer != "" {
 			t.Errorf("rollup %s is told %+v", want.Name, c)
 		}
 		if c.Sequencers[0] != e.Sequencers[i] || len(c.Sequencers) != len(e.Sequencers) {
@@ -46,7 +42,7 @@ func TestEveryProcessIsToldThePlan(t *testing.T) {
 			t.Errorf("%s is started with %q, not with a home in %s", c.name, c.args, home)
 		}
 	}
-	for _, u := range append([]string{e.DA, e.CometRPC}, e.Metrics...) {
+	for _, u := range append([]string{e.DAURL("local"), e.CometRPC}, e.Metrics...) {
 		parsed, err := url.Parse(u)
 		if err != nil {
 			t.Fatal(err)
@@ -56,4 +52,31 @@ func TestEveryProcessIsToldThePlan(t *testing.T) {
 			t.Errorf("%s is outside the network's ports", u)
 		}
 	}
+}
+
+func loadRelayer(t *testing.T, home string) relayer.Config {
+	t.Helper()
+	c, err := relayer.LoadConfig(relayerHome(home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func loadRollup(t *testing.T, home string, i int) rollup.Config {
+	t.Helper()
+	c, err := rollup.LoadConfig(rollupHome(home, i))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func loadValidator(t *testing.T, home string, i int) node.Config {
+	t.Helper()
+	var c node.Config
+	if err := config.Load(filepath.Join(node.ValidatorHome(home, i), "config", "ordo.toml"), &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

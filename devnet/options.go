@@ -33,11 +33,12 @@ type Shape struct {
 	BlockTime  time.Duration `json:"block_time"`
 	// BasePort is the first of all ports; 0 stands for the standard ones.
 	BasePort int `json:"base_port"`
+	DA       DA  `json:"da"`
 }
 
 // DefaultShape is a network that tolerates the loss of one validator.
 func DefaultShape() Shape {
-	return Shape{Validators: 4, Rollups: 2, BlockTime: 100 * time.Millisecond}
+	return Shape{Validators: 4, Rollups: 2, BlockTime: 100 * time.Millisecond, DA: DA{Layers: localLayer}}
 }
 
 // Validate says which setting is out of its bounds.
@@ -51,6 +52,9 @@ func (s Shape) Validate() error {
 		return fmt.Errorf("--block-time is %v, but a devnet takes 20ms to 1m", s.BlockTime)
 	case s.BasePort < 0 || s.BasePort > 0 && s.BasePort < 1024:
 		return fmt.Errorf("--base-port is %d, but it must be 0 for the standard ports, or 1024 or more", s.BasePort)
+	}
+	if _, err := s.DA.layout(s.Rollups); err != nil {
+		return err
 	}
 	if last := newPlan(s).last(); last > maxPort {
 		return fmt.Errorf("--base-port is %d, which takes the last of the network's ports to %d; the highest there is is %d", s.BasePort, last, maxPort)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/ordo-network/ordo/da/layers"
 )
 
 const maxPort = 65535
@@ -28,15 +30,22 @@ type rollupPorts struct{ RPC, Metrics int }
 
 type relayerPorts struct{ DA, Metrics int }
 
+// nodePorts are those of the DA layers' nodes that the devnet runs.
+type nodePorts struct{ Celestia, EigenDA int }
+
 // plan says who listens where. It depends on the shape alone.
 type plan struct {
 	Validators []validatorPorts
 	Rollups    []rollupPorts
 	Relayer    relayerPorts
+	Nodes      nodePorts
+	// da is valid: the shape is.
+	da layout
 }
 
 func newPlan(s Shape) plan {
 	p := plan{Validators: make([]validatorPorts, s.Validators), Rollups: make([]rollupPorts, s.Rollups)}
+	p.da, _ = s.DA.layout(s.Rollups)
 	if s.BasePort == 0 {
 		for i := range p.Rollups {
 			p.Rollups[i] = rollupPorts{RPC: standardRollup + i, Metrics: standardMetrics + i}
@@ -46,6 +55,7 @@ func newPlan(s Shape) plan {
 			p.Validators[i] = validatorPorts{P2P: base, RPC: base + 1, API: base + 2, Metrics: base + 3, Dispersal: base + 4}
 		}
 		p.Relayer = relayerPorts{DA: standardRelayer, Metrics: standardRelayer + 1}
+		p.Nodes = nodePorts{Celestia: standardRelayer + 2, EigenDA: standardRelayer + 3}
 		return p
 	}
 	next := s.BasePort
@@ -60,6 +70,7 @@ func newPlan(s Shape) plan {
 	for i := range p.Rollups {
 		p.Rollups[i].Metrics = port()
 	}
+	p.Nodes = nodePorts{Celestia: port(), EigenDA: port()}
 	return p
 }
 
@@ -80,7 +91,32 @@ func (p plan) claims() []claim {
 			claim{v.P2P, "peer-to-peer of " + name}, claim{v.Metrics, "metrics of " + name},
 			claim{v.Dispersal, "dispersal of " + name})
 	}
-	return append(out, claim{p.Relayer.DA, "DA layer of the relayer"}, claim{p.Relayer.Metrics, "metrics of the relayer"})
+	out = append(out, claim{p.Relayer.Metrics, "metrics of the relayer"})
+	if p.da.embedded() {
+		out = append(out, claim{p.Relayer.DA, "DA layer of the relayer"})
+	}
+	for _, name := range p.da.started() {
+		out = append(out, claim{p.Nodes.of(name), "node of DA layer " + name})
+	}
+	return out
+}
+
+func (p nodePorts) of(layer string) int {
+	if layer == celestiaLayer {
+		return p.Celestia
+	}
+	return p.EigenDA
+}
+
+// endpoint is the URL of a DA layer's node.
+func (p plan) endpoint(layer string) string {
+	switch url := p.da.endpoints[layer]; {
+	case url != "":
+		return url
+	case layer == localLayer:
+		return httpURL(p.Relayer.DA)
+	}
+	return httpURL(p.Nodes.of(layer))
 }
 
 func (p plan) last() int {
@@ -129,3 +165,12 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 func httpURL(port int) string { return "http://" + loopback(port) }
 
 func validatorName(i int) string { return "validator-" + strconv.Itoa(i) }
+
+// layers are how the validators and the rollups reach the DA layers.
+func (p plan) layers(s Shape) map[string]layers.Config {
+	out := map[string]layers.Config{}
+	for _, name := range p.da.used {
+		out[name] = p.da.config(name, s.DA.AppID, p.endpoint(name))
+	}
+	return out
+}

@@ -28,6 +28,7 @@ func TestNoPortIsGivenTwice(t *testing.T) {
 			Validators: rapid.IntRange(1, MaxValidators).Draw(t, "validators"),
 			Rollups:    rapid.IntRange(1, MaxRollups).Draw(t, "rollups"),
 			BlockTime:  time.Second,
+			DA:         DA{Layers: rapid.SampledFrom([]string{"local", "celestia", "local,alpha=eigenda"}).Draw(t, "layers")},
 			BasePort:   rapid.SampledFrom([]int{0, 1024, 30000, 65000}).Draw(t, "base"),
 		}
 		if err := s.Validate(); err != nil {
@@ -40,11 +41,16 @@ func TestNoPortIsGivenTwice(t *testing.T) {
 				t.Errorf("port %d is for the %s and the %s", c.port, other, c.owner)
 			}
 			owners[c.port] = c.owner
-			if s.BasePort > 0 && (c.port < s.BasePort || c.port >= s.BasePort+len(claims)) {
-				t.Errorf("port %d of the %s is not among the %d from %d on", c.port, c.owner, len(claims), s.BasePort)
+			// The relayer's and those of DA layers' nodes are kept for them, used or not.
+			if n := 5*s.Validators + 2*s.Rollups + 4; s.BasePort > 0 && (c.port < s.BasePort || c.port >= s.BasePort+n) {
+				t.Errorf("port %d of the %s is not among the %d from %d on", c.port, c.owner, n, s.BasePort)
 			}
 		}
-		if want := 5*s.Validators + 2*s.Rollups + 2; len(claims) != want {
+		want := 5*s.Validators + 2*s.Rollups + 2
+		if s.DA.Layers == "local,alpha=eigenda" && s.Rollups > 1 {
+			want++ // the local one is used, too
+		}
+		if len(claims) != want {
 			t.Errorf("%d ports, want %d", len(claims), want)
 		}
 	})
@@ -56,6 +62,7 @@ func TestShapeOutOfBounds(t *testing.T) {
 		"--validators": func(s *Shape) { s.Validators = 17 },
 		"--rollups":    func(s *Shape) { s.Rollups = 0 },
 		"--block-time": func(s *Shape) { s.BlockTime = 0 },
+		"--da":         func(s *Shape) { s.DA.Layers = "gamma=celestia" },
 		"--base-port":  func(s *Shape) { s.BasePort = 65530 },
 	} {
 		s := DefaultShape()

@@ -83,6 +83,11 @@ func (p *Probe) missing(ctx context.Context) []string {
 			return err
 		})
 	}
+	for _, d := range p.endpoints.DA {
+		if d.Layer != localLayer { // which is in the relayer, or in another network's
+			check("DA layer "+d.Layer, func() error { return p.answers(ctx, d.URL) })
+		}
+	}
 	var missing []string
 	for _, name := range concurrently(checks) {
 		if name != "" && !slices.Contains(missing, name) {
@@ -180,6 +185,19 @@ func (p *Probe) Block(ctx context.Context, rpc, tag string) (uint64, error) {
 func (p *Probe) RelayedHeight(ctx context.Context, rollup string) (uint64, error) {
 	h, err := p.Metric(ctx, p.endpoints.relayerMetrics(), fmt.Sprintf("ordo_relayer_confirmed_height{rollup=%q}", rollup))
 	return uint64(h), err
+}
+
+// answers asks for anything: whatever the answer, something answers.
+func (p *Probe) answers(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	resp, err := p.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	return resp.Body.Close()
 }
 
 // Metric returns one series of a Prometheus endpoint, and 0 where it is not there.

@@ -55,6 +55,9 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := checkNodes(ctx, o.Home, shape, missing); err != nil {
+		return err
+	}
 	ports := newPlan(shape)
 	if err := ports.check(); err != nil {
 		return err
@@ -75,7 +78,7 @@ func Run(ctx context.Context, o Options) error {
 		binary: o.Binary, grace: stopGrace, report: report, logs: o.Logs, kill: kill,
 		pids: map[string]int{"devnet": os.Getpid()}, pidsFile: filepath.Join(o.Home, processesName),
 	}
-	s.start(o.children(shape))
+	s.start(o.children(shape), o.nodes(shape)...)
 	watch(ctx, o, NewProbe(ports.endpoints(o.Home)), s, report, began)
 
 	report(Event{Kind: Stopping, Home: o.Home})

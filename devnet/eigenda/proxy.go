@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -53,6 +54,7 @@ type Proxy struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
 	err      error // set before done is closed
+	pid      atomic.Int64
 }
 
 // Start starts a proxy and returns once it answers: after 2 s with the defaults. Where
@@ -144,7 +146,12 @@ func (p *Proxy) run(cmd *exec.Cmd, log *watcher) {
 	// childAttributes: this thread must live as long as the child.
 	runtime.LockOSThread()
 	defer close(p.done)
-	if err := cmd.Run(); err != nil && !errors.Is(err, context.Canceled) {
+	err := cmd.Start()
+	if err == nil {
+		p.pid.Store(int64(cmd.Process.Pid))
+		err = cmd.Wait()
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
 		p.err = fmt.Errorf("%w: %s", err, log.last())
 	}
 }
@@ -195,6 +202,9 @@ func (p *Proxy) healthy(ctx context.Context, client *http.Client) bool {
 
 // Endpoint is the URL of the proxy's REST API.
 func (p *Proxy) Endpoint() string { return p.endpoint }
+
+// PID is the process ID.
+func (p *Proxy) PID() int { return int(p.pid.Load()) }
 
 // Done is closed when the process has ended, by Stop or by itself.
 func (p *Proxy) Done() <-chan struct{} { return p.done }

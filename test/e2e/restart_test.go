@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/ethclient"
 
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/devnet"
 	"github.com/ordo-network/ordo/rollup"
 )
@@ -21,7 +22,7 @@ import (
 func testSecondNode(t *testing.T, n *network) {
 	r := n.rollup(t, "alpha")
 	first := dial(t, r.RPC)
-	second := startNode(t, n, r, n.endpoints.Sequencers, n.endpoints.DA)
+	second := startNode(t, n, r, n.endpoints.Sequencers, n.endpoints.DAURL("local"))
 	sameChain(t, mustChain(t, first, mustNumber(t, first)), second)
 }
 
@@ -34,7 +35,8 @@ func startNode(t *testing.T, n *network, r devnet.RollupEndpoint, sequencers []s
 	}
 	home, listen := filepath.Join(t.TempDir(), r.Name), net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	err = rollup.Init(home, rollup.InitOptions{
-		Name: r.Name, ChainID: r.ChainID, SequencerGenesis: n.endpoints.Genesis, Sequencers: sequencers, DA: da,
+		Name: r.Name, ChainID: r.ChainID, SequencerGenesis: n.endpoints.Genesis, Sequencers: sequencers,
+		DA:     rollup.DAConfig{Layer: "local", Config: layers.Config{Endpoint: da}},
 		Listen: listen, MetricsListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1)),
 	})
 	if err != nil {
@@ -122,7 +124,7 @@ func testRebuild(t *testing.T, n *network) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := startNode(t, n, r, []string{fmt.Sprintf("http://127.0.0.1:%d", nowhere)}, n.endpoints.DA)
+	second := startNode(t, n, r, []string{fmt.Sprintf("http://127.0.0.1:%d", nowhere)}, n.endpoints.DAURL("local"))
 	sameChain(t, want, second)
 	waitTag(t, second, "safe", last)
 	t.Logf("rebuilt %d blocks from DA alone", last)
