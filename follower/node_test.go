@@ -23,6 +23,8 @@ type testNode struct {
 
 	// fault, where set, is asked before each message of a stream.
 	fault func(ctx context.Context, height int, resp *sequencerv1.SubscribeRollupResponse, st *connect.ServerStream[sequencerv1.SubscribeRollupResponse]) (done bool, err error)
+	// groupFault, where set, may alter the messages with what a height holds for many rollups.
+	groupFault func(ctx context.Context, height int, msgs []*sequencerv1.SubscribeBlocksResponse) ([]*sequencerv1.SubscribeBlocksResponse, error)
 	// blockFault, where set, may alter what GetRollupBlock returns.
 	blockFault func(height uint64, resp *sequencerv1.GetRollupBlockResponse) error
 	claims     atomic.Int64 // added to the height in GetInfo
@@ -76,6 +78,59 @@ func (n *testNode) SubscribeRollup(ctx context.Context, req *connect.Request[seq
 		}
 		if err := st.Send(resp); err != nil {
 			return err
+		}
+	}
+}
+
+// await returns the block at the height once it is there.
+func (n *testNode) await(ctx context.Context, height int) (*testBlock, error) {
+	for {
+		b, grown := n.chain.at(height)
+		if b != nil {
+			return b, nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// SubscribeBlocks sends what a height holds for two rollups in each message.
+func (n *testNode) SubscribeBlocks(ctx context.Context, req *connect.Request[sequencerv1.SubscribeBlocksRequest], st *connect.ServerStream[sequencerv1.SubscribeBlocksResponse]) error {
+	n.streams.Add(1)
+	var known string
+	for h := int(req.Msg.GetFromHeight()); ; h++ {
+		b, err := n.await(ctx, h)
+		if err != nil {
+			return err
+		}
+		var msgs []*sequencerv1.SubscribeBlocksResponse
+		for i, raw := range req.Msg.GetRollupIds() {
+			rb := b.rollupBlock(order.RollupID(raw))
+			if i%2 == 0 {
+				msgs = append(msgs, &sequencerv1.SubscribeBlocksResponse{LatestHeight: uint64(n.chain.height())})
+			}
+			msg := msgs[len(msgs)-1]
+			msg.Parts = append(msg.Parts, &sequencerv1.RollupPart{Index: uint32(i), NamespaceProof: rb.NamespaceProof, Legs: rb.Legs, VoidBatches: rb.VoidBatches})
+			if i == 0 {
+				rb.RollupId, rb.NamespaceProof, rb.Legs, rb.VoidBatches = nil, nil, nil, nil
+				if string(b.header.ValidatorsHash) == known {
+					rb.Validators = nil
+				}
+				msg.Block, known = rb, string(b.header.ValidatorsHash)
+			}
+		}
+		if n.groupFault != nil {
+			if msgs, err = n.groupFault(ctx, h, msgs); err != nil {
+				return err
+			}
+		}
+		for _, msg := range msgs {
+			if err := st.Send(msg); err != nil {
+				return err
+			}
 		}
 	}
 }

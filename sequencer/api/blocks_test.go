@@ -157,3 +157,23 @@ func TestGroupRequestsAreChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// BenchmarkGroup measures how fast a relayer reads a thousand rollups, most of which have nothing
+// in a block, the serving side included.
+func BenchmarkGroup(b *testing.B) {
+	c := newTestChain(b, 4)
+	const height = 60
+	for range height {
+		c.commit([]*order.Bundle{newBundle(100, alpha), newBundle(100, alpha, beta), newBundle(100, beta)})
+	}
+	url, _ := serve(b, c, nil)
+	ids := []order.RollupID{alpha, beta}
+	for i := range 1000 {
+		ids = append(ids, order.NewRollupID(fmt.Sprint("silent ", i)))
+	}
+	b.ResetTimer()
+	for range b.N {
+		c.group(b, url, ids, 1, height)
+	}
+	b.ReportMetric(float64(height*b.N)/b.Elapsed().Seconds(), "blocks/s")
+}
