@@ -51,13 +51,14 @@ type supervisor struct {
 	wait   [stages]sync.WaitGroup
 
 	total int
+	nodes []daNode
 	mu    sync.Mutex
 	pids  map[string]int
 }
 
 // start starts the children. It returns at once; what becomes of them is reported.
 func (s *supervisor) start(children []child, nodes ...daNode) {
-	s.total = len(children)
+	s.total, s.nodes = len(children), nodes
 	for _, n := range nodes {
 		s.total += len(n.processes)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/ordo-network/ordo/devnet/celestia"
@@ -137,4 +138,18 @@ func (s *supervisor) runNode(ctx context.Context, n daNode) error {
 		s.setPID(name, 0)
 	}
 	return err
+}
+
+// missing adds the nodes that are still being started to the names of those that do
+// not answer: one may answer before it can take anything.
+func (s *supervisor) missing(names []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.nodes {
+		name := "DA layer " + n.name
+		if s.pids[n.processes[0]] == 0 && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -110,7 +110,7 @@ func watch(ctx context.Context, o Options, p *Probe, s *supervisor, report func(
 			}
 			continue
 		}
-		missing := p.missing(ctx)
+		missing := s.missing(p.missing(ctx))
 		switch {
 		case ctx.Err() != nil:
 			return
