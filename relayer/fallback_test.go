@@ -23,69 +23,74 @@ func twoLayers(t *testing.T) (main, other *testLayer) {
 // see the whole order.
 func TestFallbackAndBack(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]func(context.Context, []da.Blob, func(context.Context) ([]da.Ref, error)) ([]da.Ref, error){
+	for name, fault := range map[string]func(context.Context, []da.Blob, storing) ([]da.Ref, error){
 		"not stored": notStored,
 		"but stored": butStored,
-		"refused": func(context.Context, []da.Blob, func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+		"refused": func(context.Context, []da.Blob, storing) ([]da.Ref, error) {
 			return nil, da.ErrRejected
 		},
 		"never answering": never,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			chain := newTestChain()
-			main, other := twoLayers(t)
-			r := start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta"), Fallback: "other", FallbackAfter: 60 * time.Millisecond}, main, other))
-			state := func() (s LayerStatus) { return r.Status().Layers[0] }
-			posted := func() bool {
-				for _, s := range r.Status().Rollups {
-					if s.PostedHeight < uint64(chain.height()) {
-						return false
-					}
-				}
-				return true
-			}
-			for range 2 {
-				chain.growBy(5)
-				eventually(t, "all is on the first layer", posted)
-				if state().FallbackActive {
-					t.Fatal("the fallback is active, and nothing is wrong")
-				}
-				if name == "but stored" { // what is found there is confirmed
-					main.onHead(func() error { return da.ErrUnavailable })
-				}
-				main.onSubmit(fault)
-				chain.growBy(5)
-				eventually(t, "all is on a layer", posted)
-				if !state().FallbackActive {
-					t.Error("the fallback is not active")
-				}
-				chain.growBy(5)
-				eventually(t, "all is on a layer", posted)
-				main.onSubmit(nil)
-				main.onHead(nil)
-				chain.growBy(3)
-				eventually(t, "the first layer is back", func() bool {
-					chain.growBy(1)
-					time.Sleep(5 * time.Millisecond) // as blocks come
-					return !state().FallbackActive
-				})
-				before := main.count()
-				chain.growBy(3)
-				eventually(t, "all is posted", posted)
-				eventually(t, "to the first layer", func() bool { return main.count() > before })
-			}
-			if n := r.metric("ordo_relayer_fallbacks_total"); n < 2 {
-				t.Errorf("%v times the fallback took over, want 2", n)
-			}
-			for _, name := range []string{"alpha", "beta"} {
-				wantReadBack(t, chain, order.NewRollupID(name), main, other)
-			}
+			synctest.Test(t, func(t *testing.T) { fallbackAndBack(t, fault) })
 		})
 	}
 }
 
-func never(ctx context.Context, _ []da.Blob, _ func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+func fallbackAndBack(t *testing.T, fault answering) {
+	chain := newTestChain()
+	main, other := twoLayers(t)
+	r := start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta"), Fallback: "other", FallbackAfter: 2 * time.Minute}, main, other))
+	active := func() bool { return r.Status().Layers[0].FallbackActive }
+	// live lets time pass, with a block each 10 seconds, and returns how many submissions each layer got.
+	live := func(d time.Duration) (first, second int) {
+		first, second = main.count(), other.count()
+		for range int(d / (10 * time.Second)) {
+			chain.growBy(1)
+			time.Sleep(10 * time.Second)
+		}
+		return main.count() - first, other.count() - second
+	}
+	wantLag := func(most uint64) {
+		t.Helper()
+		for _, s := range r.Status().Rollups {
+			if s.LagBlocks > most {
+				t.Errorf("%s is %d blocks behind", s.Name, s.LagBlocks)
+			}
+		}
+	}
+	for range 2 {
+		if first, second := live(5 * time.Minute); first == 0 || second > 0 || active() {
+			t.Errorf("nothing is wrong: %d submissions to the first layer, %d to the other", first, second)
+		}
+		wantLag(1)
+		main.onHead(func() error { return da.ErrUnavailable }) // what is found there would be confirmed
+		main.onSubmit(fault)
+		if _, second := live(110 * time.Second); second > 0 || active() {
+			t.Errorf("%d submissions to the fallback before its time", second)
+		}
+		live(20 * time.Second)
+		if first, second := live(20 * time.Minute); second == 0 || first == 0 || first > 50 || !active() {
+			t.Errorf("the first layer confirms nothing: %d submissions to it, to see whether it does, %d to the other", first, second)
+		}
+		wantLag(1)
+		main.onSubmit(nil)
+		main.onHead(nil)
+		live(3 * time.Minute)
+	}
+	live(time.Minute)
+	if n := r.metric("ordo_relayer_fallbacks_total"); n != 2 {
+		t.Errorf("%v times the fallback took over, want 2", n)
+	}
+	for _, name := range []string{"alpha", "beta"} {
+		wantReadBack(t, chain, order.NewRollupID(name), main, other)
+	}
+}
+
+func refusing(context.Context, []da.Blob, storing) ([]da.Ref, error) { return nil, da.ErrRejected }
+
+func never(ctx context.Context, _ []da.Blob, _ storing) ([]da.Ref, error) {
 	<-ctx.Done()
 	return nil, da.ErrUnavailable
 }
@@ -126,10 +131,10 @@ func TestLayerThatIsSlowForHours(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		chain, layer := newTestChain(), newTestLayer(t, local.Options{BlockTime: 5 * time.Hour})
-		o := prepare(t, chain, Options{Rollups: rollups("alpha", "beta")})
+		o := prepare(t, chain, Options{Rollups: rollups("alpha", "beta"), RetryMin: time.Second, RetryMax: 15 * time.Second})
 		o.Layers = []Layer{{Layer: layer, Settle: 20 * time.Second, SettleBlocks: 1}}
 		// Whoever stops waiting is not heard: what was submitted is stored.
-		layer.onSubmit(func(ctx context.Context, _ []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+		layer.onSubmit(func(ctx context.Context, _ []da.Blob, store storing) ([]da.Ref, error) {
 			type answer struct {
 				refs []da.Ref
 				err  error

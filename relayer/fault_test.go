@@ -37,7 +37,7 @@ func TestFailedButStoredIsNotSentAgain(t *testing.T) {
 	wantPosted(t, chain, layer, "alpha")
 	for range 10 {
 		var lost atomic.Bool
-		layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+		layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error) {
 			defer lost.Store(true)
 			layer.onSubmit(nil)
 			return butStored(ctx, blobs, store)
@@ -55,7 +55,7 @@ func TestLayerThatLosesHalf(t *testing.T) {
 	chain, layer := newTestChain(), smallLayer(t)
 	rng := mathrand.New(mathrand.NewPCG(1, 2))
 	var mu sync.Mutex
-	layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+	layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error) {
 		mu.Lock()
 		n := rng.IntN(4)
 		mu.Unlock()
@@ -83,8 +83,8 @@ func TestLayerThatLosesHalf(t *testing.T) {
 func TestStoredLateIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
-	late := make(chan func(context.Context) ([]da.Ref, error), 1)
-	layer.onSubmit(func(_ context.Context, _ []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+	late := make(chan storing, 1)
+	layer.onSubmit(func(_ context.Context, _ []da.Blob, store storing) ([]da.Ref, error) {
 		layer.onSubmit(nil)
 		late <- store
 		return nil, da.ErrUnavailable
@@ -139,7 +139,7 @@ func TestRefusalOfOneRollupLeavesTheOthersAlone(t *testing.T) {
 			chain, layer := newTestChain(), newTestLayer(t, local.Options{})
 			alpha := da.Namespace(order.NewRollupID("alpha"))
 			var alone atomic.Int64
-			layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+			layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error) {
 				if slices.ContainsFunc(blobs, func(b da.Blob) bool { return b.Namespace == alpha }) {
 					if len(blobs) == 1 {
 						alone.Add(1)
@@ -170,7 +170,7 @@ func TestLargeBlocksAreSplit(t *testing.T) {
 			if honest {
 				layer.limits.MaxBlobBytes = limit
 			}
-			layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+			layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error) {
 				if slices.ContainsFunc(blobs, func(b da.Blob) bool { return len(b.Data) > limit }) {
 					return nil, da.ErrTooLarge
 				}
@@ -195,7 +195,7 @@ func TestLargeBlocksAreSplit(t *testing.T) {
 func TestBacklogForASmallerLayer(t *testing.T) {
 	t.Parallel()
 	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
-	layer.onSubmit(func(context.Context, []da.Blob, func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+	layer.onSubmit(func(context.Context, []da.Blob, storing) ([]da.Ref, error) {
 		return nil, da.ErrRejected
 	})
 	chain.grow(large(2000 << 10))

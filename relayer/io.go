@@ -118,8 +118,9 @@ func (r *Relayer) submit(ctx context.Context, s *submission) {
 	})
 }
 
+// probe tries a layer that is away. One that takes longer than such a layer may is no better.
 func (r *Relayer) probe(ctx context.Context, p probe, data []byte) {
-	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.core.fallbackAfter)
 	defer cancel()
 	_, err := p.layer.Submit(ctx, []da.Blob{{Namespace: da.Namespace(p.id), Data: data}})
 	r.tell(func(now time.Time, _ *write) error {

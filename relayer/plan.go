@@ -252,7 +252,7 @@ func (c *core) look(l *layer, now time.Time, w *write, d *todo) {
 	}
 	s := &search{layer: l, started: now}
 	for _, r := range c.rollups {
-		if r.sent == nil || !r.sent.unsure || r.sent.layer != l {
+		if r.sent == nil || !r.sent.unsure || r.sent.layer != l || !l.worth(r.sent, now, d) {
 			continue
 		}
 		t := target{rollup: r, sent: r.sent, from: max(r.sent.noted, r.sent.looked) + 1}
@@ -269,6 +269,21 @@ func (c *core) look(l *layer, now time.Time, w *write, d *todo) {
 		l.looking = true
 		d.search = append(d.search, s)
 	}
+}
+
+// worth says whether there is more to be seen than when it was looked for last: blocks
+// of the layer, or that it can come no more.
+func (l *layer) worth(s *sent, now time.Time, d *todo) bool {
+	switch {
+	case l.head > max(s.noted, s.looked):
+		return true
+	case l.head < s.noted+l.SettleBlocks:
+		return false
+	case now.Before(s.since.Add(l.Settle)):
+		d.at(s.since.Add(l.Settle))
+		return false
+	}
+	return true
 }
 
 // forget gives up what may stand on a layer that the rollup's blobs do not go to any

@@ -22,13 +22,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// storing stores what was submitted, and answering is what a layer does with it.
+type (
+	storing   = func(ctx context.Context) ([]da.Ref, error)
+	answering = func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error)
+)
+
 // testLayer is a local layer that fails on demand.
 type testLayer struct {
 	da.Layer
 	name string
 
 	mu       sync.Mutex
-	submit   func(ctx context.Context, blobs []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error)
+	submit   answering
 	head     func() error
 	limits   da.Limits
 	requests int // submissions that came in
@@ -57,7 +63,7 @@ func (l *testLayer) Name() string { return l.name }
 func (l *testLayer) Limits() da.Limits { return l.limits }
 
 // onSubmit makes fn answer submissions; nil: they are stored.
-func (l *testLayer) onSubmit(fn func(ctx context.Context, blobs []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error)) {
+func (l *testLayer) onSubmit(fn answering) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.submit = fn
@@ -99,11 +105,11 @@ func (l *testLayer) Head(ctx context.Context) (uint64, error) {
 }
 
 // Both ways in which a submission can fail.
-func notStored(context.Context, []da.Blob, func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+func notStored(context.Context, []da.Blob, storing) ([]da.Ref, error) {
 	return nil, fmt.Errorf("request lost (injected): %w", da.ErrUnavailable)
 }
 
-func butStored(ctx context.Context, _ []da.Blob, store func(context.Context) ([]da.Ref, error)) ([]da.Ref, error) {
+func butStored(ctx context.Context, _ []da.Blob, store storing) ([]da.Ref, error) {
 	_, _ = store(ctx)
 	return nil, fmt.Errorf("answer lost (injected): %w", da.ErrUnavailable)
 }
