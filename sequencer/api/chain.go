@@ -206,6 +206,10 @@ func (c *chain) assemble(height uint64) (*served, error) {
 	proof := block.Txs.Proof(0).Proof
 	// What is decoded of transaction 1 is larger than its bytes, which are not kept.
 	size := len(signed) + len(rawSet) + 2*len(txs[1]) + legBytes*int(ordered.Header().Legs)
+	ran := executedOf(txs, results.TxResults)
+	for _, r := range ran {
+		size += 128 + len(r.log)
+	}
 	for _, c := range claims {
 		size += 2 * proto.Size(c)
 	}
@@ -214,7 +218,7 @@ func (c *chain) assemble(height uint64) (*served, error) {
 		validators: rawSet, validatorsHash: string(block.ValidatorsHash),
 		header:      txs[0],
 		headerProof: &orderv1.MerkleProof{Total: uint64(proof.Total), Index: uint64(proof.Index), Aunts: proof.Aunts},
-		order:       ordered, dropped: dropped, claims: claims, batches: cores, size: size,
+		order:       ordered, dropped: dropped, claims: claims, executed: ran, batches: cores, size: size,
 	}, nil
 }
 

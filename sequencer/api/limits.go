@@ -21,8 +21,10 @@ type Limits struct {
 	Streams     int // SubscribeRollup and SubscribeCertified
 	ManyStreams int // SubscribeBlocks
 	Submits     int // SubmitBundle, from the first byte of the request on
-	Shares      int // GetShare
-	Reads       int // all other calls
+	// Transactions bounds SubmitTransaction; each call waits for a block.
+	Transactions int
+	Shares       int // GetShare
+	Reads        int // all other calls
 	// ClientShare is the part of Streams, ManyStreams, Submits, Shares and Reads that one client address
 	// may use: 1/ClientShare.
 	ClientShare int
@@ -41,7 +43,7 @@ type Limits struct {
 
 // DefaultLimits are for one node on an ordinary machine.
 var DefaultLimits = Limits{
-	Connections: 4096, Streams: 2048, ManyStreams: 256, Submits: 256, Shares: 64, Reads: 128, ClientShare: 4,
+	Connections: 4096, Streams: 2048, ManyStreams: 256, Submits: 256, Transactions: 256, Shares: 64, Reads: 128, ClientShare: 4,
 	ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, DataTimeout: 8 * time.Second,
 	Heartbeat: time.Second,
 }
@@ -49,7 +51,7 @@ var DefaultLimits = Limits{
 func (l Limits) withDefaults() Limits {
 	for _, f := range []struct{ have, want *int }{
 		{&l.Connections, &DefaultLimits.Connections}, {&l.Streams, &DefaultLimits.Streams},
-		{&l.ManyStreams, &DefaultLimits.ManyStreams},
+		{&l.ManyStreams, &DefaultLimits.ManyStreams}, {&l.Transactions, &DefaultLimits.Transactions},
 		{&l.Submits, &DefaultLimits.Submits}, {&l.Shares, &DefaultLimits.Shares},
 		{&l.Reads, &DefaultLimits.Reads}, {&l.ClientShare, &DefaultLimits.ClientShare},
 	} {
@@ -151,6 +153,7 @@ func (s *Server) admit(next http.Handler) http.Handler {
 	stream := newClass("stream", l.Streams, l.ClientShare, smallRequestBytes)
 	many := newClass("many", l.ManyStreams, l.ClientShare, manyRequestBytes)
 	submit := newClass("submit", l.Submits, l.ClientShare, maxRequestBytes)
+	transact := newClass("transaction", l.Transactions, l.ClientShare, maxRequestBytes)
 	share := newClass("share", l.Shares, l.ClientShare, smallRequestBytes)
 	read := newClass("read", l.Reads, l.ClientShare, smallRequestBytes)
 	rollups := newClass("rollups", max(l.Reads/4, 1), l.ClientShare, manyRequestBytes)
@@ -166,6 +169,8 @@ func (s *Server) admit(next http.Handler) http.Handler {
 			c = rollups
 		case sequencerv1connect.SequencerServiceSubmitBundleProcedure:
 			c = submit
+		case sequencerv1connect.SequencerServiceSubmitTransactionProcedure:
+			c = transact
 		case sequencerv1connect.SequencerServiceGetShareProcedure:
 			c = share
 		}

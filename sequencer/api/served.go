@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/sha256"
+
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -20,6 +22,7 @@ type served struct {
 	order          *order.Block
 	dropped        []ordering.Drop
 	claims         []*v1.RecordedClaim
+	executed       map[[sha256.Size]byte]executed    // ordinary transactions
 	batches        map[order.BatchID]order.BatchCore // that the block carries
 	size           int                               // in memory, about
 }

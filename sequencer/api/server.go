@@ -35,6 +35,8 @@ type Options struct {
 	Batches Batches
 	Lanes   Lanes
 	Params  func(context.Context) (Params, error)
+	// Transactions takes in the ordinary ones.
+	Transactions Transactions
 	// Available tells what the chain knows to be on DA layers.
 	Available AvailableFunc
 	// Committee returns the committee of an epoch, as long as the chain knows it.

@@ -12,6 +12,8 @@ import (
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/api"
+	"github.com/ordo-network/ordo/sequencer/app"
 	availabilityv1 "github.com/ordo-network/ordo/sequencer/availability/v1"
 	"github.com/ordo-network/ordo/sequencer/checker"
 	"github.com/ordo-network/ordo/sequencer/claims"
@@ -33,6 +35,18 @@ func (n *Node) available(ids []order.RollupID) (uint64, []*v1.RollupAvailability
 		}
 	}
 	return height, out, nil
+}
+
+// transactions implements api.Transactions.
+type transactions struct{ *app.App }
+
+// Account implements api.Transactions.
+func (t transactions) Account(address string) (api.Account, error) {
+	a, err := t.App.Account(address)
+	if err == nil && !a.Known {
+		err = api.ErrNoAccount
+	}
+	return api.Account{Number: a.Number, Sequence: a.Sequence, Balance: a.Balance}, err
 }
 
 // openChecker lets a validator look at what relayers claim, on the layers that it has

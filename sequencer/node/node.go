@@ -223,7 +223,8 @@ func (n *Node) openAPI(h home, version string, registerer prometheus.Registerer)
 		ChainID: n.chainID, Version: version,
 		Blocks: env.BlockStore, States: env.StateStore, Outcome: ordering.Outcome,
 		Pool: n.app.Pool(), Batches: n.retriever, Lanes: n.lanes(), Committee: n.committee, Available: n.available,
-		Params: n.params, CatchingUp: env.ConsensusReactor.WaitSync,
+		Transactions: transactions{n.app},
+		Params:       n.params, CatchingUp: env.ConsensusReactor.WaitSync,
 		IndexDir: h.index(), Retain: n.config.Retention.BundleHeights, RetainClaims: n.config.Retention.ClaimHeights, Limits: n.config.apiLimits(),
 		Registerer: registerer, Logger: n.log,
 	})

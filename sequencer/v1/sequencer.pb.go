@@ -1427,6 +1427,237 @@ func (x *RollupAvailability) GetPending() uint32 {
 	return 0
 }
 
+type GetAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Such as ordo1...
+	Address       string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountRequest) Reset() {
+	*x = GetAccountRequest{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountRequest) ProtoMessage() {}
+
+func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
+func (*GetAccountRequest) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetAccountRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+type GetAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AccountNumber uint64                 `protobuf:"varint,1,opt,name=account_number,json=accountNumber,proto3" json:"account_number,omitempty"`
+	// Of the next transaction.
+	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// What it can spend, in uordo.
+	Balance       uint64 `protobuf:"varint,3,opt,name=balance,proto3" json:"balance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountResponse) Reset() {
+	*x = GetAccountResponse{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountResponse) ProtoMessage() {}
+
+func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
+func (*GetAccountResponse) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetAccountResponse) GetAccountNumber() uint64 {
+	if x != nil {
+		return x.AccountNumber
+	}
+	return 0
+}
+
+func (x *GetAccountResponse) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *GetAccountResponse) GetBalance() uint64 {
+	if x != nil {
+		return x.Balance
+	}
+	return 0
+}
+
+type SubmitTransactionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// cosmos.tx.v1beta1.TxRaw.
+	Transaction   []byte `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitTransactionRequest) Reset() {
+	*x = SubmitTransactionRequest{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitTransactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitTransactionRequest) ProtoMessage() {}
+
+func (x *SubmitTransactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitTransactionRequest.ProtoReflect.Descriptor instead.
+func (*SubmitTransactionRequest) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SubmitTransactionRequest) GetTransaction() []byte {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+type SubmitTransactionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the block that has it; 0 where the node refused it, and no block will.
+	Height uint64 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	// 0 where it was executed; else it failed, for the reason that the code says in its
+	// codespace.
+	Code          uint32 `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"`
+	Codespace     string `protobuf:"bytes,3,opt,name=codespace,proto3" json:"codespace,omitempty"`
+	Log           string `protobuf:"bytes,4,opt,name=log,proto3" json:"log,omitempty"`
+	GasUsed       uint64 `protobuf:"varint,5,opt,name=gas_used,json=gasUsed,proto3" json:"gas_used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitTransactionResponse) Reset() {
+	*x = SubmitTransactionResponse{}
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitTransactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitTransactionResponse) ProtoMessage() {}
+
+func (x *SubmitTransactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitTransactionResponse.ProtoReflect.Descriptor instead.
+func (*SubmitTransactionResponse) Descriptor() ([]byte, []int) {
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SubmitTransactionResponse) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *SubmitTransactionResponse) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *SubmitTransactionResponse) GetCodespace() string {
+	if x != nil {
+		return x.Codespace
+	}
+	return ""
+}
+
+func (x *SubmitTransactionResponse) GetLog() string {
+	if x != nil {
+		return x.Log
+	}
+	return ""
+}
+
+func (x *SubmitTransactionResponse) GetGasUsed() uint64 {
+	if x != nil {
+		return x.GasUsed
+	}
+	return 0
+}
+
 type SubscribeCertifiedRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RollupId      []byte                 `protobuf:"bytes,1,opt,name=rollup_id,json=rollupId,proto3" json:"rollup_id,omitempty"`
@@ -1436,7 +1667,7 @@ type SubscribeCertifiedRequest struct {
 
 func (x *SubscribeCertifiedRequest) Reset() {
 	*x = SubscribeCertifiedRequest{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[23]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1679,7 @@ func (x *SubscribeCertifiedRequest) String() string {
 func (*SubscribeCertifiedRequest) ProtoMessage() {}
 
 func (x *SubscribeCertifiedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[23]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1692,7 @@ func (x *SubscribeCertifiedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeCertifiedRequest.ProtoReflect.Descriptor instead.
 func (*SubscribeCertifiedRequest) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{23}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SubscribeCertifiedRequest) GetRollupId() []byte {
@@ -1492,7 +1723,7 @@ type SubscribeCertifiedResponse struct {
 
 func (x *SubscribeCertifiedResponse) Reset() {
 	*x = SubscribeCertifiedResponse{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[24]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1735,7 @@ func (x *SubscribeCertifiedResponse) String() string {
 func (*SubscribeCertifiedResponse) ProtoMessage() {}
 
 func (x *SubscribeCertifiedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[24]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1748,7 @@ func (x *SubscribeCertifiedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeCertifiedResponse.ProtoReflect.Descriptor instead.
 func (*SubscribeCertifiedResponse) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{24}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SubscribeCertifiedResponse) GetOwner() []byte {
@@ -1582,7 +1813,7 @@ type CertifiedBundle struct {
 
 func (x *CertifiedBundle) Reset() {
 	*x = CertifiedBundle{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[25]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1825,7 @@ func (x *CertifiedBundle) String() string {
 func (*CertifiedBundle) ProtoMessage() {}
 
 func (x *CertifiedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[25]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1838,7 @@ func (x *CertifiedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifiedBundle.ProtoReflect.Descriptor instead.
 func (*CertifiedBundle) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{25}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CertifiedBundle) GetBundleId() []byte {
@@ -1646,7 +1877,7 @@ type GetShareRequest struct {
 
 func (x *GetShareRequest) Reset() {
 	*x = GetShareRequest{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[26]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1889,7 @@ func (x *GetShareRequest) String() string {
 func (*GetShareRequest) ProtoMessage() {}
 
 func (x *GetShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[26]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1902,7 @@ func (x *GetShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetShareRequest.ProtoReflect.Descriptor instead.
 func (*GetShareRequest) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{26}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetShareRequest) GetOwner() []byte {
@@ -1719,7 +1950,7 @@ type GetShareResponse struct {
 
 func (x *GetShareResponse) Reset() {
 	*x = GetShareResponse{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[27]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1962,7 @@ func (x *GetShareResponse) String() string {
 func (*GetShareResponse) ProtoMessage() {}
 
 func (x *GetShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[27]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +1975,7 @@ func (x *GetShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetShareResponse.ProtoReflect.Descriptor instead.
 func (*GetShareResponse) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{27}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetShareResponse) GetShare() []byte {
@@ -1762,7 +1993,7 @@ type GetInfoRequest struct {
 
 func (x *GetInfoRequest) Reset() {
 	*x = GetInfoRequest{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[28]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +2005,7 @@ func (x *GetInfoRequest) String() string {
 func (*GetInfoRequest) ProtoMessage() {}
 
 func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[28]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +2018,7 @@ func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetInfoRequest) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{28}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{32}
 }
 
 type GetInfoResponse struct {
@@ -1814,7 +2045,7 @@ type GetInfoResponse struct {
 
 func (x *GetInfoResponse) Reset() {
 	*x = GetInfoResponse{}
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[29]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +2057,7 @@ func (x *GetInfoResponse) String() string {
 func (*GetInfoResponse) ProtoMessage() {}
 
 func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sequencer_v1_sequencer_proto_msgTypes[29]
+	mi := &file_sequencer_v1_sequencer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +2070,7 @@ func (x *GetInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetInfoResponse) Descriptor() ([]byte, []int) {
-	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{29}
+	return file_sequencer_v1_sequencer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetInfoResponse) GetChainId() string {
@@ -2006,7 +2237,21 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\x04from\x18\x02 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\x04R\x02to\x12\x14\n" +
 	"\x05layer\x18\x04 \x01(\tR\x05layer\x12\x18\n" +
-	"\apending\x18\x05 \x01(\rR\apending\"8\n" +
+	"\apending\x18\x05 \x01(\rR\apending\"-\n" +
+	"\x11GetAccountRequest\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\"q\n" +
+	"\x12GetAccountResponse\x12%\n" +
+	"\x0eaccount_number\x18\x01 \x01(\x04R\raccountNumber\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x18\n" +
+	"\abalance\x18\x03 \x01(\x04R\abalance\"<\n" +
+	"\x18SubmitTransactionRequest\x12 \n" +
+	"\vtransaction\x18\x01 \x01(\fR\vtransaction\"\x92\x01\n" +
+	"\x19SubmitTransactionResponse\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x04R\x06height\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\rR\x04code\x12\x1c\n" +
+	"\tcodespace\x18\x03 \x01(\tR\tcodespace\x12\x10\n" +
+	"\x03log\x18\x04 \x01(\tR\x03log\x12\x19\n" +
+	"\bgas_used\x18\x05 \x01(\x04R\agasUsed\"8\n" +
 	"\x19SubscribeCertifiedRequest\x12\x1b\n" +
 	"\trollup_id\x18\x01 \x01(\fR\brollupId\"\x83\x02\n" +
 	"\x1aSubscribeCertifiedResponse\x12\x14\n" +
@@ -2052,7 +2297,8 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\x14BUNDLE_STATE_ORDERED\x10\x03\x12\x18\n" +
 	"\x14BUNDLE_STATE_DROPPED\x10\x04\x12\x18\n" +
 	"\x14BUNDLE_STATE_EXPIRED\x10\x05\x12\x1a\n" +
-	"\x16BUNDLE_STATE_CERTIFIED\x10\x062\xd2\b\n" +
+	"\x16BUNDLE_STATE_CERTIFIED\x10\x062\x9d\n" +
+	"\n" +
 	"\x10SequencerService\x12_\n" +
 	"\fSubmitBundle\x12&.ordo.sequencer.v1.SubmitBundleRequest\x1a'.ordo.sequencer.v1.SubmitBundleResponse\x12h\n" +
 	"\x0fGetBundleStatus\x12).ordo.sequencer.v1.GetBundleStatusRequest\x1a*.ordo.sequencer.v1.GetBundleStatusResponse\x12S\n" +
@@ -2064,7 +2310,10 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\bGetShare\x12\".ordo.sequencer.v1.GetShareRequest\x1a#.ordo.sequencer.v1.GetShareResponse\x12Y\n" +
 	"\n" +
 	"ListClaims\x12$.ordo.sequencer.v1.ListClaimsRequest\x1a%.ordo.sequencer.v1.ListClaimsResponse\x12h\n" +
-	"\x0fGetAvailability\x12).ordo.sequencer.v1.GetAvailabilityRequest\x1a*.ordo.sequencer.v1.GetAvailabilityResponse\x12P\n" +
+	"\x0fGetAvailability\x12).ordo.sequencer.v1.GetAvailabilityRequest\x1a*.ordo.sequencer.v1.GetAvailabilityResponse\x12Y\n" +
+	"\n" +
+	"GetAccount\x12$.ordo.sequencer.v1.GetAccountRequest\x1a%.ordo.sequencer.v1.GetAccountResponse\x12n\n" +
+	"\x11SubmitTransaction\x12+.ordo.sequencer.v1.SubmitTransactionRequest\x1a,.ordo.sequencer.v1.SubmitTransactionResponse\x12P\n" +
 	"\aGetInfo\x12!.ordo.sequencer.v1.GetInfoRequest\x1a\".ordo.sequencer.v1.GetInfoResponseB7Z5github.com/ordo-network/ordo/sequencer/v1;sequencerv1b\x06proto3"
 
 var (
@@ -2080,7 +2329,7 @@ func file_sequencer_v1_sequencer_proto_rawDescGZIP() []byte {
 }
 
 var file_sequencer_v1_sequencer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sequencer_v1_sequencer_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_sequencer_v1_sequencer_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_sequencer_v1_sequencer_proto_goTypes = []any{
 	(BundleState)(0),                   // 0: ordo.sequencer.v1.BundleState
 	(*SubmitBundleRequest)(nil),        // 1: ordo.sequencer.v1.SubmitBundleRequest
@@ -2106,62 +2355,70 @@ var file_sequencer_v1_sequencer_proto_goTypes = []any{
 	(*GetAvailabilityRequest)(nil),     // 21: ordo.sequencer.v1.GetAvailabilityRequest
 	(*GetAvailabilityResponse)(nil),    // 22: ordo.sequencer.v1.GetAvailabilityResponse
 	(*RollupAvailability)(nil),         // 23: ordo.sequencer.v1.RollupAvailability
-	(*SubscribeCertifiedRequest)(nil),  // 24: ordo.sequencer.v1.SubscribeCertifiedRequest
-	(*SubscribeCertifiedResponse)(nil), // 25: ordo.sequencer.v1.SubscribeCertifiedResponse
-	(*CertifiedBundle)(nil),            // 26: ordo.sequencer.v1.CertifiedBundle
-	(*GetShareRequest)(nil),            // 27: ordo.sequencer.v1.GetShareRequest
-	(*GetShareResponse)(nil),           // 28: ordo.sequencer.v1.GetShareResponse
-	(*GetInfoRequest)(nil),             // 29: ordo.sequencer.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),            // 30: ordo.sequencer.v1.GetInfoResponse
-	(*v1.OrderingHeader)(nil),          // 31: ordo.order.v1.OrderingHeader
-	(*v1.Bundle)(nil),                  // 32: ordo.order.v1.Bundle
-	(*v1.RollupBlock)(nil),             // 33: ordo.order.v1.RollupBlock
-	(*v1.NamespaceProof)(nil),          // 34: ordo.order.v1.NamespaceProof
-	(*v1.RollupLeg)(nil),               // 35: ordo.order.v1.RollupLeg
-	(*v1.VoidBatch)(nil),               // 36: ordo.order.v1.VoidBatch
+	(*GetAccountRequest)(nil),          // 24: ordo.sequencer.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),         // 25: ordo.sequencer.v1.GetAccountResponse
+	(*SubmitTransactionRequest)(nil),   // 26: ordo.sequencer.v1.SubmitTransactionRequest
+	(*SubmitTransactionResponse)(nil),  // 27: ordo.sequencer.v1.SubmitTransactionResponse
+	(*SubscribeCertifiedRequest)(nil),  // 28: ordo.sequencer.v1.SubscribeCertifiedRequest
+	(*SubscribeCertifiedResponse)(nil), // 29: ordo.sequencer.v1.SubscribeCertifiedResponse
+	(*CertifiedBundle)(nil),            // 30: ordo.sequencer.v1.CertifiedBundle
+	(*GetShareRequest)(nil),            // 31: ordo.sequencer.v1.GetShareRequest
+	(*GetShareResponse)(nil),           // 32: ordo.sequencer.v1.GetShareResponse
+	(*GetInfoRequest)(nil),             // 33: ordo.sequencer.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),            // 34: ordo.sequencer.v1.GetInfoResponse
+	(*v1.OrderingHeader)(nil),          // 35: ordo.order.v1.OrderingHeader
+	(*v1.Bundle)(nil),                  // 36: ordo.order.v1.Bundle
+	(*v1.RollupBlock)(nil),             // 37: ordo.order.v1.RollupBlock
+	(*v1.NamespaceProof)(nil),          // 38: ordo.order.v1.NamespaceProof
+	(*v1.RollupLeg)(nil),               // 39: ordo.order.v1.RollupLeg
+	(*v1.VoidBatch)(nil),               // 40: ordo.order.v1.VoidBatch
 }
 var file_sequencer_v1_sequencer_proto_depIdxs = []int32{
 	0,  // 0: ordo.sequencer.v1.GetBundleStatusResponse.state:type_name -> ordo.sequencer.v1.BundleState
-	31, // 1: ordo.sequencer.v1.GetBlockResponse.ordering_header:type_name -> ordo.order.v1.OrderingHeader
+	35, // 1: ordo.sequencer.v1.GetBlockResponse.ordering_header:type_name -> ordo.order.v1.OrderingHeader
 	7,  // 2: ordo.sequencer.v1.GetBlockResponse.bundles:type_name -> ordo.sequencer.v1.OrderedBundle
 	8,  // 3: ordo.sequencer.v1.GetBlockResponse.dropped:type_name -> ordo.sequencer.v1.DroppedBundle
-	32, // 4: ordo.sequencer.v1.OrderedBundle.bundle:type_name -> ordo.order.v1.Bundle
-	33, // 5: ordo.sequencer.v1.GetRollupBlockResponse.block:type_name -> ordo.order.v1.RollupBlock
-	33, // 6: ordo.sequencer.v1.SubscribeRollupResponse.block:type_name -> ordo.order.v1.RollupBlock
-	33, // 7: ordo.sequencer.v1.SubscribeBlocksResponse.block:type_name -> ordo.order.v1.RollupBlock
+	36, // 4: ordo.sequencer.v1.OrderedBundle.bundle:type_name -> ordo.order.v1.Bundle
+	37, // 5: ordo.sequencer.v1.GetRollupBlockResponse.block:type_name -> ordo.order.v1.RollupBlock
+	37, // 6: ordo.sequencer.v1.SubscribeRollupResponse.block:type_name -> ordo.order.v1.RollupBlock
+	37, // 7: ordo.sequencer.v1.SubscribeBlocksResponse.block:type_name -> ordo.order.v1.RollupBlock
 	15, // 8: ordo.sequencer.v1.SubscribeBlocksResponse.parts:type_name -> ordo.sequencer.v1.RollupPart
-	34, // 9: ordo.sequencer.v1.RollupPart.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
-	35, // 10: ordo.sequencer.v1.RollupPart.legs:type_name -> ordo.order.v1.RollupLeg
-	36, // 11: ordo.sequencer.v1.RollupPart.void_batches:type_name -> ordo.order.v1.VoidBatch
+	38, // 9: ordo.sequencer.v1.RollupPart.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
+	39, // 10: ordo.sequencer.v1.RollupPart.legs:type_name -> ordo.order.v1.RollupLeg
+	40, // 11: ordo.sequencer.v1.RollupPart.void_batches:type_name -> ordo.order.v1.VoidBatch
 	18, // 12: ordo.sequencer.v1.ListClaimsResponse.claims:type_name -> ordo.sequencer.v1.RecordedClaim
 	19, // 13: ordo.sequencer.v1.RecordedClaim.claim:type_name -> ordo.sequencer.v1.Claim
 	20, // 14: ordo.sequencer.v1.Claim.parts:type_name -> ordo.sequencer.v1.ClaimPart
 	23, // 15: ordo.sequencer.v1.GetAvailabilityResponse.rollups:type_name -> ordo.sequencer.v1.RollupAvailability
-	26, // 16: ordo.sequencer.v1.SubscribeCertifiedResponse.bundles:type_name -> ordo.sequencer.v1.CertifiedBundle
+	30, // 16: ordo.sequencer.v1.SubscribeCertifiedResponse.bundles:type_name -> ordo.sequencer.v1.CertifiedBundle
 	1,  // 17: ordo.sequencer.v1.SequencerService.SubmitBundle:input_type -> ordo.sequencer.v1.SubmitBundleRequest
 	3,  // 18: ordo.sequencer.v1.SequencerService.GetBundleStatus:input_type -> ordo.sequencer.v1.GetBundleStatusRequest
 	5,  // 19: ordo.sequencer.v1.SequencerService.GetBlock:input_type -> ordo.sequencer.v1.GetBlockRequest
 	9,  // 20: ordo.sequencer.v1.SequencerService.GetRollupBlock:input_type -> ordo.sequencer.v1.GetRollupBlockRequest
 	11, // 21: ordo.sequencer.v1.SequencerService.SubscribeRollup:input_type -> ordo.sequencer.v1.SubscribeRollupRequest
 	13, // 22: ordo.sequencer.v1.SequencerService.SubscribeBlocks:input_type -> ordo.sequencer.v1.SubscribeBlocksRequest
-	24, // 23: ordo.sequencer.v1.SequencerService.SubscribeCertified:input_type -> ordo.sequencer.v1.SubscribeCertifiedRequest
-	27, // 24: ordo.sequencer.v1.SequencerService.GetShare:input_type -> ordo.sequencer.v1.GetShareRequest
+	28, // 23: ordo.sequencer.v1.SequencerService.SubscribeCertified:input_type -> ordo.sequencer.v1.SubscribeCertifiedRequest
+	31, // 24: ordo.sequencer.v1.SequencerService.GetShare:input_type -> ordo.sequencer.v1.GetShareRequest
 	16, // 25: ordo.sequencer.v1.SequencerService.ListClaims:input_type -> ordo.sequencer.v1.ListClaimsRequest
 	21, // 26: ordo.sequencer.v1.SequencerService.GetAvailability:input_type -> ordo.sequencer.v1.GetAvailabilityRequest
-	29, // 27: ordo.sequencer.v1.SequencerService.GetInfo:input_type -> ordo.sequencer.v1.GetInfoRequest
-	2,  // 28: ordo.sequencer.v1.SequencerService.SubmitBundle:output_type -> ordo.sequencer.v1.SubmitBundleResponse
-	4,  // 29: ordo.sequencer.v1.SequencerService.GetBundleStatus:output_type -> ordo.sequencer.v1.GetBundleStatusResponse
-	6,  // 30: ordo.sequencer.v1.SequencerService.GetBlock:output_type -> ordo.sequencer.v1.GetBlockResponse
-	10, // 31: ordo.sequencer.v1.SequencerService.GetRollupBlock:output_type -> ordo.sequencer.v1.GetRollupBlockResponse
-	12, // 32: ordo.sequencer.v1.SequencerService.SubscribeRollup:output_type -> ordo.sequencer.v1.SubscribeRollupResponse
-	14, // 33: ordo.sequencer.v1.SequencerService.SubscribeBlocks:output_type -> ordo.sequencer.v1.SubscribeBlocksResponse
-	25, // 34: ordo.sequencer.v1.SequencerService.SubscribeCertified:output_type -> ordo.sequencer.v1.SubscribeCertifiedResponse
-	28, // 35: ordo.sequencer.v1.SequencerService.GetShare:output_type -> ordo.sequencer.v1.GetShareResponse
-	17, // 36: ordo.sequencer.v1.SequencerService.ListClaims:output_type -> ordo.sequencer.v1.ListClaimsResponse
-	22, // 37: ordo.sequencer.v1.SequencerService.GetAvailability:output_type -> ordo.sequencer.v1.GetAvailabilityResponse
-	30, // 38: ordo.sequencer.v1.SequencerService.GetInfo:output_type -> ordo.sequencer.v1.GetInfoResponse
-	28, // [28:39] is the sub-list for method output_type
-	17, // [17:28] is the sub-list for method input_type
+	24, // 27: ordo.sequencer.v1.SequencerService.GetAccount:input_type -> ordo.sequencer.v1.GetAccountRequest
+	26, // 28: ordo.sequencer.v1.SequencerService.SubmitTransaction:input_type -> ordo.sequencer.v1.SubmitTransactionRequest
+	33, // 29: ordo.sequencer.v1.SequencerService.GetInfo:input_type -> ordo.sequencer.v1.GetInfoRequest
+	2,  // 30: ordo.sequencer.v1.SequencerService.SubmitBundle:output_type -> ordo.sequencer.v1.SubmitBundleResponse
+	4,  // 31: ordo.sequencer.v1.SequencerService.GetBundleStatus:output_type -> ordo.sequencer.v1.GetBundleStatusResponse
+	6,  // 32: ordo.sequencer.v1.SequencerService.GetBlock:output_type -> ordo.sequencer.v1.GetBlockResponse
+	10, // 33: ordo.sequencer.v1.SequencerService.GetRollupBlock:output_type -> ordo.sequencer.v1.GetRollupBlockResponse
+	12, // 34: ordo.sequencer.v1.SequencerService.SubscribeRollup:output_type -> ordo.sequencer.v1.SubscribeRollupResponse
+	14, // 35: ordo.sequencer.v1.SequencerService.SubscribeBlocks:output_type -> ordo.sequencer.v1.SubscribeBlocksResponse
+	29, // 36: ordo.sequencer.v1.SequencerService.SubscribeCertified:output_type -> ordo.sequencer.v1.SubscribeCertifiedResponse
+	32, // 37: ordo.sequencer.v1.SequencerService.GetShare:output_type -> ordo.sequencer.v1.GetShareResponse
+	17, // 38: ordo.sequencer.v1.SequencerService.ListClaims:output_type -> ordo.sequencer.v1.ListClaimsResponse
+	22, // 39: ordo.sequencer.v1.SequencerService.GetAvailability:output_type -> ordo.sequencer.v1.GetAvailabilityResponse
+	25, // 40: ordo.sequencer.v1.SequencerService.GetAccount:output_type -> ordo.sequencer.v1.GetAccountResponse
+	27, // 41: ordo.sequencer.v1.SequencerService.SubmitTransaction:output_type -> ordo.sequencer.v1.SubmitTransactionResponse
+	34, // 42: ordo.sequencer.v1.SequencerService.GetInfo:output_type -> ordo.sequencer.v1.GetInfoResponse
+	30, // [30:43] is the sub-list for method output_type
+	17, // [17:30] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -2178,7 +2435,7 @@ func file_sequencer_v1_sequencer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sequencer_v1_sequencer_proto_rawDesc), len(file_sequencer_v1_sequencer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -64,6 +64,12 @@ const (
 	// SequencerServiceGetAvailabilityProcedure is the fully-qualified name of the SequencerService's
 	// GetAvailability RPC.
 	SequencerServiceGetAvailabilityProcedure = "/ordo.sequencer.v1.SequencerService/GetAvailability"
+	// SequencerServiceGetAccountProcedure is the fully-qualified name of the SequencerService's
+	// GetAccount RPC.
+	SequencerServiceGetAccountProcedure = "/ordo.sequencer.v1.SequencerService/GetAccount"
+	// SequencerServiceSubmitTransactionProcedure is the fully-qualified name of the SequencerService's
+	// SubmitTransaction RPC.
+	SequencerServiceSubmitTransactionProcedure = "/ordo.sequencer.v1.SequencerService/SubmitTransaction"
 	// SequencerServiceGetInfoProcedure is the fully-qualified name of the SequencerService's GetInfo
 	// RPC.
 	SequencerServiceGetInfoProcedure = "/ordo.sequencer.v1.SequencerService/GetInfo"
@@ -105,6 +111,12 @@ type SequencerServiceClient interface {
 	// GetAvailability tells up to which height validators with more than 2/3 of stake
 	// confirm that a rollup's data is on its DA layer.
 	GetAvailability(context.Context, *connect.Request[v1.GetAvailabilityRequest]) (*connect.Response[v1.GetAvailabilityResponse], error)
+	// GetAccount tells what whoever signs an ordinary transaction must know of its account.
+	GetAccount(context.Context, *connect.Request[v1.GetAccountRequest]) (*connect.Response[v1.GetAccountResponse], error)
+	// SubmitTransaction hands in an ordinary transaction of the chain, such as a relayer's
+	// claims, and returns once a block has it or the node refuses it. Where the wait is too
+	// long, the error is deadline_exceeded, and the transaction may be in a block later.
+	SubmitTransaction(context.Context, *connect.Request[v1.SubmitTransactionRequest]) (*connect.Response[v1.SubmitTransactionResponse], error)
 	// GetInfo describes the node and its chain.
 	GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error)
 }
@@ -180,6 +192,18 @@ func NewSequencerServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(sequencerServiceMethods.ByName("GetAvailability")),
 			connect.WithClientOptions(opts...),
 		),
+		getAccount: connect.NewClient[v1.GetAccountRequest, v1.GetAccountResponse](
+			httpClient,
+			baseURL+SequencerServiceGetAccountProcedure,
+			connect.WithSchema(sequencerServiceMethods.ByName("GetAccount")),
+			connect.WithClientOptions(opts...),
+		),
+		submitTransaction: connect.NewClient[v1.SubmitTransactionRequest, v1.SubmitTransactionResponse](
+			httpClient,
+			baseURL+SequencerServiceSubmitTransactionProcedure,
+			connect.WithSchema(sequencerServiceMethods.ByName("SubmitTransaction")),
+			connect.WithClientOptions(opts...),
+		),
 		getInfo: connect.NewClient[v1.GetInfoRequest, v1.GetInfoResponse](
 			httpClient,
 			baseURL+SequencerServiceGetInfoProcedure,
@@ -201,6 +225,8 @@ type sequencerServiceClient struct {
 	getShare           *connect.Client[v1.GetShareRequest, v1.GetShareResponse]
 	listClaims         *connect.Client[v1.ListClaimsRequest, v1.ListClaimsResponse]
 	getAvailability    *connect.Client[v1.GetAvailabilityRequest, v1.GetAvailabilityResponse]
+	getAccount         *connect.Client[v1.GetAccountRequest, v1.GetAccountResponse]
+	submitTransaction  *connect.Client[v1.SubmitTransactionRequest, v1.SubmitTransactionResponse]
 	getInfo            *connect.Client[v1.GetInfoRequest, v1.GetInfoResponse]
 }
 
@@ -254,6 +280,16 @@ func (c *sequencerServiceClient) GetAvailability(ctx context.Context, req *conne
 	return c.getAvailability.CallUnary(ctx, req)
 }
 
+// GetAccount calls ordo.sequencer.v1.SequencerService.GetAccount.
+func (c *sequencerServiceClient) GetAccount(ctx context.Context, req *connect.Request[v1.GetAccountRequest]) (*connect.Response[v1.GetAccountResponse], error) {
+	return c.getAccount.CallUnary(ctx, req)
+}
+
+// SubmitTransaction calls ordo.sequencer.v1.SequencerService.SubmitTransaction.
+func (c *sequencerServiceClient) SubmitTransaction(ctx context.Context, req *connect.Request[v1.SubmitTransactionRequest]) (*connect.Response[v1.SubmitTransactionResponse], error) {
+	return c.submitTransaction.CallUnary(ctx, req)
+}
+
 // GetInfo calls ordo.sequencer.v1.SequencerService.GetInfo.
 func (c *sequencerServiceClient) GetInfo(ctx context.Context, req *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error) {
 	return c.getInfo.CallUnary(ctx, req)
@@ -295,6 +331,12 @@ type SequencerServiceHandler interface {
 	// GetAvailability tells up to which height validators with more than 2/3 of stake
 	// confirm that a rollup's data is on its DA layer.
 	GetAvailability(context.Context, *connect.Request[v1.GetAvailabilityRequest]) (*connect.Response[v1.GetAvailabilityResponse], error)
+	// GetAccount tells what whoever signs an ordinary transaction must know of its account.
+	GetAccount(context.Context, *connect.Request[v1.GetAccountRequest]) (*connect.Response[v1.GetAccountResponse], error)
+	// SubmitTransaction hands in an ordinary transaction of the chain, such as a relayer's
+	// claims, and returns once a block has it or the node refuses it. Where the wait is too
+	// long, the error is deadline_exceeded, and the transaction may be in a block later.
+	SubmitTransaction(context.Context, *connect.Request[v1.SubmitTransactionRequest]) (*connect.Response[v1.SubmitTransactionResponse], error)
 	// GetInfo describes the node and its chain.
 	GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error)
 }
@@ -366,6 +408,18 @@ func NewSequencerServiceHandler(svc SequencerServiceHandler, opts ...connect.Han
 		connect.WithSchema(sequencerServiceMethods.ByName("GetAvailability")),
 		connect.WithHandlerOptions(opts...),
 	)
+	sequencerServiceGetAccountHandler := connect.NewUnaryHandler(
+		SequencerServiceGetAccountProcedure,
+		svc.GetAccount,
+		connect.WithSchema(sequencerServiceMethods.ByName("GetAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
+	sequencerServiceSubmitTransactionHandler := connect.NewUnaryHandler(
+		SequencerServiceSubmitTransactionProcedure,
+		svc.SubmitTransaction,
+		connect.WithSchema(sequencerServiceMethods.ByName("SubmitTransaction")),
+		connect.WithHandlerOptions(opts...),
+	)
 	sequencerServiceGetInfoHandler := connect.NewUnaryHandler(
 		SequencerServiceGetInfoProcedure,
 		svc.GetInfo,
@@ -394,6 +448,10 @@ func NewSequencerServiceHandler(svc SequencerServiceHandler, opts ...connect.Han
 			sequencerServiceListClaimsHandler.ServeHTTP(w, r)
 		case SequencerServiceGetAvailabilityProcedure:
 			sequencerServiceGetAvailabilityHandler.ServeHTTP(w, r)
+		case SequencerServiceGetAccountProcedure:
+			sequencerServiceGetAccountHandler.ServeHTTP(w, r)
+		case SequencerServiceSubmitTransactionProcedure:
+			sequencerServiceSubmitTransactionHandler.ServeHTTP(w, r)
 		case SequencerServiceGetInfoProcedure:
 			sequencerServiceGetInfoHandler.ServeHTTP(w, r)
 		default:
@@ -443,6 +501,14 @@ func (UnimplementedSequencerServiceHandler) ListClaims(context.Context, *connect
 
 func (UnimplementedSequencerServiceHandler) GetAvailability(context.Context, *connect.Request[v1.GetAvailabilityRequest]) (*connect.Response[v1.GetAvailabilityResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.GetAvailability is not implemented"))
+}
+
+func (UnimplementedSequencerServiceHandler) GetAccount(context.Context, *connect.Request[v1.GetAccountRequest]) (*connect.Response[v1.GetAccountResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.GetAccount is not implemented"))
+}
+
+func (UnimplementedSequencerServiceHandler) SubmitTransaction(context.Context, *connect.Request[v1.SubmitTransactionRequest]) (*connect.Response[v1.SubmitTransactionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ordo.sequencer.v1.SequencerService.SubmitTransaction is not implemented"))
 }
 
 func (UnimplementedSequencerServiceHandler) GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error) {
