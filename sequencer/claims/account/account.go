@@ -1,0 +1,254 @@
+// Package account records claims on the sequencer chain with the money of an account.
+//
+// In come claims, out goes the height of the block that has them. Transactions of one
+// account go one after the other, each after the block of the one before. What an error
+// leaves open is told by its class: a claim that is recorded twice harms nobody.
+package account
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	sdked25519 "github.com/cosmos/cosmos-sdk/crypto/keys/ed25519"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/sequencer/app"
+	"github.com/ordo-network/ordo/sequencer/availability"
+	availabilityv1 "github.com/ordo-network/ordo/sequencer/availability/v1"
+	"github.com/ordo-network/ordo/sequencer/claims"
+	v1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+)
+
+const (
+	// DefaultGasPrice is what nodes ask for by their own default, in uordo.
+	DefaultGasPrice = 0.001
+	// maxGasPrice is the most that is paid where nodes ask for more than expected.
+	maxGasPrice = 1
+	// maxTxBytes is below what nodes take in.
+	maxTxBytes = 900 << 10
+	// maxGas is below what a block of the default parameters holds.
+	maxGas = 45_000_000
+	// callTimeout is above what a node waits for a block.
+	callTimeout = 40 * time.Second
+	// maxAnswerBytes bounds an answer: the log of a transaction is its largest part.
+	maxAnswerBytes = 1 << 20
+)
+
+// Gas of a transaction, with room to spare over what was measured.
+const (
+	txGas       = 120_000
+	claimGas    = 110_000
+	gasPerByte  = 220 // it is checked, written, and written again as an event
+	txOverhead  = 1 << 10
+	msgOverhead = 128
+)
+
+// Options are what an account works with.
+type Options struct {
+	// Endpoints are APIs of sequencer nodes, at least one, such as http://127.0.0.1:26602.
+	Endpoints []string
+	Key       ed25519.PrivateKey
+	// GasPrice is what is paid for gas at first, in uordo; 0: DefaultGasPrice. Where a node
+	// asks for more, more is paid.
+	GasPrice   float64
+	HTTPClient *http.Client // nil: one of its own
+	Logger     *slog.Logger // may be nil
+}
+
+// Account records claims. It implements claims.Claimer and is safe for concurrent use.
+type Account struct {
+	opts    Options
+	enc     *app.Encoding
+	key     *sdked25519.PrivKey
+	address sdk.AccAddress
+	nodes   []sequencerv1connect.SequencerServiceClient
+
+	mu       sync.Mutex // held from the sequence to the block
+	current  int        // of nodes
+	chainID  string     // once known
+	sequence uint64     // not below this one
+	price    float64
+}
+
+var _ claims.Claimer = (*Account)(nil)
+
+// New returns the account of the key. It asks nothing of the nodes yet.
+func New(o Options) (*Account, error) {
+	switch {
+	case len(o.Endpoints) == 0:
+		return nil, errors.New("account: no sequencer node is named")
+	case len(o.Key) != ed25519.PrivateKeySize:
+		return nil, fmt.Errorf("account: the key has %d bytes, want %d", len(o.Key), ed25519.PrivateKeySize)
+	case math.IsNaN(o.GasPrice) || o.GasPrice < 0 || o.GasPrice > maxGasPrice:
+		return nil, fmt.Errorf("account: gas price %v, want 0 to %v", o.GasPrice, maxGasPrice)
+	}
+	if o.GasPrice == 0 {
+		o.GasPrice = DefaultGasPrice
+	}
+	if o.HTTPClient == nil {
+		o.HTTPClient = &http.Client{Timeout: callTimeout}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	enc, err := app.NewEncoding()
+	if err != nil {
+		return nil, fmt.Errorf("account: %w", err)
+	}
+	a := &Account{opts: o, enc: enc, key: &sdked25519.PrivKey{Key: o.Key}, price: o.GasPrice}
+	a.address = sdk.AccAddress(a.key.PubKey().Address())
+	for _, e := range o.Endpoints {
+		a.nodes = append(a.nodes, sequencerv1connect.NewSequencerServiceClient(o.HTTPClient, e, connect.WithReadMaxBytes(maxAnswerBytes)))
+	}
+	return a, nil
+}
+
+// Address returns the account's address, such as "ordo1...".
+func (a *Account) Address() string { return a.address.String() }
+
+// Claim implements claims.Claimer.
+func (a *Account) Claim(ctx context.Context, list []da.Claim) (uint64, error) {
+	msgs, gas, err := a.messages(list)
+	if err != nil {
+		return 0, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var errs []error
+	for range a.nodes {
+		node := a.nodes[a.current]
+		height, err := a.send(ctx, node, msgs, gas)
+		if err == nil || !errors.Is(err, da.ErrUnavailable) || ctx.Err() != nil {
+			return height, err
+		}
+		errs = append(errs, fmt.Errorf("sequencer node %s: %w", a.opts.Endpoints[a.current], err))
+		a.current = (a.current + 1) % len(a.nodes)
+	}
+	return 0, errors.Join(errs...)
+}
+
+// messages returns the messages of one transaction, and the gas that they may take.
+// Errors: da.ErrRejected, da.ErrTooLarge.
+func (a *Account) messages(list []da.Claim) ([]sdk.Msg, uint64, error) {
+	if len(list) == 0 {
+		return nil, 0, fmt.Errorf("%w: no claims", da.ErrRejected)
+	}
+	var msgs []sdk.Msg
+	size := txOverhead
+	for len(list) > 0 {
+		n := min(len(list), availability.MaxMessageClaims)
+		m := &availabilityv1.MsgClaim{Relayer: a.Address()}
+		for _, c := range list[:n] {
+			raw, err := proto.Marshal(claims.ToProto(c))
+			if err != nil {
+				return nil, 0, fmt.Errorf("%w: encode claim: %w", da.ErrRejected, err)
+			}
+			claim := new(availabilityv1.Claim)
+			if err := claim.Unmarshal(raw); err != nil {
+				return nil, 0, fmt.Errorf("%w: encode claim: %w", da.ErrRejected, err)
+			}
+			if err := availability.CheckClaim(claim); err != nil {
+				return nil, 0, fmt.Errorf("%w: claim about blocks %d to %d of rollup %x: %w", da.ErrRejected, c.From, c.To, c.Rollup, err)
+			}
+			m.Claims = append(m.Claims, claim)
+		}
+		list = list[n:]
+		msgs = append(msgs, m)
+		size += m.Size() + msgOverhead
+	}
+	var count int
+	for _, m := range msgs {
+		count += len(m.(*availabilityv1.MsgClaim).Claims)
+	}
+	gas := uint64(txGas + claimGas*count + gasPerByte*size)
+	if size > maxTxBytes || gas > maxGas {
+		return nil, 0, fmt.Errorf("%d claims of %d bytes do not fit into one transaction of the sequencer chain: %w", count, size, da.ErrTooLarge)
+	}
+	return msgs, gas, nil
+}
+
+// send signs and submits a transaction, and waits for its block.
+// Errors: da.ErrRejected, da.ErrUnavailable.
+func (a *Account) send(ctx context.Context, node sequencerv1connect.SequencerServiceClient, msgs []sdk.Msg, gas uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for {
+		raw, err := a.sign(ctx, node, msgs, gas)
+		if err != nil {
+			return 0, err
+		}
+		res, err := node.SubmitTransaction(ctx, connect.NewRequest(&v1.SubmitTransactionRequest{Transaction: raw}))
+		if err != nil {
+			return 0, fmt.Errorf("%w: submit claims: %w", da.ErrUnavailable, err)
+		}
+		m := res.Msg
+		if m.GetHeight() > 0 { // it counts, even if it failed
+			a.sequence++
+		}
+		switch {
+		case m.GetCode() == 0 && m.GetHeight() == 0:
+			return 0, fmt.Errorf("%w: submit claims: the node's answer makes no sense", da.ErrUnavailable)
+		case m.GetCode() == 0:
+			return m.Height, nil
+		case is(m, sdkerrors.ErrInsufficientFee.Codespace(), sdkerrors.ErrInsufficientFee.ABCICode()) && a.price*4 <= maxGasPrice:
+			a.price *= 4
+			a.opts.Logger.Info("the sequencer node asks for a higher gas price", "now_paid", a.price)
+			continue
+		case is(m, availability.ModuleName, availability.CodeClaim):
+			return 0, fmt.Errorf("%w: %s", da.ErrRejected, m.Log)
+		case is(m, sdkerrors.ErrWrongSequence.Codespace(), sdkerrors.ErrWrongSequence.ABCICode()):
+			a.sequence = 0 // what was counted here is of no use
+		}
+		return 0, fmt.Errorf("%w: the sequencer chain refuses the claims of %s: %s (code %d of %s)", da.ErrUnavailable, a.Address(), m.Log, m.Code, m.Codespace)
+	}
+}
+
+func is(m *v1.SubmitTransactionResponse, codespace string, code uint32) bool {
+	return m.GetCodespace() == codespace && m.GetCode() == code
+}
+
+// sign returns the transaction, signed for the account as the node knows it.
+func (a *Account) sign(ctx context.Context, node sequencerv1connect.SequencerServiceClient, msgs []sdk.Msg, gas uint64) ([]byte, error) {
+	if a.chainID == "" {
+		info, err := node.GetInfo(ctx, connect.NewRequest(&v1.GetInfoRequest{}))
+		if err != nil {
+			return nil, fmt.Errorf("%w: read the chain's ID: %w", da.ErrUnavailable, err)
+		}
+		a.chainID = info.Msg.GetChainId()
+	}
+	state, err := node.GetAccount(ctx, connect.NewRequest(&v1.GetAccountRequest{Address: a.Address()}))
+	if err != nil {
+		return nil, fmt.Errorf("%w: read account %s: %w", da.ErrUnavailable, a.Address(), err)
+	}
+	// The node may not have written the state of the last block yet.
+	a.sequence = max(a.sequence, state.Msg.GetSequence())
+	fee := uint64(math.Ceil(float64(gas) * a.price))
+	b := a.enc.TxConfig.NewTxBuilder()
+	if err := b.SetMsgs(msgs...); err != nil {
+		return nil, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
+	}
+	b.SetGasLimit(gas)
+	b.SetFeeAmount(sdk.NewCoins(app.Coin(fee)))
+	if err := app.SignTx(a.enc, b, a.chainID, a.key, state.Msg.GetAccountNumber(), a.sequence); err != nil {
+		return nil, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
+	}
+	raw, err := a.enc.TxConfig.TxEncoder()(b.GetTx())
+	if err != nil {
+		return nil, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
+	}
+	return raw, nil
+}
