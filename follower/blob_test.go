@@ -307,6 +307,7 @@ func TestDecoderRefuses(t *testing.T) {
 		"an empty run":           {blobOf(t, 5, 1, runOf(0, header, commit, set, block)), ErrBlob},
 		"a run beyond the count": {blobOf(t, 5, 1, runOf(2, header, header, commit, set, block, block)), ErrBlob},
 		"a run too long":         {blobOf(t, 5, 1000, runOf(257)), ErrBlob},
+		"no set":                 {blobOf(t, 5, 1, runOf(1, header, commit, nil, block)), ErrBlob},
 		"bytes left over":        {blobOf(t, 5, 1, append(bytes.Clone(one), 0)), ErrBlob},
 		"no block":               {blobOf(t, 5, 1, runOf(1, header, commit, set)), ErrBlob},
 		"length of a lie":        {blobOf(t, 5, 1, append(runOf(1, header, commit, set), append(long(10_000), noise(600)...)...)), ErrBlob},

@@ -111,6 +111,9 @@ func (d *blobDecoder) run() (*packedRun, error) {
 	if len(r.validators) == 0 {
 		r.validators = d.validators
 	}
+	if len(r.validators) == 0 {
+		return nil, fmt.Errorf("the first run has no validator set: %w", ErrBlob)
+	}
 	d.validators, d.runs = r.validators, d.runs+uint32(n)
 	return r, nil
 }
