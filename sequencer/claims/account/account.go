@@ -48,11 +48,13 @@ const (
 	maxAnswerBytes = 1 << 20
 )
 
-// Gas of a transaction, with room to spare over what was measured.
+// Gas of a transaction, about twice of what an ordinary one takes (the application's tests
+// measure it). One that runs out of it is sent again with more: claims that others made
+// may have to give way, which takes more the larger they are.
 const (
 	txGas       = 120_000
-	claimGas    = 110_000
-	gasPerByte  = 220 // it is checked, written, and written again as an event
+	claimGas    = 60_000
+	gasPerByte  = 60
 	txOverhead  = 1 << 10
 	msgOverhead = 128
 )
@@ -207,6 +209,11 @@ func (a *Account) send(ctx context.Context, node sequencerv1connect.SequencerSer
 		case is(m, sdkerrors.ErrInsufficientFee.Codespace(), sdkerrors.ErrInsufficientFee.ABCICode()) && a.price*4 <= maxGasPrice:
 			a.price *= 4
 			a.opts.Logger.Info("the sequencer node asks for a higher gas price", "now_paid", a.price)
+			continue
+		case is(m, sdkerrors.ErrOutOfGas.Codespace(), sdkerrors.ErrOutOfGas.ABCICode()):
+			if gas *= 2; gas > maxGas {
+				return 0, fmt.Errorf("%w for one transaction of the sequencer chain: %s", da.ErrTooLarge, m.Log)
+			}
 			continue
 		case is(m, availability.ModuleName, availability.CodeClaim):
 			return 0, fmt.Errorf("%w: %s", da.ErrRejected, m.Log)
