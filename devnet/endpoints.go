@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ordo-network/ordo/order"
 )
@@ -58,6 +59,9 @@ func (e *Endpoints) DAURL(layer string) string {
 	}
 	return ""
 }
+
+// RelayerURL is where the relayer tells its status; empty where it is not known.
+func (e *Endpoints) RelayerURL() string { return strings.TrimSuffix(e.relayerMetrics(), "/metrics") }
 
 func (e *Endpoints) relayerMetrics() string { return e.metrics(len(e.Sequencers)) }
 

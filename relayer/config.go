@@ -149,6 +149,9 @@ func (c Config) rollups() ([]Rollup, error) {
 	if len(c.Rollups) == 0 {
 		return nil, errors.New("rollups is empty: name at least one rollup to relay")
 	}
+	if len(c.Rollups) > follower.MaxGroup {
+		return nil, fmt.Errorf("rollups: %d are named, a relayer takes %d at most: run several", len(c.Rollups), follower.MaxGroup)
+	}
 	seen := map[order.RollupID]string{}
 	var out []Rollup
 	for _, name := range c.Rollups {

@@ -65,7 +65,7 @@ func (r *Relayer) readOn(ctx context.Context, g *reader, source *Source) error {
 	}
 	r.mu.Unlock()
 	if *source == nil {
-		r.log.Info("reading the order", "from_height", from, "rollups", len(ids))
+		r.log.Debug("reading the order", "from_height", from, "rollups", len(ids))
 		var err error
 		if *source, err = r.open(ids, checkpoint); err != nil {
 			return err

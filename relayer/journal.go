@@ -9,11 +9,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/order"
-	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
+	chainclaims "github.com/ordo-network/ordo/sequencer/claims"
 )
 
 // What is on disk, all integers big endian:
@@ -28,7 +27,7 @@ import (
 //	's' rollup(32)                 submitted, outcome unknown: the layer's head before (8), how many
 //	                               pieces from the first that is not on DA (4), layer
 //	'p' rollup(32)                 posted: last height (8), its time in ms (8), DA height (8), layer
-//	'c' number(8)                  a claim that is not on chain yet: sequencerv1.Claim
+//	'c' number(8)                  a claim that is not on chain yet: ordo.sequencer.v1.Claim
 const (
 	keyFormat     byte = 'f'
 	keyCheckpoint byte = 'k'
@@ -234,13 +233,9 @@ func (j *journal) claimNumbers() (first, next uint64, err error) {
 func (j *journal) claims(first uint64, n int) ([]da.Claim, error) {
 	var out []da.Claim
 	err := j.each(numberKey(keyClaim, first), numberKey(keyClaim, first+uint64(n)), func(_, raw []byte) error {
-		var m sequencerv1.Claim
-		if err := proto.Unmarshal(raw, &m); err != nil {
+		c, err := chainclaims.Decode(raw)
+		if err != nil {
 			return fmt.Errorf("journal: decode claim: %w", err)
-		}
-		c := da.Claim{Rollup: da.Namespace(m.GetRollupId()), Layer: m.GetLayer(), From: m.GetFrom(), To: m.GetTo()}
-		for _, p := range m.GetParts() {
-			c.Parts = append(c.Parts, da.Part{Ref: da.Ref{Height: p.GetDaHeight(), Commitment: p.GetCommitment()}, ID: da.BlobID(p.GetBlobId())})
 		}
 		out = append(out, c)
 		return nil

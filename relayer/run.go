@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
+	chainclaims "github.com/ordo-network/ordo/sequencer/claims"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
@@ -35,6 +37,9 @@ func Run(ctx context.Context, home string, cfg Config, claimer Claimer, logger *
 	namespaces, err := cfg.namespaces()
 	if err != nil {
 		return err
+	}
+	if claimer == nil && slices.Contains(cfg.used(), "eigenda") {
+		return fmt.Errorf("claim_key is empty in %s: EigenDA's certificates are recorded on the sequencer chain, which takes an account there", filepath.Join(home, configFile))
 	}
 	trust, err := follower.TrustGenesisFile(under(home, cfg.SequencerGenesis))
 	if err != nil {
@@ -56,12 +61,14 @@ func Run(ctx context.Context, home string, cfg Config, claimer Claimer, logger *
 	}
 	defer closeQuietly(httpListener)
 
-	da, err := cfg.openLayers(home, daListener, layers.Options{Namespaces: namespaces, Logger: logger})
+	order := newOrder(cfg, trust, logger)
+	da, err := cfg.openLayers(home, daListener, layers.Options{
+		Index: chainclaims.NewIndex(cfg.Sequencers, order.client, claimer), Namespaces: namespaces, Logger: logger, Registerer: registry,
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = da.close() }() // what was acknowledged is on disk; clients hold idle connections alone
-	order := newOrder(cfg, trust, registry, logger)
 	r, err := New(Options{
 		Rollups: rollups, Layers: da.layers, Fallback: cfg.Fallback, FallbackAfter: time.Duration(cfg.FallbackAfter),
 		Open: order.open, ChainHead: order.head, Journal: filepath.Join(home, journalDir), Batch: cfg.Batch,
@@ -109,7 +116,7 @@ type nodes struct {
 	client *http.Client
 }
 
-func newOrder(cfg Config, trust follower.Trust, registry prometheus.Registerer, logger *slog.Logger) *nodes {
+func newOrder(cfg Config, trust follower.Trust, logger *slog.Logger) *nodes {
 	transport := &http.Transport{
 		Protocols: new(http.Protocols),
 		// What is not read for a while must not fill memory.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/order"
-	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
+	chainclaims "github.com/ordo-network/ordo/sequencer/claims"
 )
 
 // write collects what one step writes into the journal, of any number of rollups. It
@@ -118,11 +118,7 @@ func (w *write) posted(id order.RollupID, b *blob, p posted) {
 }
 
 func (w *write) claim(number uint64, c da.Claim) {
-	m := &sequencerv1.Claim{RollupId: c.Rollup[:], Layer: c.Layer, From: c.From, To: c.To}
-	for _, p := range c.Parts {
-		m.Parts = append(m.Parts, &sequencerv1.ClaimPart{DaHeight: p.Height, Commitment: p.Commitment, BlobId: p.ID[:]})
-	}
-	raw, err := proto.Marshal(m)
+	raw, err := proto.Marshal(chainclaims.ToProto(c))
 	w.fail(err)
 	w.set(numberKey(keyClaim, number), raw)
 }
