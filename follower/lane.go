@@ -78,9 +78,7 @@ func (l *lane) lookAgain(ctx context.Context) {
 // take takes in what was fetched; ok is false after the last of the heights that are read
 // again.
 func (l *lane) take(ctx context.Context, in fetched, ok bool) error {
-	for _, b := range in.blobs {
-		l.r.bytes += uint64(len(b.Data))
-	}
+	l.r.bytes += uint64(in.bytes())
 	switch {
 	case l.again == nil:
 		if err := l.height(ctx, in); err != nil {

@@ -10,12 +10,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/ordo-network/ordo/da"
 )
 
 const (
 	// aheadHeights is how many DA heights are fetched before their turn.
 	aheadHeights = 4
+	// aheadBytes bounds what they hold together, as far as the last one tells.
+	aheadBytes = 64 << 20
 	// minRetry and maxRetry bound the wait between two tries to get something from a layer.
 	minRetry = 200 * time.Millisecond
 	maxRetry = 15 * time.Second
@@ -39,6 +43,13 @@ type fetched struct {
 	blobs  []da.Stored
 }
 
+func (f fetched) bytes() (n int64) {
+	for _, b := range f.blobs {
+		n += int64(len(b.Data))
+	}
+	return n
+}
+
 // follow fetches all heights above the one given, as the layer makes them, in order.
 func (t *tail) follow(ctx context.Context, after uint64) <-chan fetched {
 	return t.fetch(ctx, func(yield func(uint64) bool) {
@@ -59,21 +70,26 @@ func (t *tail) follow(ctx context.Context, after uint64) <-chan fetched {
 // fetch fetches heights, a few at the same time, and hands them over in order. The channel is
 // closed after the last, or when ctx is done.
 func (t *tail) fetch(ctx context.Context, heights iter.Seq[uint64]) <-chan fetched {
-	coming, out := make(chan chan fetched, aheadHeights-1), make(chan fetched)
+	coming, out := make(chan future, aheadHeights-1), make(chan fetched)
+	room, last := semaphore.NewWeighted(aheadBytes), new(atomic.Int64)
 	go func() {
 		defer close(coming)
 		for h := range heights {
-			one := make(chan fetched, 1)
+			one := future{made: make(chan fetched, 1), weight: min(last.Load(), aheadBytes)}
+			if room.Acquire(ctx, one.weight) != nil {
+				return
+			}
 			go func() {
-				defer close(one)
+				defer close(one.made)
 				if f := (fetched{height: h}); t.blobs(ctx, &f) == nil {
-					one <- f
+					last.Store(f.bytes())
+					one.made <- f
 				}
 			}()
 			select {
 			case coming <- one:
 			case <-ctx.Done():
-				<-one
+				<-one.made
 				return
 			}
 		}
@@ -81,17 +97,24 @@ func (t *tail) fetch(ctx context.Context, heights iter.Seq[uint64]) <-chan fetch
 	go func() {
 		defer close(out)
 		for one := range coming {
-			f, ok := <-one
+			f, ok := <-one.made
 			if !ok {
 				continue // ctx is done: so will be the others
 			}
 			select {
 			case out <- f:
+				room.Release(one.weight)
 			case <-ctx.Done():
 			}
 		}
 	}()
 	return out
+}
+
+// future is a height that is being fetched.
+type future struct {
+	made   chan fetched
+	weight int64 // what it was expected to hold
 }
 
 // greet returns when the layer's head is not below what was read.
