@@ -27,7 +27,7 @@ func startLayer(ctx context.Context, o Options, dir string) (*runningLayer, erro
 	case o.Layer == LayerCelestia:
 		return startCelestia(ctx, o, dir)
 	default:
-		return startLocal(o, dir)
+		return startLocal(ctx, o, dir)
 	}
 }
 
@@ -45,18 +45,18 @@ func startCelestia(ctx context.Context, o Options, dir string) (*runningLayer, e
 
 // startLocal serves the embedded layer from this process, so that it is there when
 // the relayer is not.
-func startLocal(o Options, dir string) (*runningLayer, error) {
+func startLocal(ctx context.Context, o Options, dir string) (*runningLayer, error) {
 	layer, err := local.Open(dir, local.Options{BlockTime: o.LayerBlockTime})
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve the local layer: %w", err), layer.Close())
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // until it is closed
 	served := make(chan error, 1)
-	go func() { served <- local.NewServer(layer, local.ServerOptions{}).Serve(ctx, listener) }()
+	go func() { served <- local.NewServer(layer, local.ServerOptions{}).Serve(serving, listener) }()
 	return &runningLayer{
 		settings: layers.Config{Endpoint: "http://" + listener.Addr().String()},
 		close: func() error {

@@ -99,6 +99,10 @@ func (o Options) Validate() error {
 		return fmt.Errorf("--rate is %v, want more than 0 and up to 100 MB a second", o.RateMBps)
 	case o.Duration < time.Second || o.Duration > 10*time.Minute:
 		return fmt.Errorf("--duration is %v, want 1s to 10m", o.Duration)
+	case o.BlockTime < 20*time.Millisecond || o.BlockTime > time.Minute:
+		return fmt.Errorf("--block-time is %v, want 20ms to 1m", o.BlockTime)
+	case o.LayerBlockTime < 100*time.Millisecond || o.LayerBlockTime > time.Minute:
+		return fmt.Errorf("--layer-block-time is %v, want 100ms to 1m", o.LayerBlockTime)
 	case o.Many < 1 || o.Many > 10_000:
 		return fmt.Errorf("--many is %d, want 1 to 10,000 rollups", o.Many)
 	}

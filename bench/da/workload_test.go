@@ -74,7 +74,11 @@ func TestTokensMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	defer func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	session, err := client.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
