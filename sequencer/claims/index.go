@@ -201,8 +201,8 @@ func (x *Index) ask(ctx context.Context, call func(context.Context, sequencerv1c
 	errs := []error{da.ErrUnavailable}
 	for i := range x.nodes {
 		at := (first + i) % len(x.nodes)
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
-		err := call(ctx, x.nodes[at])
+		within, cancel := context.WithTimeout(ctx, callTimeout)
+		err := call(within, x.nodes[at])
 		cancel()
 		if err == nil {
 			x.current.Store(int64(at))

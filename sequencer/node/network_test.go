@@ -21,6 +21,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/node"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -52,7 +53,9 @@ type running struct {
 	client sequencerv1connect.SequencerServiceClient
 }
 
-func newNetwork(t testing.TB, validators int) *network {
+func newNetwork(t testing.TB, validators int) *network { return newNetworkOf(t, validators, nil) }
+
+func newNetworkOf(t testing.TB, validators int, dal map[string]layers.Config) *network {
 	t.Helper()
 	n := &network{
 		t: t, dir: t.TempDir(), running: make([]*running, validators), lanes: make(map[int]order.Owner),
@@ -66,7 +69,7 @@ func newNetwork(t testing.TB, validators int) *network {
 	err := node.InitNetwork(node.NetworkOptions{
 		Dir: n.dir, ChainID: chainID, Validators: validators,
 		Ports:    func(i int) node.Ports { return n.ports[i] },
-		Accounts: []node.Account{{Address: ordering.Address(payer).String(), Amount: 1_000_000_000_000}},
+		Accounts: []node.Account{{Address: ordering.Address(payer).String(), Amount: 1_000_000_000_000}}, DALayers: dal,
 	})
 	if err != nil {
 		t.Fatal(err)
