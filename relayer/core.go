@@ -66,6 +66,7 @@ type rollup struct {
 type gathering struct {
 	blocks []*orderv1.RollupBlock
 	weight int64
+	bytes  int       // as they came
 	first  time.Time // when the first of them came
 	time   time.Time // of the last of them
 }
@@ -186,6 +187,7 @@ func (c *core) gather(r *rollup, b *follower.Block, now time.Time, w *write) err
 	}
 	r.batch.blocks = append(r.batch.blocks, b.Proto)
 	r.batch.weight += size
+	r.batch.bytes += proto.Size(b.Proto)
 	r.batch.time = b.Time
 	c.gathered += size
 	r.next, r.checkpoint = b.Height+1, b.Checkpoint()
@@ -225,7 +227,7 @@ func (c *core) cut(r *rollup, w *write) error {
 	c.keepCheckpoint(r, w)
 	r.blobs = append(r.blobs, b)
 	r.bytes += b.size()
-	r.metrics.rawBytes.Add(float64(r.batch.weight))
+	r.metrics.rawBytes.Add(float64(r.batch.bytes))
 	r.metrics.blobBytes.Add(float64(len(data)))
 	r.metrics.pending.Set(float64(r.bytes))
 	c.gathered -= r.batch.weight

@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/relayer"
+	"github.com/ordo-network/ordo/sequencer/claims/account"
 )
 
 func newRelayerCmd() *cobra.Command {
@@ -90,9 +92,35 @@ func newRelayerStartCmd(home *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return relayer.Run(cmd.Context(), *home, cfg, nil, slog.Default())
+			claimer, err := claimer(*home, cfg)
+			if err != nil {
+				return err
+			}
+			return relayer.Run(cmd.Context(), *home, cfg, claimer, slog.Default())
 		},
 	}
+}
+
+// claimer returns what records on the sequencer chain what was posted; nil where the
+// relayer has no account there.
+func claimer(home string, cfg relayer.Config) (relayer.Claimer, error) {
+	if cfg.ClaimKey == "" {
+		return nil, nil
+	}
+	path := cfg.ClaimKey
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(home, path)
+	}
+	key, err := keys.Load(path)
+	if err != nil {
+		return nil, fmt.Errorf("claim_key: %w", err)
+	}
+	a, err := account.New(account.Options{Endpoints: cfg.Sequencers, Key: key, Logger: slog.Default()})
+	if err != nil {
+		return nil, err
+	}
+	slog.Info("what is posted is recorded on the sequencer chain", "account", a.Address())
+	return a, nil
 }
 
 func defaultRelayerHome() string {
