@@ -8,7 +8,8 @@ BUF      := bin/buf-v1.75.0
 GEN_GO   := bin/protoc-gen-go-v1.36.12
 GEN_CONN := bin/protoc-gen-connect-go-v1.21.1
 
-.PHONY: build test lint fmt bench proto e2e sim clean celestia-bin devnet-celestia
+.PHONY: build test lint fmt bench proto e2e sim clean
+.PHONY: celestia-bin devnet-celestia test-celestia eigenda-bin test-eigenda
 
 # The same flags as `go run` and `go test` compile with, so that the cache serves all.
 build:
@@ -20,6 +21,14 @@ test:
 # The end-to-end tests alone; `make test` runs them too.
 e2e:
 	go test -count=1 -v ./test/e2e
+
+# The end-to-end tests on a real Celestia network and on the real EigenDA proxy, whose
+# programs `make celestia-bin` and `make eigenda-bin` build; without them they are skipped.
+test-celestia test-eigenda:
+	ORDO_E2E_LAYERS=1 go test -count=1 -v ./test/e2e -run '^Test$(LAYER)$$'
+
+test-celestia: LAYER := Celestia
+test-eigenda: LAYER := EigenDA
 
 # The lanes' simulation on many more seeds than `make test` runs: about a quarter of an hour.
 sim:
@@ -71,7 +80,6 @@ $(GEN_CONN)/protoc-gen-connect-go:
 
 # The real eigenda-proxy for `ordo devnet --da eigenda` and the tests of da/eigenda, into
 # the user's cache folder (or $ORDO_CACHE): about two minutes on two cores and 130 MB, once.
-.PHONY: eigenda-bin
 eigenda-bin:
 	@echo "building eigenda-proxy, unless it is there: about two minutes on two cores"
 	go run ./devnet/eigenda/build

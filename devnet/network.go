@@ -42,7 +42,10 @@ func (o Options) children(s Shape) []child {
 	return out
 }
 
-// payerFunds lets a gateway send bundles for years: 10^18 uordo.
+// claimKey is the file, in the relayer's home, of the account that records claims.
+const claimKey = "claims.json"
+
+// payerFunds lets a gateway send bundles, and a relayer claim, for years: 10^18 uordo.
 const payerFunds = 1_000_000_000_000_000_000
 
 // trustingPeriod lets a devnet resume after any rest: its validators are all of this
@@ -66,17 +69,21 @@ func (p plan) relayerLayers(local relayer.LayerConfig, s Shape) map[string]relay
 	return out
 }
 
-// build makes the data of a new network: keys of the gateways, validators whose
-// genesis funds them, the relayer, the rollups.
+// build makes the data of a new network: keys of the gateways and of the relayer,
+// validators whose genesis funds them, the relayer, the rollups.
 func build(home string, s Shape) error {
 	ports := newPlan(s)
-	accounts := make([]node.Account, s.Rollups)
-	for i := range accounts {
-		key, err := keys.Generate(filepath.Join(rollupHome(home, i), "payer.json"))
+	files := []string{filepath.Join(relayerHome(home), claimKey)}
+	for i := range s.Rollups {
+		files = append(files, filepath.Join(rollupHome(home, i), "payer.json"))
+	}
+	var accounts []node.Account
+	for _, file := range files {
+		key, err := keys.Generate(file)
 		if err != nil {
 			return err
 		}
-		accounts[i] = node.Account{Address: keys.Address(key.Public().(ed25519.PublicKey)), Amount: payerFunds}
+		accounts = append(accounts, node.Account{Address: keys.Address(key.Public().(ed25519.PublicKey)), Amount: payerFunds})
 	}
 	err := node.InitNetwork(node.NetworkOptions{
 		Dir: home, ChainID: ChainID, Validators: s.Validators, BlockTime: s.BlockTime, Accounts: accounts,
@@ -93,6 +100,7 @@ func build(home string, s Shape) error {
 	cfg := relayer.DefaultConfig()
 	cfg.Sequencers, cfg.SequencerGenesis, cfg.Rollups = e.Sequencers, e.Genesis, rollupNames[:s.Rollups]
 	cfg.TrustingPeriod = config.Duration(trustingPeriod)
+	cfg.ClaimKey = claimKey
 	cfg.Layer, cfg.RollupLayers, cfg.Fallback = ports.da.main, ports.da.rollupLayers(), ports.da.fallback
 	cfg.FallbackAfter, cfg.Layers = config.Duration(fallbackAfter), ports.relayerLayers(cfg.Layers[localLayer], s)
 	cfg.Metrics.Listen = loopback(ports.Relayer.Metrics)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,38 +13,21 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/ethclient"
-
-	"github.com/ordo-network/ordo/da/layers"
-	"github.com/ordo-network/ordo/devnet"
-	"github.com/ordo-network/ordo/rollup"
 )
 
 // testSecondNode starts another node of alpha, which must make the same blocks.
 func testSecondNode(t *testing.T, n *network) {
 	r := n.rollup(t, "alpha")
 	first := dial(t, r.RPC)
-	second := startNode(t, n, r, n.endpoints.Sequencers, n.endpoints.DAURL("local"))
-	sameChain(t, mustChain(t, first, mustNumber(t, first)), second)
+	home, rpc := newNode(t, n, r, n.endpoints.Sequencers)
+	sameChain(t, mustChain(t, first, mustNumber(t, first)), startNode(t, home, rpc))
 }
 
-// startNode starts one more node of a rollup, from nothing, and returns a client of it.
-func startNode(t *testing.T, n *network, r devnet.RollupEndpoint, sequencers []string, da string) *ethclient.Client {
+// startNode starts the node in home and returns a client of it.
+func startNode(t *testing.T, home, rpc string) *ethclient.Client {
 	t.Helper()
-	port, err := devnet.FreePorts(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	home, listen := filepath.Join(t.TempDir(), r.Name), net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	err = rollup.Init(home, rollup.InitOptions{
-		Name: r.Name, ChainID: r.ChainID, SequencerGenesis: n.endpoints.Genesis, Sequencers: sequencers,
-		DA:     rollup.DAConfig{Layer: "local", Config: layers.Config{Endpoint: da}},
-		Listen: listen, MetricsListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	role(t, "rollup", "start", "--home", home)
-	client := dial(t, "http://"+listen)
+	client := dial(t, rpc)
 	eventually(t, startTime, "the second node", func() error {
 		_, err := client.BlockNumber(t.Context())
 		return err
@@ -68,15 +52,15 @@ func testKilled(t *testing.T, n *network) {
 }
 
 // restart ends the network in some way and starts it again: nothing may run on, and
-// nothing may be forgotten.
-func restart(t *testing.T, n *network, end func()) {
+// nothing may be forgotten. More are the names of other processes.
+func restart(t *testing.T, n *network, end func(), more ...string) {
 	t.Helper()
 	before := map[string][]block{}
 	for _, r := range n.endpoints.Rollups {
 		c := dial(t, r.RPC)
 		before[r.Name] = mustChain(t, c, mustNumber(t, c))
 	}
-	children := []string{"validator-0", "validator-1", "relayer", "rollup-alpha"}
+	children := append([]string{"validator-0", "validator-1", "relayer", "rollup-alpha"}, more...)
 	var pids []int
 	for _, name := range children {
 		pids = append(pids, n.pid(t, name))
@@ -110,7 +94,7 @@ func running(pid int) bool {
 }
 
 // testRebuild stops everything but the DA layer, which the relayer holds, and
-// lets a node without history make the chain from it.
+// lets a node without history make the chain from it, and run.
 func testRebuild(t *testing.T, n *network) {
 	r := n.rollup(t, "alpha")
 	first := dial(t, r.RPC)
@@ -120,14 +104,21 @@ func testRebuild(t *testing.T, n *network) {
 	n.stop(t)
 
 	role(t, "relayer", "start", "--home", filepath.Join(n.home, "relayer"))
-	nowhere, err := devnet.FreePorts(1)
-	if err != nil {
-		t.Fatal(err)
+	eventually(t, startTime, "the DA layer", func() error {
+		resp, err := http.Get(n.relayerURL() + "/status")
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return err
+	})
+	home, rpc := newNode(t, n, r, nowhere(t))
+	number, hash := syncFromDA(t, home)
+	if number < last || number == last && hash != want[last].Hash {
+		t.Errorf("block %d with hash %s is the last that was rebuilt, and %d with %s was safe", number, hash, last, want[last].Hash)
 	}
-	second := startNode(t, n, r, []string{fmt.Sprintf("http://127.0.0.1:%d", nowhere)}, n.endpoints.DAURL("local"))
+	second := startNode(t, home, rpc)
 	sameChain(t, want, second)
 	waitTag(t, second, "safe", last)
-	t.Logf("rebuilt %d blocks from DA alone", last)
 }
 
 func testFresh(t *testing.T, n *network) {
