@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -118,9 +119,15 @@ func EncodeBlob(blocks []*orderv1.RollupBlock) ([]byte, error) {
 	return packBlob(uint64(signed[0].header.Height), uint32(len(blocks)), body)
 }
 
+// encoder is one for all blobs: making one takes megabytes, and small blobs come by the
+// thousand. EncodeAll keeps nothing of the body before.
+var encoder = sync.OnceValues(func() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(blobWindow))
+})
+
 // packBlob puts the header before a body, and compresses the body where that is of use.
 func packBlob(first uint64, count uint32, body []byte) ([]byte, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(blobWindow))
+	enc, err := encoder()
 	if err != nil {
 		return nil, fmt.Errorf("encode blob: %w", err)
 	}
