@@ -62,6 +62,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	err := o.measure(ctx, r)
 	r.Took = time.Since(began).Seconds()
+	if err != nil && r.Relay == nil && r.Memory == nil {
+		return nil, err
+	}
 	if m := r.Memory; m != nil {
 		r.Targets = append(r.Targets, Target{
 			What: fmt.Sprintf("most memory of a relayer of %d rollups", m.Rollups), Got: m.Relayer.PeakMB, Want: mostMemoryMB, Unit: "MB",
