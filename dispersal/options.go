@@ -69,9 +69,14 @@ type Options struct {
 	// one at which they came; 0 keeps them for ever. Those of the last three epochs
 	// are kept in any case.
 	RetainBlocks uint64
-	Workers      int   // that check signatures and shares; default GOMAXPROCS
-	CacheBytes   int64 // of batches in memory; default 64 MiB
-	Transport    transport.Limits
+	// Posted returns a height such that what was taken up to there is needed by nobody any
+	// more, by the state at the height given: what is above is kept, however old it is. It
+	// is asked after each block, and must not block for long. May be nil: all that is
+	// older than RetainBlocks may go.
+	Posted     func(height uint64) uint64
+	Workers    int   // that check signatures and shares; default GOMAXPROCS
+	CacheBytes int64 // of batches in memory; default 64 MiB
+	Transport  transport.Limits
 
 	Now        func() time.Time      // nil is time.Now
 	Logger     *slog.Logger          // may be nil

@@ -3,13 +3,14 @@ package dispersal
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/ordo-network/ordo/dispersal/lane"
 )
 
-// pruner removes shards and certificates that are older than RetainBlocks, whatever that
-// is none of epochs whose batches may still be attested or ordered, nor of the one before:
-// evidence may have one batch of each.
+// pruner removes shards and certificates that are older than RetainBlocks and, as Posted
+// says, needed by nobody; whatever that is none of epochs whose batches may still be
+// attested or ordered, nor of the one before: evidence may have one batch of each.
 type pruner struct {
 	node   *Node
 	below  uint64 // what is of heights before it was removed
@@ -41,10 +42,14 @@ func (p *pruner) due(v *lane.View) uint64 {
 		p.epochs = p.epochs[1:]
 	}
 	keep := p.node.opts.RetainBlocks
+	posted := uint64(math.MaxUint64 - 1)
+	if keep > 0 && p.node.opts.Posted != nil {
+		posted = p.node.opts.Posted(v.Height) // it follows the chain, long before it counts
+	}
 	if keep == 0 || v.Height <= keep || p.epochs[0].epoch+2 > v.Epoch {
 		return 0
 	}
-	below := min(v.Height-keep, p.epochs[0].height)
+	below := min(v.Height-keep, p.epochs[0].height, posted+1)
 	if below < p.below+max(1, keep/64) { // segments are large, so now and then is often enough
 		return 0
 	}

@@ -22,7 +22,8 @@ import (
 //	h height bundle ->       a fate of that height, for pruning
 //
 // A fate is kind (1 byte), height (8), index (8), reason (the rest); numbers are
-// big endian. The keys about claims are told in recorded.go.
+// big endian. The other keys are told in recorded.go and
+// presence.go.
 const (
 	keyIndexed byte = 'n'
 	keyBundle  byte = 'b'
@@ -50,7 +51,7 @@ type fate struct {
 }
 
 // index knows the fate of the bundles of recent blocks and of those that were
-// submitted here, and what relayers claimed. What blocks say is written without a sync: what a crash loses is
+// submitted here, what relayers claimed, and for which rollups blocks were. What blocks say is written without a sync: what a crash loses is
 // indexed again, because the height that is reached stands in the same batch as
 // what that height brought. Receipts are synced, since nothing else tells of a
 // bundle that expired.
@@ -60,8 +61,9 @@ type index struct {
 	retain  retention
 	metrics *metrics
 
-	mu sync.RWMutex // a fate is read before it is written
-	db *pebble.DB
+	mu      sync.RWMutex // a fate is read before it is written
+	db      *pebble.DB
+	present present
 }
 
 // retention is for how many heights something is kept; 0 keeps all.
@@ -148,15 +150,20 @@ func (x *index) height() (uint64, error) {
 
 // add indexes one block. The chain orders a bundle once, so that it did is the last
 // word.
-func (x *index) add(s *served) error {
+func (x *index) add(s *served) (err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	defer func() {
+		if err != nil {
+			x.present = present{} // what is on disk counts
+		}
+	}()
 	batch := x.db.NewBatch()
 	defer func() { _ = batch.Close() }()
 	for i, o := range s.order.Bundles {
 		x.set(batch, o.ID, fate{kind: fateOrdered, height: s.height, index: uint64(i)})
 	}
-	if err := errors.Join(x.addDropped(batch, s), x.addClaims(batch, s)); err != nil {
+	if err := errors.Join(x.addDropped(batch, s), x.addClaims(batch, s), x.addPresence(batch, s)); err != nil {
 		return err
 	}
 	_ = batch.Set([]byte{keyIndexed}, binary.BigEndian.AppendUint64(nil, s.height), nil) // batches in memory do not fail

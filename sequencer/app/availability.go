@@ -70,6 +70,14 @@ func (a *App) Claims(wanted func(number uint64) bool) (Claims, error) {
 	return c, err
 }
 
+// EpochBlocks returns how many blocks an epoch has; 0 before the first block.
+func (a *App) EpochBlocks() uint64 {
+	if v := a.state.current.Load(); v != nil {
+		return v.params.EpochBlocks
+	}
+	return 0
+}
+
 // Available returns what the last state says of the rollups' availability, in their
 // order, or of all that something is confirmed of where none is given, up to the bound
 // of MaxAvailable. Errors: pool.ErrNotReady.

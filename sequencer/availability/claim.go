@@ -104,7 +104,7 @@ func (k Keeper) take(ctx sdk.Context, p Params, relayer sdk.AccAddress, c *avail
 	if err != nil {
 		return 0, err
 	}
-	if covers(rollup.Ranges, c.From, c.To) {
+	if Covers(rollup.Ranges, c.From, c.To) {
 		return 0, nil
 	}
 	same, err := k.makeRoom(ctx, p, relayer, c)

@@ -18,7 +18,7 @@ func TestRangesAreASet(t *testing.T) {
 			from := rapid.Uint64Range(1, 24).Draw(t, "from") // too few runs to reach the bound
 			to := from + rapid.Uint64Range(0, 6).Draw(t, "more")
 			ranges = add(ranges, availabilityv1.Range{From: from, To: to})
-			if !covers(ranges, from, to) {
+			if !Covers(ranges, from, to) {
 				t.Fatalf("%d-%d is not in %v", from, to, ranges)
 			}
 			for h := from; h <= to; h++ {
@@ -30,7 +30,7 @@ func TestRangesAreASet(t *testing.T) {
 				}
 			}
 			for h := range uint64(40) {
-				if covers(ranges, h, h) != set[h] {
+				if Covers(ranges, h, h) != set[h] {
 					t.Fatalf("height %d: %v", h, ranges)
 				}
 			}

@@ -36,7 +36,7 @@ func giveUp(ranges []*availabilityv1.Range, height, after uint64) []*availabilit
 	return ranges
 }
 
-// covers reports whether one of the ranges has all blocks from..to.
-func covers(ranges []*availabilityv1.Range, from, to uint64) bool {
+// Covers reports whether one of the ranges has all blocks from..to.
+func Covers(ranges []*availabilityv1.Range, from, to uint64) bool {
 	return slices.ContainsFunc(ranges, func(r *availabilityv1.Range) bool { return r.From <= from && to <= r.To })
 }

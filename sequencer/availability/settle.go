@@ -59,7 +59,7 @@ func (k Keeper) confirm(ctx sdk.Context, p Params, claim *availabilityv1.Pending
 		if err != nil {
 			return err
 		}
-		if covers(rollup.Ranges, other.Claim.From, other.Claim.To) {
+		if Covers(rollup.Ranges, other.Claim.From, other.Claim.To) {
 			if err := k.settled(ctx, other, outcomeOvertaken); err != nil {
 				return err
 			}

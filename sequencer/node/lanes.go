@@ -81,7 +81,7 @@ func (n *Node) openLanes(ctx context.Context, h home, doc *cmttypes.GenesisDoc, 
 		Shards: held, Certificates: certificates, Source: n.app.Pool(), Verifier: n.app.Certificates(),
 		Listener: n.dispersalLn, Afford: n.app.Afford, Evidence: evidence.take, Shares: []dispersal.ShareSource{remote},
 		BatchBytes: c.BatchBytes, FlushAge: time.Duration(c.FlushAge), WindowBytes: c.WindowBytes,
-		RetainBlocks: n.config.Retention.ShardHeights, CacheBytes: c.CacheBytes,
+		RetainBlocks: n.config.Retention.ShardHeights, Posted: n.posted().upTo, CacheBytes: c.CacheBytes,
 		Transport: transport.Limits{PeerBytes: c.PeerBytes, BytesPerSecond: c.PeerRate},
 		Logger:    n.log, Registerer: registerer,
 	})
