@@ -48,6 +48,9 @@ type testChain struct {
 	batches *testBatches
 	lane    uint64 // sequence of the last batch
 	serving []*api.Server
+	// Ordinary transactions of the next block, with what becomes of them.
+	ordinary cmttypes.Txs
+	results  []*abci.ExecTxResult
 }
 
 func newTestChain(t testing.TB, validators int) *testChain {
@@ -123,6 +126,8 @@ func (c *testChain) commitCertified(certs []*order.Certificate, dropped ...int) 
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	txs, results := append(txs, c.ordinary...), append([]*abci.ExecTxResult{{}, {Data: drops}}, c.results...)
+	c.ordinary, c.results = nil, nil
 	proposer := c.state.Validators.GetProposer().Address
 	b, err := c.state.MakeBlock(height, txs, c.last, nil, proposer)
 	if err != nil {
@@ -137,7 +142,7 @@ func (c *testChain) commitCertified(certs []*order.Certificate, dropped ...int) 
 	seen := c.sign(id, height, b.Time)
 	c.Blocks.SaveBlock(b, parts, seen)
 	err = c.States.SaveFinalizeBlockResponse(height, &abci.ResponseFinalizeBlock{
-		TxResults: []*abci.ExecTxResult{{}, {Data: drops}}, AppHash: []byte{1},
+		TxResults: results, AppHash: []byte{1},
 	})
 	if err != nil {
 		c.t.Fatal(err)
