@@ -405,7 +405,7 @@ func TestRunRefuses(t *testing.T) {
 		t.Errorf("a hash that is said: %v", err)
 	}
 	// A new set, signed by itself: what it follows does not name it.
-	takeover := c.altered(t, 1, 5, func(height int, h *cmttypes.Header, b *signedBlock) {
+	takeover := c.altered(t, 1, 5, func(_ int, h *cmttypes.Header, b *signedBlock) {
 		set := validatorSet(evil)
 		h.ValidatorsHash, h.NextValidatorsHash, b.Validators = set.Hash(), set.Hash(), encodeSet(set)
 	})

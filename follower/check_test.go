@@ -116,7 +116,7 @@ func TestCheckBlob(t *testing.T) {
 		"pruned already": {[][]byte{whole}, alpha, 2, 11, ownChain{c, testChainID, 3, 12}, ErrUnknownBlock},
 	} {
 		err := CheckBlob(tc.parts, tc.rollup, tc.from, tc.to, tc.chain)
-		if !errors.Is(err, tc.want) || errors.Is(err, ErrFalseClaim) != (tc.want == ErrFalseClaim) {
+		if !errors.Is(err, tc.want) || errors.Is(err, ErrFalseClaim) != errors.Is(tc.want, ErrFalseClaim) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}

@@ -152,18 +152,20 @@ func (r *FirmReader) receive(ctx context.Context, lanes []*lane) error {
 	if len(lanes) > 1 {
 		second = lanes[1].next()
 	}
-	l, in, ok := lanes[0], fetched{}, false
+	take := func(l *lane, in fetched, ok bool) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return l.take(ctx, in, ok)
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case in, ok = <-first:
-	case in, ok = <-second:
-		l = lanes[1]
+	case in, ok := <-first:
+		return take(lanes[0], in, ok)
+	case in, ok := <-second:
+		return take(lanes[1], in, ok)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return l.take(ctx, in, ok)
 }
 
 func (r *FirmReader) start(from Cursor) error {

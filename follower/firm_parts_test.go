@@ -87,11 +87,11 @@ func TestFirmReadsParts(t *testing.T) {
 func TestSetsDoNotCrowdOut(t *testing.T) {
 	t.Parallel()
 	c := newLargeChain(4)
-	real := c.parts(t, 1, 4, 400_000)
-	if len(real) < 2 {
+	genuine := c.parts(t, 1, 4, 400_000)
+	if len(genuine) < 2 {
 		t.Fatal("one part")
 	}
-	l := newTestLayer([][]byte{real[0]})
+	l := newTestLayer([][]byte{genuine[0]})
 	for i := range staleHeights / 4 {
 		var junk [][]byte
 		for j := range 5 {
@@ -99,7 +99,7 @@ func TestSetsDoNotCrowdOut(t *testing.T) {
 		}
 		l.add(junk...)
 	}
-	for _, p := range real[1:] {
+	for _, p := range genuine[1:] {
 		l.add(p)
 	}
 	r := newFirmReader(t, c.firmConfig(t, l))
@@ -336,7 +336,7 @@ func TestFloodCostsNoWork(t *testing.T) {
 		"a wrong signature": {c.altered(t, 3, 4, func(_ int, _ *cmttypes.Header, b *signedBlock) {
 			b.commit.Signatures[0].Signature[0] ^= 1
 		}), 1000, 4000, 1000, 1000},
-		"altered after a good commit": {c.altered(t, 3, 4, func(height int, _ *cmttypes.Header, b *signedBlock) {
+		"altered after a good commit": {c.altered(t, 3, 4, func(_ int, _ *cmttypes.Header, b *signedBlock) {
 			b.Legs[0].Transactions[0][0] ^= 1
 		}), 1000, 8000, 0, 1000},
 	} {

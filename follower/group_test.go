@@ -159,7 +159,7 @@ func TestGroupFailsOver(t *testing.T) {
 			}
 			return m, nil
 		}, "lie", "malformed"},
-		"error in the middle": {func(_ *testChain, m messages) (messages, error) {
+		"error in the middle": {func(*testChain, messages) (messages, error) {
 			return nil, connect.NewError(connect.CodeUnavailable, errors.New("shutting down"))
 		}, "error", ""},
 	} {

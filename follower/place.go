@@ -145,7 +145,7 @@ func (p place) append(out []byte) []byte {
 	}
 	out = binary.AppendUvarint(out, uint64(len(p.sets)))
 	for _, s := range p.sets {
-		out = s.partHeader.append(out)
+		out = s.append(out)
 		out = binary.AppendUvarint(out, uint64(len(s.at)))
 		for _, a := range s.at {
 			out = binary.AppendUvarint(binary.AppendUvarint(out, uint64(a.index)), a.height)

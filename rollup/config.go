@@ -45,7 +45,7 @@ func (c DAConfig) validate(field string) error {
 	if c.Layer == "" {
 		return nil
 	}
-	return c.Config.Validate(c.Layer, field)
+	return c.Validate(c.Layer, field)
 }
 
 // GatewayConfig bounds what waits for ordering.
