@@ -63,7 +63,7 @@ type journal struct {
 
 func openJournal(dir string, fs vfs.FS) (*journal, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
-		FS: fs, CacheSize: 8 << 20, MemTableSize: 8 << 20, MaxOpenFiles: 128, Logger: quiet{},
+		FS: fs, CacheSize: 4 << 20, MemTableSize: 4 << 20, MaxOpenFiles: 128, Logger: quiet{},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", dir, err)
