@@ -19,11 +19,14 @@ import (
 	"connectrpc.com/connect"
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/avail/availtest"
 	"github.com/ordo-network/ordo/devnet"
+	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/relayer"
 	"github.com/ordo-network/ordo/rollup"
+	"github.com/ordo-network/ordo/sequencer/claims/account"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
@@ -111,16 +114,11 @@ func newDoor(t *testing.T, behind string) *door {
 	return d
 }
 
-// relayerURL is where the relayer tells how it does.
-func (n *network) relayerURL() string {
-	return strings.TrimSuffix(n.endpoints.Metrics[len(n.endpoints.Sequencers)], "/metrics")
-}
-
 func relayerStatus(t *testing.T, n *network) relayer.Status {
 	t.Helper()
 	var s relayer.Status
 	eventually(t, settleTime, "the relayer's status", func() error {
-		resp, err := http.Get(n.relayerURL() + "/status")
+		resp, err := http.Get(n.endpoints.RelayerURL() + "/status")
 		if err != nil {
 			return err
 		}
@@ -235,6 +233,97 @@ func testAvailability(t *testing.T, n *network) {
 				}
 				return err
 			})
+		}
+	}
+}
+
+// testFalseClaim has an account claim that blocks are on a layer where nothing is:
+// nothing is confirmed by it, and the account is not heard again. Others are.
+func testFalseClaim(t *testing.T, n *network) {
+	key, err := keys.Load(filepath.Join(n.home, "rollup-beta", "payer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	liar, err := account.New(account.Options{Endpoints: n.endpoints.Sequencers, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "nobody-relays-this"
+	lie := da.Claim{
+		Rollup: da.Namespace(order.NewRollupID(name)), Layer: "local", From: 1, To: 5,
+		Parts: []da.Part{{Ref: da.Ref{Height: layerStatus(t, n, "local").PostedHeight}, ID: da.ID([]byte("not there"))}},
+	}
+	height, err := liar.Claim(t.Context(), []da.Claim{lie})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the claim is recorded at height %d", height)
+	eventually(t, settleTime, "the account to be ignored", func() error {
+		_, err := liar.Claim(t.Context(), []da.Claim{lie})
+		if err == nil || !strings.Contains(err.Error(), "claimed 1 times what was not true") {
+			return fmt.Errorf("another claim of it: %w", err)
+		}
+		return nil
+	})
+	if a, err := available(t, n.endpoints.Sequencer, name); err == nil && a.GetTo() != 0 {
+		t.Errorf("what was claimed falsely is confirmed: %v", a)
+	}
+	testAvailability(t, n)
+}
+
+// testDAStatus compares what is told of DA layers with what is there.
+func testDAStatus(t *testing.T, n *network) {
+	testAvailability(t, n)
+	out, err := ordo(t.Context(), "da", "status", "--home", n.home, "--json")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var told struct {
+		Relayer      relayer.Status
+		Availability []struct {
+			RollupID string `json:"rollup_id"`
+			From, To uint64
+			Layer    string
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &told); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	now, err := chainHeight(t.Context(), sequencer(n.endpoints.Sequencer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := told.Relayer.Layers; len(l) != 1 || l[0].Name != "local" || !l[0].Answers || l[0].PostedHeight == 0 || l[0].PostedHeight > l[0].HeadHeight || l[0].FallbackActive {
+		t.Errorf("the layers are %+v", l)
+	}
+	if h := told.Relayer.SequencerHeight; h == 0 || h > now {
+		t.Errorf("the order is said to be at height %d, and is at %d", h, now)
+	}
+	confirmed := map[string]uint64{}
+	for _, a := range told.Availability {
+		if a.Layer != "local" || a.From == 0 || a.From > a.To {
+			t.Errorf("validators confirm %+v", a)
+		}
+		confirmed[a.RollupID] = a.To
+	}
+	for i, r := range n.endpoints.Rollups {
+		p := told.Relayer.Rollups[i]
+		if p.Name != r.Name || p.PostedHeight == 0 || p.PostedHeight > p.ReadHeight || p.ReadHeight > now {
+			t.Errorf("%s is said to stand at %+v", r.Name, p)
+		}
+		// Validators are asked after the relayer, and may confirm what came between.
+		if to := confirmed[r.RollupID]; to == 0 || to > now {
+			t.Errorf("%s is confirmed to height %d, and the order is at %d", r.Name, to, now)
+		}
+	}
+	text, err := ordo(t.Context(), "da", "status", "--home", n.home)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	t.Logf("\n%s", text)
+	for _, want := range []string{"local", "alpha", "beta", "last posted", "cost per MB", "confirmed by validators"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not told:\n%s", want, text)
 		}
 	}
 }

@@ -30,9 +30,11 @@ func TestDevnet(t *testing.T) {
 	run("viem", testViem)
 	run("tx watch and verify", testTxCommands)
 	run("rollups keep apart", testIsolation)
+	run("da status", testDAStatus)
 	if testing.Short() {
 		return
 	}
+	run("a false claim", testFalseClaim)
 	run("crashes under load", testCrashes)
 	run("a second node agrees", testSecondNode)
 	run("Ctrl-C and resume", testResume)

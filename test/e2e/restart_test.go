@@ -105,7 +105,7 @@ func testRebuild(t *testing.T, n *network) {
 
 	role(t, "relayer", "start", "--home", filepath.Join(n.home, "relayer"))
 	eventually(t, startTime, "the DA layer", func() error {
-		resp, err := http.Get(n.relayerURL() + "/status")
+		resp, err := http.Get(n.endpoints.RelayerURL() + "/status")
 		if err == nil {
 			err = resp.Body.Close()
 		}
