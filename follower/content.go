@@ -16,7 +16,7 @@ func openBlock(rollup order.RollupID, rb *orderv1.RollupBlock, lb *lightBlock) (
 	if err != nil {
 		return nil, err
 	}
-	b, err := openContent(rollup, header, rb)
+	b, err := openContent(rollup, header, rb, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func openAt(rollup order.RollupID, r *run, height uint64, rb *orderv1.RollupBloc
 	if err != nil {
 		return nil, fmt.Errorf("block %d: %w", height, err)
 	}
-	b, err := openContent(rollup, header, rb)
+	b, err := openContent(rollup, header, rb, nil)
 	if err != nil {
 		return nil, fmt.Errorf("block %d: %w", height, err)
 	}
@@ -53,9 +53,10 @@ type held interface {
 }
 
 // openContent verifies what a block holds for a rollup against the ordering header, which is the
-// block's. The Block lacks what only the CometBFT header tells. Its Proto has what was verified
+// block's. Known are batches that were shown to be void already, for openVoids. The Block lacks what
+// only the CometBFT header tells. Its Proto has what was verified
 // here, and no more.
-func openContent(rollup order.RollupID, header order.Header, in held) (*Block, error) {
+func openContent(rollup order.RollupID, header order.Header, in held, known map[order.BatchID]proven) (*Block, error) {
 	records, err := openRecords(in, header)
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func openContent(rollup order.RollupID, header order.Header, in held) (*Block, e
 				i, r.BundleID, got.Digest, got.Length, got.Count, want.Digest, want.Length, want.Count, ErrAlteredLeg)
 		}
 	}
-	voids, ids, err := openVoids(rollup, in.GetVoidBatches(), b.Legs, lacking)
+	voids, ids, err := openVoids(rollup, in.GetVoidBatches(), b.Legs, lacking, known)
 	if err != nil {
 		return nil, err
 	}

@@ -132,7 +132,7 @@ type groupBlock struct {
 	rb     *orderv1.RollupBlock
 	header order.Header
 	blocks []*Block
-	voids  map[order.BatchID]*orderv1.VoidBatch
+	voids  map[order.BatchID]proven
 }
 
 func (g *Group) open(h *headers, rb *orderv1.RollupBlock) (*groupBlock, error) {
@@ -143,7 +143,7 @@ func (g *Group) open(h *headers, rb *orderv1.RollupBlock) (*groupBlock, error) {
 	if err := h.extend(lb, g.cfg.Now()); err != nil {
 		return nil, err
 	}
-	out := &groupBlock{lb: lb, rb: rb, voids: make(map[order.BatchID]*orderv1.VoidBatch), blocks: make([]*Block, 0, len(g.rollups))}
+	out := &groupBlock{lb: lb, rb: rb, voids: make(map[order.BatchID]proven), blocks: make([]*Block, 0, len(g.rollups))}
 	if out.header, err = openHeader(rb, lb.signed.Header); err != nil {
 		return nil, fmt.Errorf("block %d: %w", h.next, err)
 	}
@@ -159,18 +159,10 @@ func (g *groupBlock) take(rollups []order.RollupID, part *sequencerv1.RollupPart
 	if at == len(rollups) || uint64(part.GetIndex()) != uint64(at) {
 		return fmt.Errorf("part of rollup %d of %d came after %d: %w", part.GetIndex(), len(rollups), at, ErrMalformed)
 	}
-	b, err := openContent(rollups[at], g.header, part)
+	// One proof that a batch is void does for every rollup that has a leg in it.
+	b, err := openContent(rollups[at], g.header, part, g.voids)
 	if err != nil {
 		return fmt.Errorf("rollup %s: %w", rollups[at], err)
-	}
-	// One proof that a batch is void does for every rollup that has a leg in it: it is held
-	// in memory once.
-	for i, id := range b.Void {
-		if known, ok := g.voids[id]; ok {
-			b.Proto.VoidBatches[i] = known
-		} else {
-			g.voids[id] = b.Proto.VoidBatches[i]
-		}
 	}
 	b.complete(g.rb, g.lb, g.signed)
 	g.blocks = append(g.blocks, b)
@@ -188,7 +180,7 @@ func (g *groupBlock) weight() int64 {
 		}
 	}
 	for _, v := range g.voids {
-		for _, s := range v.GetShares() {
+		for _, s := range v.shown.GetShares() {
 			n += int64(len(s))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
@@ -112,7 +114,23 @@ func TestGroupReadsVoids(t *testing.T) {
 	t.Parallel()
 	c, _ := voidChain()
 	n := c.serve(t)
-	followGroup(t, newGroup(t, c.groupConfig(t, n)), c, 1, 3)
+	last := followGroup(t, newGroup(t, c.groupConfig(t, n)), c, 1, 2)
+	if a, b := last[0].Proto.VoidBatches, last[2].Proto.VoidBatches; len(a) == 0 || len(b) == 0 || !slices.ContainsFunc(a, func(v *orderv1.VoidBatch) bool { return slices.Contains(b, v) }) {
+		t.Error("two rollups have no proof in common")
+	}
+	// Without the proof, or with that of another height, nothing is void.
+	good := c.serve(t)
+	n.groupFault = func(_ context.Context, height int, m []*sequencerv1.SubscribeBlocksResponse) ([]*sequencerv1.SubscribeBlocksResponse, error) {
+		if height == 2 {
+			m[0].Parts[0].VoidBatches = m[0].Parts[0].VoidBatches[1:]
+		}
+		return m, nil
+	}
+	g := newGroup(t, c.groupConfig(t, n, good))
+	followGroup(t, g, c, 1, 3)
+	if value(t, g.metrics.refused.WithLabelValues("void")) != 1 {
+		t.Error("a leg is void without proof")
+	}
 }
 
 // TestGroupFailsOver puts a node with a fault at height 4 before a good one.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync/atomic"
 	"testing"
 
 	"connectrpc.com/connect"
 
 	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
@@ -107,13 +109,17 @@ func (n *testNode) SubscribeBlocks(ctx context.Context, req *connect.Request[seq
 			return err
 		}
 		var msgs []*sequencerv1.SubscribeBlocksResponse
+		shown := make(map[string]bool)
 		for i, raw := range req.Msg.GetRollupIds() {
 			rb := b.rollupBlock(order.RollupID(raw))
 			if i%2 == 0 {
 				msgs = append(msgs, &sequencerv1.SubscribeBlocksResponse{LatestHeight: uint64(n.chain.height())})
 			}
 			msg := msgs[len(msgs)-1]
-			msg.Parts = append(msg.Parts, &sequencerv1.RollupPart{Index: uint32(i), NamespaceProof: rb.NamespaceProof, Legs: rb.Legs, VoidBatches: rb.VoidBatches})
+			msg.Parts = append(msg.Parts, &sequencerv1.RollupPart{Index: uint32(i), NamespaceProof: rb.NamespaceProof, Legs: rb.Legs, VoidBatches: slices.DeleteFunc(slices.Clone(rb.VoidBatches), func(v *orderv1.VoidBatch) bool {
+				defer func() { shown[string(v.Core)] = true }()
+				return shown[string(v.Core)]
+			})})
 			if i == 0 {
 				rb.RollupId, rb.NamespaceProof, rb.Legs, rb.VoidBatches = nil, nil, nil, nil
 				if string(b.header.ValidatorsHash) == known {

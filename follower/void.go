@@ -1,6 +1,7 @@
 package follower
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,16 +13,25 @@ import (
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
+// proven is a batch that was shown to be void: what it holds, nil where nothing, and
+// what shows it.
+type proven struct {
+	batch *order.Batch
+	shown *orderv1.VoidBatch
+}
+
 // openVoids marks the legs that are void, by batches that are shown not to hold
-// them. It returns those batches in wire form, made of what was verified, and IDs. The legs
+// them; here, or before for another rollup: those in known, which, where it is not nil,
+// takes in what is shown here. It returns those batches in wire form, made of what was verified, and IDs. The legs
 // stand in the block's commitment; what data they have matches their records.
 //
 // To say "void" must not be a way to hide data, so nobody's word is taken for it:
 // the record names the batch ID, which is the hash of the batch's core, which has
 // the erasure root. Any shards under that root, enough of them, rebuild the same
 // batch or show that there is none.
-func openVoids(rollup order.RollupID, batches []*orderv1.VoidBatch, legs []Leg, lacking map[order.BatchID]bool) (out []*orderv1.VoidBatch, ids []order.BatchID, err error) {
-	r := rebuilder{layouts: make(map[uint64]layout)}
+func openVoids(rollup order.RollupID, batches []*orderv1.VoidBatch, legs []Leg, lacking map[order.BatchID]bool, known map[order.BatchID]proven) (out []*orderv1.VoidBatch, ids []order.BatchID, err error) {
+	r := rebuilder{layouts: make(map[uint64]layout), keep: known != nil}
+	var fresh []proven
 	for i, vb := range batches {
 		core, err := openCore(vb.GetCore())
 		if err != nil {
@@ -36,27 +46,50 @@ func openVoids(rollup order.RollupID, batches []*orderv1.VoidBatch, legs []Leg, 
 		if err != nil {
 			return nil, nil, fmt.Errorf("void batch %s: %w: %w", id, err, ErrVoid)
 		}
-		for j := range legs {
-			leg := &legs[j]
-			if leg.Batch != id {
-				continue
-			}
-			leg.Void = !holds(batch, rollup, leg.LegRecord)
-			switch has := len(leg.Transactions) > 0; {
-			case leg.Void && has:
-				return nil, nil, fmt.Errorf("leg %d has data and its batch %s, rebuilt, does not hold it: %w", j, id, ErrVoid)
-			case !leg.Void && !has:
-				return nil, nil, fmt.Errorf("leg %d lacks its data, and its batch %s, rebuilt, holds it: %w", j, id, ErrNotVoid)
-			}
+		if err := markVoid(rollup, legs, id, batch); err != nil {
+			return nil, nil, err
 		}
-		out, ids = append(out, shown), append(ids, id)
+		out, ids, fresh = append(out, shown), append(ids, id), append(fresh, proven{batch, shown})
 	}
 	for j := range legs {
-		if lacking[legs[j].Batch] {
-			return nil, nil, fmt.Errorf("leg %d lacks its data, and nothing shows that its batch %s is void: %w", j, legs[j].Batch, ErrVoid)
+		id := legs[j].Batch
+		if !lacking[id] {
+			continue
+		}
+		before, ok := known[id]
+		if !ok {
+			return nil, nil, fmt.Errorf("leg %d lacks its data, and nothing shows that its batch %s is void: %w", j, id, ErrVoid)
+		}
+		delete(lacking, id)
+		if err := markVoid(rollup, legs, id, before.batch); err != nil {
+			return nil, nil, err
+		}
+		out, ids = append(out, before.shown), append(ids, id)
+	}
+	if known != nil {
+		for i, p := range fresh {
+			known[ids[i]] = p
 		}
 	}
 	return out, ids, nil
+}
+
+// markVoid marks the legs of a batch that the batch, rebuilt, does not hold.
+func markVoid(rollup order.RollupID, legs []Leg, id order.BatchID, batch *order.Batch) error {
+	for j := range legs {
+		leg := &legs[j]
+		if leg.Batch != id {
+			continue
+		}
+		leg.Void = !holds(batch, rollup, leg.LegRecord)
+		switch has := len(leg.Transactions) > 0; {
+		case leg.Void && has:
+			return fmt.Errorf("leg %d has data and its batch %s, rebuilt, does not hold it: %w", j, id, ErrVoid)
+		case !leg.Void && !has:
+			return fmt.Errorf("leg %d lacks its data, and its batch %s, rebuilt, holds it: %w", j, id, ErrNotVoid)
+		}
+	}
+	return nil
 }
 
 // holds reports whether the batch has the leg at the place that its record names.
@@ -84,6 +117,7 @@ func openCore(raw []byte) (order.BatchCore, error) {
 type rebuilder struct {
 	layouts map[uint64]layout // by epoch
 	shards  shard.Rebuilder
+	keep    bool // batches are kept beyond the next call
 }
 
 // layout is made of holders once: it costs more than comparing them.
@@ -154,6 +188,9 @@ func (r *rebuilder) rebuild(core order.BatchCore, vb *orderv1.VoidBatch) (*order
 		return nil, shown, nil
 	case err != nil:
 		return nil, nil, err
+	}
+	if r.keep {
+		content = bytes.Clone(content)
 	}
 	if batch, err := order.DecodeBatch(content); err == nil {
 		return batch, shown, nil

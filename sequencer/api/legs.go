@@ -47,7 +47,8 @@ func (c *chain) contents(ctx context.Context, s *served, ids []order.BatchID) (m
 
 func (c *chain) old(s *served) bool { return s.height+latestHeights < c.latest() }
 
-// unproven is a rollup block that lacks the proofs of the batches that are void.
+// unproven is a rollup block that lacks the proofs of the batches that are void, but for
+// those that an earlier part of the same block has.
 type unproven struct {
 	rollup  order.RollupID
 	records []order.LegRecord
@@ -84,9 +85,9 @@ func (c *chain) fill(ctx context.Context, s *served, parts []*unproven) error {
 	if err != nil {
 		return err
 	}
+	listed := make(map[order.BatchID]bool) // once for all parts, which go out in this order
 	for _, p := range parts {
 		p.voids, p.bytes = nil, 0
-		listed := make(map[order.BatchID]bool)
 		for i, r := range p.records {
 			from := contents[r.Batch]
 			if p.block.Legs[i].Transactions = from.transactions(p.rollup, r); p.block.Legs[i].Transactions == nil && !listed[r.Batch] {

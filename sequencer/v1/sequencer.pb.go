@@ -857,9 +857,10 @@ type RollupPart struct {
 	Index          uint32             `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	NamespaceProof *v1.NamespaceProof `protobuf:"bytes,2,opt,name=namespace_proof,json=namespaceProof,proto3" json:"namespace_proof,omitempty"`
 	Legs           []*v1.RollupLeg    `protobuf:"bytes,3,rep,name=legs,proto3" json:"legs,omitempty"`
-	VoidBatches    []*v1.VoidBatch    `protobuf:"bytes,4,rep,name=void_batches,json=voidBatches,proto3" json:"void_batches,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// But those that an earlier part of the block has.
+	VoidBatches   []*v1.VoidBatch `protobuf:"bytes,4,rep,name=void_batches,json=voidBatches,proto3" json:"void_batches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RollupPart) Reset() {
