@@ -67,15 +67,17 @@ type gathering struct {
 	blocks []*orderv1.RollupBlock
 	weight int64
 	bytes  int       // as they came
-	first  time.Time // when the first of them came
-	time   time.Time // of the last of them
+	since  time.Time // when the first of them came
+	begins time.Time // time of the first of them
+	ends   time.Time // and of the last
 }
 
 // blob is some consecutive blocks of a rollup, on their way in one piece or several.
 type blob struct {
 	from, to uint64    // heights of the sequencer chain
-	time     time.Time // of block to
 	since    time.Time // when its first block came, or when this process began
+	begins   time.Time // time of block from; zero where it came before that
+	ends     time.Time // time of block to
 	pieces   []piece
 
 	layer string   // where the first pieces stand: all pieces of a blob are on one layer
@@ -136,7 +138,18 @@ func (r *rollup) since() time.Time {
 	if len(r.blobs) > 0 {
 		return r.blobs[0].since
 	}
-	return r.batch.first
+	return r.batch.since
+}
+
+// begins is the time of the first block that is not posted; zero where it is not known.
+func (r *rollup) begins() time.Time {
+	switch {
+	case len(r.blobs) > 0 && !r.blobs[0].begins.IsZero():
+		return r.blobs[0].begins
+	case len(r.blobs) == 0 && len(r.batch.blocks) > 0:
+		return r.batch.begins
+	}
+	return r.posted.time // that of the block before is near enough
 }
 
 // target is the layer that the rollup's blobs go to now.
@@ -183,12 +196,12 @@ func (c *core) gather(r *rollup, b *follower.Block, now time.Time, w *write) err
 		}
 	}
 	if len(r.batch.blocks) == 0 {
-		r.batch.first = now
+		r.batch.since, r.batch.begins = now, b.Time
 	}
 	r.batch.blocks = append(r.batch.blocks, b.Proto)
 	r.batch.weight += size
 	r.batch.bytes += proto.Size(b.Proto)
-	r.batch.time = b.Time
+	r.batch.ends = b.Time
 	c.gathered += size
 	r.next, r.checkpoint = b.Height+1, b.Checkpoint()
 	r.metrics.read.Set(float64(b.Height))
@@ -221,7 +234,10 @@ func (c *core) cut(r *rollup, w *write) error {
 	if err != nil {
 		return fmt.Errorf("rollup %s: %w", r.Name, err)
 	}
-	b := &blob{from: r.next - uint64(len(r.batch.blocks)), to: r.next - 1, time: r.batch.time, since: r.batch.first, pieces: piecesOf(pieces)}
+	b := &blob{
+		from: r.next - uint64(len(r.batch.blocks)), to: r.next - 1,
+		since: r.batch.since, begins: r.batch.begins, ends: r.batch.ends, pieces: piecesOf(pieces),
+	}
 	w.cut(r.ID, b, pieces)
 	w.next(r.ID, r.next)
 	c.keepCheckpoint(r, w)

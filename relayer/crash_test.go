@@ -78,31 +78,54 @@ func smallLayer(t *testing.T) *testLayer {
 	return layer
 }
 
-// Killed after any write to its journal, it goes on without gap and without double.
+// Killed after any write to its journal, it goes on without gap and without double, and
+// claims all that it posts: with layers that are well, with one that loses answers and
+// requests in turn, and with one that the fallback stands in for.
 func TestKilledAtEachWrite(t *testing.T) {
 	t.Parallel()
 	chain := crashChain()
-	for _, kept := range lossOfUnsynced {
-		t.Run(fmt.Sprintf("%d%% of unsynced kept", kept), func(t *testing.T) {
-			t.Parallel()
-			kills := 0
-			for nth := 1; killedAtWrite(t, chain, nth, kept); nth++ {
-				kills++
-			}
-			if kills < 10 {
-				t.Errorf("the relayer made %d writes in all: that is not what it does", kills)
-			}
-			t.Logf("killed after each of %d writes", kills)
-		})
+	for name, lose := range map[string][]answering{
+		"well": {nil}, "each second lost": {butStored, nil, notStored, nil}, "fallback": {notStored},
+	} {
+		for _, kept := range lossOfUnsynced {
+			t.Run(fmt.Sprintf("%s/%d%% of unsynced kept", name, kept), func(t *testing.T) {
+				t.Parallel()
+				kills := 0
+				for nth := 1; killedAtWrite(t, chain, lose, nth, kept); nth++ {
+					kills++
+				}
+				if kills < 10 {
+					t.Errorf("the relayer made %d writes in all: that is not what it does", kills)
+				}
+				t.Logf("killed after each of %d writes", kills)
+			})
+		}
 	}
 }
 
 // killedAtWrite reports whether there was such a write.
-func killedAtWrite(t *testing.T, chain *testChain, nth, kept int) bool {
+func killedAtWrite(t *testing.T, chain *testChain, lose []answering, nth, kept int) bool {
 	t.Helper()
-	layer, disk := smallLayer(t), vfs.NewCrashableMem()
-	dying := &crashLayer{Layer: layer}
-	o := crashOptions(t, chain, disk, dying)
+	layer, disk, claimer := smallLayer(t), vfs.NewCrashableMem(), new(testClaimer)
+	other := smallLayer(t)
+	other.name = "other"
+	var submissions atomic.Int64
+	layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error) {
+		if fault := lose[int(submissions.Add(1)-1)%len(lose)]; fault != nil {
+			return fault(ctx, blobs, store)
+		}
+		return store(ctx)
+	})
+	options := func(disk *vfs.MemFS, layer, other da.Layer) Options {
+		o := crashOptions(t, chain, disk, layer)
+		o.Claimer = claimer
+		if len(lose) == 1 && lose[0] != nil {
+			o.Layers, o.Fallback, o.FallbackAfter = append(o.Layers, Layer{Layer: other}), "other", 10*time.Millisecond
+		}
+		return o
+	}
+	dying, dyingOther := &crashLayer{Layer: layer}, &crashLayer{Layer: other}
+	o := options(disk, dying, dyingOther)
 	registry := prometheus.NewRegistry()
 	o.Registerer = registry
 	r, err := New(o)
@@ -114,8 +137,13 @@ func killedAtWrite(t *testing.T, chain *testChain, nth, kept int) bool {
 	r.journal.wrote = func() {
 		if writes++; writes == nth {
 			dying.dead.Store(true)
+			dyingOther.dead.Store(true)
 			crashed <- crashClone(disk, kept, uint64(nth))
 		}
+	}
+	done := func(r *running) bool {
+		s := r.Status()
+		return s.WaitingClaims == 0 && s.Rollups[0].PostedHeight == uint64(chain.height()) && s.Rollups[1].PostedHeight == uint64(chain.height())
 	}
 	first := run(t, r, registry)
 	var after *vfs.MemFS
@@ -124,17 +152,34 @@ func killedAtWrite(t *testing.T, chain *testChain, nth, kept int) bool {
 		case after = <-crashed:
 			return true
 		default:
-			s := first.Status()
-			return s.WaitingClaims == 0 && s.Rollups[0].PostedHeight == uint64(chain.height()) && s.Rollups[1].PostedHeight == uint64(chain.height())
+			return done(first)
 		}
 	})
 	first.stop()
 	if after == nil {
 		return false
 	}
-	second := start(t, crashOptions(t, chain, after, layer))
-	wantPosted(t, chain, layer, "alpha", "beta")
+	second := start(t, options(after, layer, other))
+	eventually(t, "all is posted and claimed", func() bool { return done(second) })
 	second.stop()
+	for _, rollup := range rollups("alpha", "beta") {
+		if o.Fallback == "" {
+			if to := postedTo(t, layer, rollup.ID, 1); to != uint64(chain.height()) {
+				t.Errorf("write %d: %s is on DA up to %d of %d", nth, rollup.Name, to, chain.height())
+			}
+		} else {
+			wantReadBack(t, chain, rollup.ID, layer, other)
+		}
+		claimed := uint64(0)
+		for _, c := range claimer.of(rollup.ID) {
+			if c.From <= claimed+1 {
+				claimed = max(claimed, c.To)
+			}
+		}
+		if claimed != uint64(chain.height()) {
+			t.Errorf("write %d: %s is claimed without gap up to %d of %d", nth, rollup.Name, claimed, chain.height())
+		}
+	}
 	return true
 }
 

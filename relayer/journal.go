@@ -166,7 +166,7 @@ func decodeBlob(from uint64, raw []byte) (*blob, error) {
 	if len(raw) < 16+pieceMetaBytes || (len(raw)-16)%pieceMetaBytes != 0 {
 		return nil, fmt.Errorf("journal: blob record has %d bytes", len(raw))
 	}
-	b := &blob{from: from, to: binary.BigEndian.Uint64(raw), time: time.UnixMilli(int64(binary.BigEndian.Uint64(raw[8:])))}
+	b := &blob{from: from, to: binary.BigEndian.Uint64(raw), ends: time.UnixMilli(int64(binary.BigEndian.Uint64(raw[8:])))}
 	for p := raw[16:]; len(p) > 0; p = p[pieceMetaBytes:] {
 		b.pieces = append(b.pieces, piece{size: int(binary.BigEndian.Uint32(p)), id: da.BlobID(p[4:pieceMetaBytes])})
 	}

@@ -182,7 +182,7 @@ func (c *core) ready(l *layer, now time.Time, d *todo) []*rollup {
 			continue
 		}
 		out = append(out, r)
-		if ripe := r.batch.first.Add(time.Duration(c.batch.Age)); len(r.blobs) > 0 || !now.Before(ripe) {
+		if ripe := r.batch.since.Add(time.Duration(c.batch.Age)); len(r.blobs) > 0 || !now.Before(ripe) {
 			due = true
 		} else {
 			d.at(ripe)

@@ -95,7 +95,7 @@ func (c *core) place(r *rollup, l *layer, refs []da.Ref, now time.Time, w *write
 			continue
 		}
 		r.blobs, r.bytes = r.blobs[1:], r.bytes-b.size()
-		r.posted = posted{height: b.to, time: b.time, daHeight: ref.Height, layer: l.name}
+		r.posted = posted{height: b.to, time: b.ends, daHeight: ref.Height, layer: l.name}
 		w.posted(r.ID, b, r.posted)
 		if !l.Recorded {
 			c.claims.add(r, b, w)
@@ -103,7 +103,7 @@ func (c *core) place(r *rollup, l *layer, refs []da.Ref, now time.Time, w *write
 		r.metrics.confirmed.Set(float64(b.to))
 		c.metrics.blobs.WithLabelValues(l.name).Inc()
 		c.metrics.daPosted.WithLabelValues(l.name).Set(float64(l.posted))
-		c.metrics.orderedToPosted.WithLabelValues(l.name).Observe(now.Sub(b.time).Seconds())
+		c.metrics.orderedToPosted.WithLabelValues(l.name).Observe(now.Sub(b.ends).Seconds())
 		r.log.Debug("posted", "layer", l.name, "from_height", b.from, "to_height", b.to, "pieces", len(b.pieces), "da_height", ref.Height)
 	}
 	r.metrics.pending.Set(float64(r.bytes))

@@ -42,7 +42,7 @@ type RollupStatus struct {
 	PostedHeight   uint64  `json:"posted_height"`
 	PendingBytes   int     `json:"pending_bytes"`
 	LagBlocks      uint64  `json:"lag_blocks"`  // of what is posted
-	LagSeconds     float64 `json:"lag_seconds"` // since the last block that is posted; 0 without lag
+	LagSeconds     float64 `json:"lag_seconds"` // age of the first block that is not; 0 without lag
 }
 
 // Status tells how the relayer does.
@@ -73,8 +73,8 @@ func (c *core) status(now time.Time) Status {
 		}
 		if from := max(r.posted.height, r.Start-min(r.Start, 1)); c.chainHead > from {
 			s.LagBlocks = c.chainHead - from
-			if !r.posted.time.IsZero() {
-				s.LagSeconds = max(0, now.Sub(r.posted.time).Seconds())
+			if t := r.begins(); !t.IsZero() {
+				s.LagSeconds = max(0, now.Sub(t).Seconds())
 			}
 		}
 		out.Rollups = append(out.Rollups, s)

@@ -59,7 +59,7 @@ func (w *write) delete(key []byte) { w.fail(w.batch.Delete(key, nil)) }
 // cut notes a blob, made of the pieces.
 func (w *write) cut(id order.RollupID, b *blob, pieces [][]byte) {
 	record := binary.BigEndian.AppendUint64(nil, b.to)
-	record = binary.BigEndian.AppendUint64(record, uint64(b.time.UnixMilli()))
+	record = binary.BigEndian.AppendUint64(record, uint64(b.ends.UnixMilli()))
 	for i, p := range b.pieces {
 		record = binary.BigEndian.AppendUint32(record, uint32(p.size))
 		record = append(record, p.id[:]...)
