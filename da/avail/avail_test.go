@@ -372,6 +372,48 @@ func TestHostileEndpoint(t *testing.T) {
 	}
 }
 
+// An answer that says nothing of a block does not pass for an empty one, and neither
+// does what is said of a block that is not verified yet.
+func TestSilenceIsNoEmptyBlock(t *testing.T) {
+	t.Parallel()
+	const height = 5
+	for _, tt := range []struct {
+		data string
+		head int
+		want error // nil: nothing is there
+	}{
+		{`{}`, 8, da.ErrUnavailable},
+		{`null`, 8, da.ErrUnavailable},
+		{`{"error":"internal"}`, 8, da.ErrUnavailable},
+		{`{"block_number":5}`, 8, da.ErrUnavailable},
+		{`{"block_number":5,"data_transactions":null}`, 8, da.ErrUnavailable},
+		{`{"block_number":5,"data_transactions":[]}`, 8, nil},
+		{`{"data_transactions":[]}`, 5, nil},
+		{`{"block_number":5,"data_transactions":[]}`, 4, da.ErrNotYet},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			text := fmt.Sprintf(`{"modes":["light","app"],"app_id":1,"genesis_hash":"0x1","network":"n",
+				"blocks":{"latest":9,"app_data":{"first":1,"last":%d}}}`, tt.head)
+			if strings.HasSuffix(r.URL.Path, "/data") {
+				text = tt.data
+			}
+			fmt.Fprint(w, text)
+		}))
+		c := newClient(t, server.URL, Options{})
+		if blobs, err := c.Blobs(t.Context(), height, ns(1)); !errors.Is(err, tt.want) || len(blobs) != 0 {
+			t.Errorf("blobs after %s with head %d: %d, %v, want %v", tt.data, tt.head, len(blobs), err, tt.want)
+		}
+		want := tt.want
+		if want == nil {
+			want = da.ErrNotFound
+		}
+		if _, err := c.Get(t.Context(), ns(1), da.Ref{Height: height}); !errors.Is(err, want) {
+			t.Errorf("get after %s with head %d: %v, want %v", tt.data, tt.head, err, want)
+		}
+		server.Close()
+	}
+}
+
 // A network that makes no block ends no wait but by its context.
 func TestWaitsEnd(t *testing.T) {
 	t.Parallel()
@@ -396,19 +438,19 @@ func FuzzTransactions(f *testing.F) {
 	f.Add([]byte(`[{"data":null}]`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var a dataAnswer
-		if json.Unmarshal(raw, &a.Transactions) != nil {
+		var txs transactions
+		if json.Unmarshal(raw, &txs) != nil {
 			return
 		}
 		var blobs []da.Blob
-		for _, e := range a.Transactions {
+		for _, e := range txs {
 			blobs = append(blobs, da.Blob{Namespace: e.namespace, Data: e.data})
 		}
 		again := open(seal(blobs))
-		if len(again) != len(a.Transactions) {
-			t.Fatalf("%q has %d blobs, written again %d", raw, len(a.Transactions), len(again))
+		if len(again) != len(txs) {
+			t.Fatalf("%q has %d blobs, written again %d", raw, len(txs), len(again))
 		}
-		for i, e := range a.Transactions {
+		for i, e := range txs {
 			if len(e.data) == 0 || again[i].id != e.id || !bytes.Equal(again[i].data, e.data) || again[i].namespace != e.namespace {
 				t.Fatalf("%q gives %x", raw, e.data)
 			}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ordo-network/ordo/da"
@@ -56,6 +57,7 @@ type Client struct {
 	log      *slog.Logger
 	turn     chan struct{} // holds a token while nobody hands in
 	cache    cache
+	verified atomic.Uint64 // the highest head seen
 
 	mu      sync.Mutex
 	genesis string // of the light client's network, once it was seen to fit
@@ -146,7 +148,12 @@ func (c *Client) status(ctx context.Context) (*statusAnswer, error) {
 		c.genesis = s.GenesisHash
 		c.log.Info("avail light client found", "network", s.Network, "app_id", c.o.AppID, "height", s.head())
 	}
-	return &s, nil
+	for head := s.head(); ; {
+		seen := c.verified.Load()
+		if head <= seen || c.verified.CompareAndSwap(seen, head) {
+			return &s, nil
+		}
+	}
 }
 
 // known says whether the light client was seen to fit.

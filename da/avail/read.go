@@ -74,10 +74,16 @@ func (c *Client) block(ctx context.Context, height uint64) ([]entry, error) {
 	}
 }
 
+// fetch asks for the blobs of a block. Errors: da.ErrNotYet, da.ErrUnavailable.
 func (c *Client) fetch(ctx context.Context, height uint64) ([]entry, error) {
-	if !c.known() {
-		if _, err := c.status(ctx); err != nil {
+	// What is answered above the verified head may yet change.
+	if !c.known() || height > c.verified.Load() {
+		s, err := c.status(ctx)
+		if err != nil {
 			return nil, unavailable(err)
+		}
+		if height > s.head() {
+			return nil, fmt.Errorf("head %d: %w", s.head(), da.ErrNotYet)
 		}
 	}
 	var data dataAnswer
@@ -88,10 +94,8 @@ func (c *Client) fetch(ctx context.Context, height uint64) ([]entry, error) {
 		return nil, c.whyNot(ctx, height, refused)
 	case err != nil:
 		return nil, err
-	case data.BlockNumber != nil && uint64(*data.BlockNumber) != height:
-		return nil, fmt.Errorf("answered with block %d: %w", *data.BlockNumber, da.ErrUnavailable)
 	}
-	return data.Transactions, nil
+	return data.of(height)
 }
 
 // whyNot says why the light client does not give the data of a block. Errors:

@@ -83,8 +83,21 @@ type blockAnswer struct {
 
 // dataAnswer is that of GET /v2/blocks/{n}/data.
 type dataAnswer struct {
-	BlockNumber  *uint32      `json:"block_number"` // some versions leave it out
-	Transactions transactions `json:"data_transactions"`
+	BlockNumber *uint32 `json:"block_number"` // some versions leave it out
+	// Transactions is nil where the answer has none, not even an empty list: such an answer
+	// says nothing of the block.
+	Transactions *transactions `json:"data_transactions"`
+}
+
+// of returns the blobs in the answer for a block. Errors: da.ErrUnavailable.
+func (a *dataAnswer) of(height uint64) ([]entry, error) {
+	switch {
+	case a.BlockNumber != nil && uint64(*a.BlockNumber) != height:
+		return nil, fmt.Errorf("answered with block %d: %w", *a.BlockNumber, da.ErrUnavailable)
+	case a.Transactions == nil:
+		return nil, fmt.Errorf("the answer has no data_transactions, want a list, which may be empty: %w", da.ErrUnavailable)
+	}
+	return *a.Transactions, nil
 }
 
 // entry is a blob as it stands in a block.
