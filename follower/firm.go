@@ -69,7 +69,10 @@ type FirmReader struct {
 	handle   func(context.Context, FirmBlock) error
 	refused  refusals
 	bytes    uint64 // of blobs that were read
-	progress atomic.Pointer[Progress]
+
+	fruitless int       // heights of any layer since the last block was handed over
+	moved     time.Time // when that was
+	progress  atomic.Pointer[Progress]
 }
 
 // NewFirmReader checks the config and returns a FirmReader.
@@ -121,7 +124,7 @@ func (r *FirmReader) Run(ctx context.Context, from Cursor, handle func(context.C
 	if err := r.start(from); err != nil {
 		return err
 	}
-	r.handle = handle
+	r.handle, r.fruitless, r.moved = handle, 0, r.cfg.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	lanes := make([]*lane, len(r.tails))
 	for i, t := range r.tails {
@@ -134,37 +137,54 @@ func (r *FirmReader) Run(ctx context.Context, from Cursor, handle func(context.C
 		}
 	}()
 	for {
-		busy := false
+		waiting := false
 		for _, l := range lanes {
-			l.lookAgain(ctx)
-			busy = busy || l.again != nil
+			waiting = l.lookAgain(ctx) || waiting
 		}
-		r.report(busy)
-		if err := r.receive(ctx, lanes); err != nil {
+		r.report(waiting)
+		if err := r.receive(ctx, lanes, waiting); err != nil {
 			return err
 		}
 	}
 }
 
-// receive takes in the next height of any layer.
-func (r *FirmReader) receive(ctx context.Context, lanes []*lane) error {
-	first, second := lanes[0].next(), (<-chan fetched)(nil)
+// receive takes in the next height of any layer, or that it is time to look again.
+func (r *FirmReader) receive(ctx context.Context, lanes []*lane, waiting bool) error {
+	first, second := lanes[0], new(lane)
 	if len(lanes) > 1 {
-		second = lanes[1].next()
+		second = lanes[1]
+	}
+	var look <-chan time.Time
+	if waiting {
+		timer := time.NewTimer(r.cfg.Retry)
+		defer timer.Stop()
+		look = timer.C
 	}
 	take := func(l *lane, in fetched, ok bool) error {
+		if !ok || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return l.take(ctx, in)
+	}
+	again := func(l *lane, in fetched, ok bool) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return l.take(ctx, in, ok)
+		return l.takeAgain(ctx, in, ok)
 	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case in, ok := <-first:
-		return take(lanes[0], in, ok)
-	case in, ok := <-second:
-		return take(lanes[1], in, ok)
+	case <-look:
+		return nil
+	case in, ok := <-first.live:
+		return take(first, in, ok)
+	case in, ok := <-second.live:
+		return take(second, in, ok)
+	case in, ok := <-first.again:
+		return again(first, in, ok)
+	case in, ok := <-second.again:
+		return again(second, in, ok)
 	}
 }
 
@@ -211,20 +231,20 @@ type Progress struct {
 	Bytes  uint64 // that were read, of blobs of any kind
 	Layers []LayerProgress
 
-	busy bool // something is read again
+	busy bool // something is to be read again
 }
 
 // LayerProgress is how far a reader is on a layer.
 type LayerProgress struct {
 	Layer      string
-	Read, Head uint64 // Head is 0 until the layer has answered
+	Read, Head uint64
+	Answered   bool // the layer, at least once
 }
 
-// CaughtUp reports whether the first layer was read up to its head, and the second one
-// too if it has answered.
+// CaughtUp reports whether all layers have answered, and were read up to their heads.
 func (p Progress) CaughtUp() bool {
 	for i, l := range p.Layers {
-		if l.Read < l.Head || i == 0 && l.Head == 0 {
+		if !l.Answered || l.Read < l.Head || i == 0 && l.Head == 0 {
 			return false
 		}
 	}
@@ -239,7 +259,7 @@ func (r *FirmReader) Progress() Progress {
 		p.Layers = slices.Clone(p.Layers)
 	}
 	for i := range p.Layers {
-		p.Layers[i].Head = r.tails[i].head.Load()
+		p.Layers[i].Head, p.Layers[i].Answered = r.tails[i].head.Load(), r.tails[i].answered.Load()
 	}
 	return p
 }

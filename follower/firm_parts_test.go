@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	cmttypes "github.com/cometbft/cometbft/types"
 	"pgregory.net/rapid"
@@ -157,12 +159,9 @@ func TestFirmFindsVoidsInParts(t *testing.T) {
 		cfg.Taken = func(h uint64) (Taken, bool, error) {
 			return Taken{Hash: [32]byte(second.header.Hash())}, h == 2, nil
 		}
-		err := newFirmReader(t, cfg).Run(t.Context(), Cursor{}, func(_ context.Context, f FirmBlock) error {
-			if f.Height == 3 {
-				return errEnough
-			}
-			return nil
-		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		err := newFirmReader(t, cfg).Run(ctx, Cursor{}, func(context.Context, FirmBlock) error { return nil })
+		cancel()
 		var found *VoidError
 		if !errors.As(err, &found) || found.Height != 2 {
 			t.Errorf("%s: %v", name, err)
@@ -221,7 +220,14 @@ func TestFirmProgress(t *testing.T) {
 	c.grow(3)
 	l := newTestLayer([][]byte{c.blob(t, 3, 3)}, [][]byte{c.blob(t, 1, 2)}, nil)
 	away := newTestLayer().named("away")
-	away.fail = func(int) error { return da.ErrUnavailable }
+	var silent atomic.Bool
+	silent.Store(true)
+	away.fail = func(int) error {
+		if silent.Load() {
+			return da.ErrUnavailable
+		}
+		return nil
+	}
 	r := newFirmReader(t, c.firmConfig(t, l, away))
 	if r.Progress().CaughtUp() {
 		t.Error("caught up before it began")
@@ -235,13 +241,18 @@ func TestFirmProgress(t *testing.T) {
 			return nil
 		})
 	}()
+	eventually(t, "the first layer is read", func() bool { return r.Progress().Height == 3 })
+	if r.Progress().CaughtUp() {
+		t.Error("caught up although nobody knows what the second layer holds")
+	}
+	silent.Store(false)
 	eventually(t, "it has caught up", func() bool { return r.Progress().CaughtUp() })
 	p := r.Progress()
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) || fmt.Sprint(seen) != "[1 2 3]" {
 		t.Errorf("blocks %v: %v", seen, err)
 	}
-	if p.Height != 3 || p.Bytes == 0 || fmt.Sprint(p.Layers) != "[{test 3 3} {away 0 0}]" {
+	if p.Height != 3 || p.Bytes == 0 || fmt.Sprint(p.Layers) != "[{test 3 3 true} {away 0 0 true}]" {
 		t.Errorf("progress %+v", p)
 	}
 }

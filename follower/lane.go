@@ -18,9 +18,11 @@ type lane struct {
 	at int // in the reader's places
 
 	live <-chan fetched // heights above those that were read
-	// again, where set, are heights that are read again; nothing is taken of live meanwhile.
+	// again, where set, are heights that are read again, beside the live ones: a layer need
+	// not have them any more, and whoever likes can have heights read again.
 	again <-chan fetched
 	job   job
+	vain  map[any]vain // by what is looked for: an awaited, or the hash of a set
 }
 
 // job is why heights are read again: for blobs that were awaited there, or for the parts
@@ -31,16 +33,28 @@ type job struct {
 
 	set     *partSet
 	content [][]byte // of the set's parts, by index
+
+	gone bool // the layer did not give a height, though it answers
 }
+
+func (j *job) key() any {
+	if j.set != nil {
+		return j.set.set()
+	}
+	return j.awaited
+}
+
+// vain is how often heights were read again in vain, and when they may be next.
+type vain struct {
+	times int
+	next  time.Time
+}
+
+// maxVain is how often heights that a layer does not give are asked for until they are
+// given up: layers forget.
+const maxVain = 8
 
 func (l *lane) place() *place { return &l.r.places[l.at] }
-
-func (l *lane) next() <-chan fetched {
-	if l.again != nil {
-		return l.again
-	}
-	return l.live
-}
 
 // drain waits until nothing is fetched any more.
 func (l *lane) drain() {
@@ -52,48 +66,97 @@ func (l *lane) drain() {
 	}
 }
 
-// lookAgain begins to read heights again where something there is next by now. They stay
-// noted until that is done, so that a cursor handed over on the way still has them.
-func (l *lane) lookAgain(ctx context.Context) {
-	if l.again != nil {
-		return
-	}
+// due returns what there is to be read again, and whether it may be now.
+func (l *lane) due() (j job, waiting, now bool) {
 	p, next := l.place(), l.r.verifier.Height()
-	if i := slices.IndexFunc(p.awaited, func(a awaited) bool { return a.first <= next }); i >= 0 {
-		a := p.awaited[i]
-		l.job = job{awaited: a}
-		l.again = l.r.tails[l.at].fetch(ctx, func(yield func(uint64) bool) {
-			for h := a.from; h <= a.to && yield(h); h++ {
-			}
-		})
-		return
-	}
-	if i := slices.IndexFunc(p.sets, partSet.complete); i >= 0 {
+	may := func(key any) bool { return !l.r.cfg.Now().Before(l.vain[key].next) }
+	if i := slices.IndexFunc(p.sets, func(s partSet) bool { return s.complete() && may(s.set()) }); i >= 0 {
 		s := p.sets[i]
-		l.job = job{set: &s, content: make([][]byte, s.parts)}
-		l.again = l.r.tails[l.at].fetch(ctx, slices.Values(s.heights()))
+		return job{set: &s, content: make([][]byte, s.parts)}, true, true
 	}
+	waiting = slices.ContainsFunc(p.sets, partSet.complete)
+	for _, a := range p.awaited {
+		if a.first > next {
+			continue
+		}
+		waiting = true
+		if may(a) && l.r.stalled(p, l.r.tails[l.at], a) {
+			return job{awaited: a}, true, true
+		}
+	}
+	return job{}, waiting, false
 }
 
-// take takes in what was fetched; ok is false after the last of the heights that are read
-// again.
-func (l *lane) take(ctx context.Context, in fetched, ok bool) error {
+// stalled reports whether what is awaited is worth being read again: the next block did not
+// come by the heights that came since, or there are none. So blobs that only say that they
+// are for later cost their reader nothing while the order goes on.
+func (r *FirmReader) stalled(p *place, t *tail, a awaited) bool {
+	if a.from != a.to { // many heights, of which few hold what is awaited
+		return r.cfg.Now().Sub(r.moved) >= stalledTries*r.cfg.Retry
+	}
+	return r.fruitless > 0 || p.read >= t.head.Load()
+}
+
+// stalledTries is how long a reader without a next block waits, in times that it waits after
+// a failure, until it reads a range of heights again.
+const stalledTries = 50
+
+// lookAgain begins to read heights again where something there is next by now, and reports
+// whether there is such a thing. They stay noted until that is done, so that a cursor handed
+// over on the way still has them.
+func (l *lane) lookAgain(ctx context.Context) (waiting bool) {
+	if l.again != nil {
+		return true
+	}
+	j, waiting, now := l.due()
+	if !now {
+		return waiting
+	}
+	l.job = j
+	heights := func(yield func(uint64) bool) {
+		for h := j.awaited.from; h <= j.awaited.to && yield(h); h++ {
+		}
+	}
+	if j.set != nil {
+		heights = slices.Values(j.set.heights())
+	}
+	l.again = l.r.tails[l.at].lookBack(ctx, heights)
+	return true
+}
+
+// take takes in a height that was fetched.
+func (l *lane) take(ctx context.Context, in fetched) error {
+	l.r.bytes += uint64(in.bytes())
+	before := l.r.verifier.Height()
+	if err := l.height(ctx, in, l.await); err != nil {
+		return err
+	}
+	l.place().read = in.height
+	if l.r.verifier.Height() == before {
+		l.r.fruitless++
+	}
+	return nil
+}
+
+// takeAgain takes in a height that was read again; ok is false after the last one.
+func (l *lane) takeAgain(ctx context.Context, in fetched, ok bool) error {
 	l.r.bytes += uint64(in.bytes())
 	switch {
-	case l.again == nil:
-		if err := l.height(ctx, in); err != nil {
-			return err
-		}
-		l.place().read = in.height
+	case ok && in.gone:
+		l.job.gone = true
 		return nil
 	case ok && l.job.set == nil:
-		return l.height(ctx, in)
+		return l.height(ctx, in, func(first, daHeight uint64) { l.job.found = await(l.job.found, first, daHeight) })
 	case ok:
 		l.collect(in)
 		return nil
 	}
 	done := l.job
 	l.again, l.job = nil, job{}
+	if done.gone && !l.giveUp(done.key()) {
+		return nil
+	}
+	delete(l.vain, done.key())
 	if done.set == nil {
 		p := l.place()
 		p.awaited = slices.DeleteFunc(slices.Clone(p.awaited), func(a awaited) bool { return a == done.awaited })
@@ -105,25 +168,41 @@ func (l *lane) take(ctx context.Context, in fetched, ok bool) error {
 	return l.join(ctx, done)
 }
 
-// height takes in what the rollup's namespace holds at a DA height.
-func (l *lane) height(ctx context.Context, in fetched) error {
+// giveUp counts that heights were read again in vain, and reports whether that was so often
+// enough.
+func (l *lane) giveUp(key any) bool {
+	v := l.vain[key]
+	if v.times++; v.times == maxVain {
+		return true
+	}
+	v.next = l.r.cfg.Now().Add(min(l.r.cfg.Retry<<v.times, maxRetry))
+	if l.vain == nil {
+		l.vain = make(map[any]vain)
+	}
+	l.vain[key] = v
+	return false
+}
+
+// height takes in what the rollup's namespace holds at a DA height, and has awaited what
+// comes later.
+func (l *lane) height(ctx context.Context, in fetched, await func(first, daHeight uint64)) error {
 	gathered := make(map[[sha256.Size]byte]*gathering)
 	var sets []*gathering // in the order in which they came
 	for _, b := range in.blobs {
 		var refused, err error
 		if isPart(b.Data) {
 			var g *gathering
-			if g, refused = l.part(b.Data, in.height, gathered); g != nil && g.have == 1 {
+			if g, refused = l.part(b.Data, in.height, gathered, await); g != nil && g.have == 1 {
 				sets = append(sets, g)
 			}
 			if g != nil && g.have == len(g.content) && !g.taken {
 				g.taken = true
-				refused, err = l.blob(ctx, slices.Concat(g.content...), in.height)
+				refused, err = l.blob(ctx, slices.Concat(g.content...), in.height, await)
 				g.content = nil
 				l.place().sets = dropSet(l.place().sets, g.set())
 			}
 		} else {
-			refused, err = l.blob(ctx, b.Data, in.height)
+			refused, err = l.blob(ctx, b.Data, in.height, await)
 		}
 		if err != nil {
 			return err
@@ -154,7 +233,7 @@ type gathering struct {
 }
 
 // part takes in a part. It returns the set that has grown by it.
-func (l *lane) part(raw []byte, daHeight uint64, gathered map[[sha256.Size]byte]*gathering) (*gathering, error) {
+func (l *lane) part(raw []byte, daHeight uint64, gathered map[[sha256.Size]byte]*gathering, await func(first, daHeight uint64)) (*gathering, error) {
 	p, err := parsePartHeader(raw, l.r.cfg.Limits)
 	if err != nil {
 		return nil, err
@@ -164,7 +243,7 @@ func (l *lane) part(raw []byte, daHeight uint64, gathered map[[sha256.Size]byte]
 		l.r.metrics.skipped.WithLabelValues("duplicate").Inc()
 		return nil, nil
 	case p.first > next:
-		l.await(p.first, daHeight)
+		await(p.first, daHeight)
 		return nil, nil
 	}
 	if p, raw, err = openPart(raw, l.r.cfg.Limits); err != nil {
@@ -201,17 +280,13 @@ func (l *lane) join(ctx context.Context, j job) error {
 		l.refuse(fmt.Errorf("not all parts stand any more where they were read: %w", ErrParts), j.set.newest())
 		return nil
 	}
-	refused, err := l.blob(ctx, slices.Concat(j.content...), j.set.newest())
+	refused, err := l.blob(ctx, slices.Concat(j.content...), j.set.newest(), l.await)
 	l.refuse(refused, j.set.newest())
 	return err
 }
 
 // await notes that a height holds what comes later.
 func (l *lane) await(first, daHeight uint64) {
-	if l.again != nil {
-		l.job.found = await(l.job.found, first, daHeight)
-		return
-	}
 	l.place().awaited = await(l.place().awaited, first, daHeight)
 }
 
@@ -222,7 +297,7 @@ func (e stopError) Unwrap() error { return e.error }
 
 // blob verifies a blob and hands over its blocks. Errors of the blob come back as refused,
 // those that stop the reader as err.
-func (l *lane) blob(ctx context.Context, raw []byte, daHeight uint64) (refused, err error) {
+func (l *lane) blob(ctx context.Context, raw []byte, daHeight uint64, await func(first, daHeight uint64)) (refused, err error) {
 	r := l.r
 	h, err := parseBlobHeader(raw, r.cfg.Limits)
 	if err != nil {
@@ -235,7 +310,7 @@ func (l *lane) blob(ctx context.Context, raw []byte, daHeight uint64) (refused, 
 			return nil, nil
 		}
 	case h.first > next:
-		l.await(h.first, daHeight)
+		await(h.first, daHeight)
 		return nil, nil
 	}
 	passed := h.last() < r.verifier.Height()
@@ -258,6 +333,7 @@ func (l *lane) blob(ctx context.Context, raw []byte, daHeight uint64) (refused, 
 			if err != nil {
 				return stopError{err}
 			}
+			r.fruitless, r.moved = 0, r.cfg.Now()
 			r.metrics.blocks.Inc()
 			r.metrics.height.Set(float64(b.Height))
 			return nil

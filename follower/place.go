@@ -13,8 +13,9 @@ const (
 	maxAwaited = 256
 	// maxSets bounds the sets of a layer of which some parts have come.
 	maxSets = 64
-	// staleHeights is for how many DA heights a set without news stands before others.
-	staleHeights = 256
+	// staleHeights is for how many DA heights a set without news stands before others: more
+	// than pass while a relayer is away with half of a blob posted.
+	staleHeights = 1 << 16
 )
 
 // place is where a reader stands on a layer, and where it must look again. To remember

@@ -33,6 +33,8 @@ type tail struct {
 	log   *slog.Logger
 	head  atomic.Uint64 // of the layer, as far as is known
 
+	answered atomic.Bool // head is what the layer said
+
 	mu      sync.Mutex
 	failing time.Time // since when the layer does not answer
 }
@@ -41,6 +43,7 @@ type tail struct {
 type fetched struct {
 	height uint64
 	blobs  []da.Stored
+	gone   bool // the layer answers, but does not give the height
 }
 
 func (f fetched) bytes() (n int64) {
@@ -52,7 +55,7 @@ func (f fetched) bytes() (n int64) {
 
 // follow fetches all heights above the one given, as the layer makes them, in order.
 func (t *tail) follow(ctx context.Context, after uint64) <-chan fetched {
-	return t.fetch(ctx, func(yield func(uint64) bool) {
+	return t.fetch(ctx, t.blobs, func(yield func(uint64) bool) {
 		if t.greet(ctx, after) != nil {
 			return
 		}
@@ -67,9 +70,14 @@ func (t *tail) follow(ctx context.Context, after uint64) <-chan fetched {
 	})
 }
 
-// fetch fetches heights, a few at the same time, and hands them over in order. The channel is
-// closed after the last, or when ctx is done.
-func (t *tail) fetch(ctx context.Context, heights iter.Seq[uint64]) <-chan fetched {
+// lookBack fetches heights that were read before.
+func (t *tail) lookBack(ctx context.Context, heights iter.Seq[uint64]) <-chan fetched {
+	return t.fetch(ctx, t.oldBlobs, heights)
+}
+
+// fetch fetches heights by get, a few at the same time, and hands them over in order. The
+// channel is closed after the last, or when ctx is done.
+func (t *tail) fetch(ctx context.Context, get func(context.Context, *fetched) error, heights iter.Seq[uint64]) <-chan fetched {
 	coming, out := make(chan future, aheadHeights-1), make(chan fetched)
 	room, last := semaphore.NewWeighted(aheadBytes), new(atomic.Int64)
 	go func() {
@@ -81,7 +89,7 @@ func (t *tail) fetch(ctx context.Context, heights iter.Seq[uint64]) <-chan fetch
 			}
 			go func() {
 				defer close(one.made)
-				if f := (fetched{height: h}); t.blobs(ctx, &f) == nil {
+				if f := (fetched{height: h}); get(ctx, &f) == nil {
 					last.Store(f.bytes())
 					one.made <- f
 				}
@@ -128,6 +136,7 @@ func (t *tail) greet(ctx context.Context, read uint64) error {
 			return fmt.Errorf("its head is %d, but %d was read before: is it another layer?", head, read)
 		}
 		t.head.Store(head)
+		t.answered.Store(true)
 		return nil
 	})
 }
@@ -151,6 +160,28 @@ func (t *tail) blobs(ctx context.Context, f *fetched) error {
 	return t.ask(ctx, fmt.Sprintf("blobs at height %d", f.height), func() (err error) {
 		f.blobs, err = t.layer.Blobs(ctx, f.height, t.ns)
 		return err
+	})
+}
+
+// oldTries is how often a layer that answers is asked for a height that it once gave.
+const oldTries = 3
+
+// oldBlobs is blobs for a height that the layer may have forgotten: it is gone where the
+// layer tells its head and not what is there, several times.
+func (t *tail) oldBlobs(ctx context.Context, f *fetched) error {
+	tries := 0
+	return t.ask(ctx, fmt.Sprintf("blobs at height %d", f.height), func() (err error) {
+		if f.blobs, err = t.layer.Blobs(ctx, f.height, t.ns); err == nil {
+			return nil
+		}
+		if _, headErr := t.layer.Head(ctx); headErr != nil {
+			return err
+		}
+		if tries++; tries < oldTries {
+			return err
+		}
+		f.gone = true
+		return nil
 	})
 }
 
