@@ -12,6 +12,7 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/order"
 )
 
 // Claim is one that waits on the chain.
@@ -74,6 +75,7 @@ type Checker struct {
 	opts    Options
 	metrics *metrics
 	pace    pace
+	check   func(parts [][]byte, rollup order.RollupID, from, to uint64, chain follower.Chain) error
 	large   chan struct{} // holds a token for the claim of several parts that is in memory
 	work    chan struct{} // holds a token where there may be something to do
 
@@ -107,7 +109,7 @@ const (
 func New(o Options) (*Checker, error) {
 	o.complete()
 	c := &Checker{
-		opts: o, metrics: newMetrics(), pace: pace{rate: o.BytesPerSecond, now: o.Now},
+		opts: o, metrics: newMetrics(), pace: pace{rate: o.BytesPerSecond, now: o.Now}, check: follower.CheckBlob,
 		large: make(chan struct{}, 1), work: make(chan struct{}, 1), known: make(map[uint64]*state),
 	}
 	return c, c.metrics.register(o.Registerer)
@@ -197,7 +199,15 @@ func (c *Checker) serve(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for s := c.next(); s != nil; s = c.next() {
+		for {
+			// The choice comes after the wait: what is settled meanwhile is not fetched.
+			if err := c.pace.wait(ctx); err != nil {
+				return
+			}
+			s := c.next()
+			if s == nil {
+				break
+			}
 			c.nudge() // for the others
 			err := c.look(ctx, s.claim)
 			if ctx.Err() != nil {

@@ -57,7 +57,7 @@ func (c *Checker) look(ctx context.Context, claim Claim) error {
 			return errLarge
 		}
 	}
-	err := follower.CheckBlob(parts, order.RollupID(claim.Rollup), claim.From, claim.To, c.opts.Chain)
+	err := c.check(parts, order.RollupID(claim.Rollup), claim.From, claim.To, c.opts.Chain)
 	if errors.Is(err, follower.ErrFalseClaim) {
 		return fmt.Errorf("%w: %w", err, errFalse)
 	}

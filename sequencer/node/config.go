@@ -68,7 +68,7 @@ type Config struct {
 	Retention struct {
 		BundleHeights        uint64 `toml:"bundle_heights" comment:"Blocks for which GetBundleStatus remembers what became of a bundle; 0 is for ever."`
 		ShardHeights         uint64 `toml:"shard_heights" comment:"Blocks for which the shards of batches are kept, which is for how long the order can be read here; 0 is for ever. Those of the last three epochs of the chain are kept in any case."`
-		UnpostedShardHeights uint64 `toml:"unposted_shard_heights" comment:"Shards are kept for longer than shard_heights while the chain does not confirm that all that was ordered is on DA layers, but for no more blocks than these; 0 is for ever."`
+		UnpostedShardHeights uint64 `toml:"unposted_shard_heights" comment:"Shards are kept for longer than shard_heights while the chain does not confirm that all that was ordered is on DA layers, but for no more blocks than these, where they are more; 0 is for ever."`
 		ClaimHeights         uint64 `toml:"claim_heights" comment:"Blocks for which the claims of relayers are kept; readers of EigenDA find its blobs by them. 0 is for ever."`
 	} `toml:"retention" comment:"How long this node remembers."`
 	DA struct {
@@ -138,8 +138,6 @@ func (c Config) validate() error {
 		return errors.New("pool.bytes, bundles, payer_share, txs and tx_bytes must be 1 or more")
 	case c.Retention.ShardHeights > 0 && c.Retention.ShardHeights < minShardHeights:
 		return fmt.Errorf("retention.shard_heights is %d, want 0, or %d and more: others read the order by these shards", c.Retention.ShardHeights, minShardHeights)
-	case c.Retention.UnpostedShardHeights > 0 && (c.Retention.UnpostedShardHeights < c.Retention.ShardHeights || c.Retention.ShardHeights == 0):
-		return fmt.Errorf("retention.unposted_shard_heights is %d, want 0, or %d (shard_heights) and more", c.Retention.UnpostedShardHeights, c.Retention.ShardHeights)
 	case c.DA.Workers < 1 || c.DA.BytesPerSecond < 64<<10:
 		return fmt.Errorf("da.workers must be 1 or more, da.bytes_per_second %d or more", 64<<10)
 	case c.Runtime.MemoryTarget < 0:

@@ -30,7 +30,7 @@ type posted struct {
 // posted follows this node's chain and index, which are there when it is asked.
 func (n *Node) posted() *posted {
 	return &posted{
-		log: n.log, available: n.app.Available, epoch: n.app.EpochBlocks, keep: n.config.Retention.UnpostedShardHeights,
+		log: n.log, available: n.app.Available, epoch: n.app.EpochBlocks, keep: n.config.Retention.UnpostedShardHeights, // pruning has the other bound itself
 		next:   func(after uint64) (api.Presence, error) { return n.api.NextPresence(after) },
 		forget: func(upTo uint64) error { return n.api.ForgetPresence(upTo) },
 	}
