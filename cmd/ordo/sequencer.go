@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ordo-network/ordo/da/layers"
 	sequencer "github.com/ordo-network/ordo/sequencer/node"
 )
 
@@ -71,6 +72,7 @@ func newSequencerInitCmd() *cobra.Command {
 	var o sequencer.HomeOptions
 	var base int
 	var genesis, chainID string
+	var dals []string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make the home of one node: keys, settings, and the genesis of the chain that it joins",
@@ -78,6 +80,7 @@ func newSequencerInitCmd() *cobra.Command {
 With --genesis the node joins an existing chain. With --chain-id a new chain
 begins: its genesis is then filled by "ordo sequencer genesis".`,
 		Example: `  ordo sequencer init --moniker alice --genesis genesis.json --peer <id>@203.0.113.7:26600 --host 0.0.0.0 --advertise 203.0.113.9
+  ordo sequencer init --moniker alice --genesis genesis.json --da celestia=http://127.0.0.1:26658
   ordo sequencer init --moniker alice --chain-id my-network`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -85,6 +88,9 @@ begins: its genesis is then filled by "ordo sequencer genesis".`,
 				return err
 			}
 			o.Ports = sequencerPorts(base, 0)
+			if o.DALayers, err = parseLayers(dals); err != nil {
+				return err
+			}
 			id, err := sequencer.InitHome(o, genesis, chainID)
 			if err != nil {
 				return err
@@ -102,6 +108,7 @@ begins: its genesis is then filled by "ordo sequencer genesis".`,
 	f.StringVar(&o.Advertise, "advertise", "", "host name or address by which other validators reach this node, where it is not --host")
 	f.IntVar(&base, "base-port", sequencerBasePort, "first of five ports: other nodes, CometBFT RPC, API, metrics, dispersal")
 	f.DurationVar(&o.BlockTime, "block-time", 100*time.Millisecond, "time between blocks under load, as the network has agreed")
+	f.StringArrayVar(&dals, "da", nil, daUsage)
 	cmd.MarkFlagsMutuallyExclusive("genesis", "chain-id")
 	cmd.MarkFlagsOneRequired("genesis", "chain-id")
 	return cmd
@@ -110,17 +117,21 @@ begins: its genesis is then filled by "ordo sequencer genesis".`,
 func newSequencerInitNetworkCmd() *cobra.Command {
 	var o sequencer.NetworkOptions
 	var base int
-	var accounts, hosts []string
+	var accounts, hosts, dals []string
 	cmd := &cobra.Command{
 		Use:   "init-network DIR",
 		Short: "Make the homes of all validators of a network, with one genesis",
 		Example: `  ordo sequencer init-network ./net --validators 4 --account ordo1...=1000000000
+  ordo sequencer init-network ./net --da local=http://127.0.0.1:26700
   ordo sequencer init-network ./net --validators 3 --hosts 10.0.0.1,10.0.0.2,10.0.0.3
   ordo sequencer start --home ./net/validator-0`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.Dir = args[0]
 			if o.Accounts, err = parseAccounts(accounts); err != nil {
+				return err
+			}
+			if o.DALayers, err = parseLayers(dals); err != nil {
 				return err
 			}
 			if len(hosts) > 0 && len(hosts) != o.Validators {
@@ -152,8 +163,26 @@ func newSequencerInitNetworkCmd() *cobra.Command {
 	f.DurationVar(&o.BlockTime, "block-time", 100*time.Millisecond, "time between blocks under load")
 	f.IntVar(&base, "base-port", sequencerBasePort, "first port; each validator takes five, ten apart from the next validator's")
 	f.StringSliceVar(&hosts, "hosts", nil, "address of each validator, in order (default 127.0.0.1 for all)")
-	f.StringArrayVar(&accounts, "account", nil, "ADDRESS=UORDO, money in the new chain; may be repeated")
+	f.StringArrayVar(&accounts, "account", nil, "ADDRESS=UORDO, money in the new chain, for gateways and relayers; may be repeated")
+	f.StringArrayVar(&dals, "da", nil, daUsage)
 	return cmd
+}
+
+const daUsage = "NAME=URL of a DA layer's node, on which the validator looks for what relayers claim to have published; may be repeated. Tokens and other settings are written into ordo.toml"
+
+func parseLayers(args []string) (map[string]layers.Config, error) {
+	out := make(map[string]layers.Config, len(args))
+	for _, arg := range args {
+		name, endpoint, ok := strings.Cut(arg, "=")
+		if !ok {
+			return nil, fmt.Errorf("--da %q, want a layer's name, =, and a URL, such as celestia=http://127.0.0.1:26658", arg)
+		}
+		if _, twice := out[name]; twice {
+			return nil, fmt.Errorf("--da names layer %s twice", name)
+		}
+		out[name] = layers.Config{Endpoint: endpoint}
+	}
+	return out, nil
 }
 
 func parseAccounts(args []string) ([]sequencer.Account, error) {

@@ -240,7 +240,8 @@ func newChainQueryCmd(enc *app.Encoding) *cobra.Command {
   ordo sequencer query staking
   ordo sequencer query staking Validators
   ordo sequencer query bank Balance '{"address":"ordo1...","denom":"uordo"}'
-  ordo sequencer query ordering Params`,
+  ordo sequencer query ordering Params
+  ordo sequencer query availability Rollups`,
 		Args: cobra.MaximumNArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			services := queryServices(enc)
