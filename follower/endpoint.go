@@ -188,14 +188,13 @@ func boundMessage(raw []byte, m any) error {
 	default:
 		return nil
 	}
-	parts := 0
+	var c contentBounds
 	return eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch {
 		case num == 1:
-			return boundBlock(b)
+			return c.block(b)
 		case many && num == fieldBlocksParts:
-			parts++
-			return errors.Join(atMost("rollups of a block", parts, MaxGroup), boundPart(b))
+			return c.part(b)
 		}
 		return nil
 	})

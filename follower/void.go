@@ -38,7 +38,7 @@ func openVoids(rollup order.RollupID, batches []*orderv1.VoidBatch, legs []Leg, 
 			return nil, nil, fmt.Errorf("void batch %d: %w", i, err)
 		}
 		id := core.ID()
-		if !lacking[id] {
+		if _, before := known[id]; before || !lacking[id] {
 			return nil, nil, fmt.Errorf("batch %s, shown to be void, stands there twice or every leg of it has its data: %w", id, ErrVoid)
 		}
 		delete(lacking, id)

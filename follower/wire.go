@@ -49,6 +49,10 @@ const (
 	maxOrderingHeaderBytes = 1 << 10
 	// maxProofHashes is far above the length of a path in a tree that fits a block.
 	maxProofHashes = 128
+	// maxGroupHashes is more than the proofs take of all rollups that fit a message.
+	maxGroupHashes = 1 << 17
+	// maxBlockTransactions is more than fit 16 MiB of batches, where each takes three bytes.
+	maxBlockTransactions = 6 << 20
 	// maxHeight is CometBFT's: heights are int64 there, and no sum of two overflows.
 	maxHeight = math.MaxInt64 / 2
 )
@@ -92,8 +96,17 @@ func DecodeBlock(raw []byte) (*orderv1.RollupBlock, error) {
 }
 
 // boundBlock counts what repeats in an encoded RollupBlock.
-func boundBlock(raw []byte) error {
-	var c contentBounds
+func boundBlock(raw []byte) error { return new(contentBounds).block(raw) }
+
+// contentBounds counts what a block holds, for a rollup or for many: all that one message
+// has. Fields that stand there twice are joined by who decodes them, so no count begins anew.
+type contentBounds struct {
+	rollups, legs, transactions, hashes, voids int
+	parts                                      voidParts
+}
+
+// block counts what an encoded RollupBlock has.
+func (c *contentBounds) block(raw []byte) error {
 	return eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch num {
 		case fieldBlockSignedHeader:
@@ -113,9 +126,12 @@ func boundBlock(raw []byte) error {
 	})
 }
 
-// boundPart counts what repeats in an encoded RollupPart.
-func boundPart(raw []byte) error {
-	var c contentBounds
+// part counts what an encoded RollupPart has.
+func (c *contentBounds) part(raw []byte) error {
+	c.rollups++
+	if err := atMost("rollups of a block", c.rollups, MaxGroup); err != nil {
+		return err
+	}
 	return eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch num {
 		case fieldPartNamespaceProof:
@@ -129,19 +145,14 @@ func boundPart(raw []byte) error {
 	})
 }
 
-// contentBounds counts what a block holds for a rollup.
-type contentBounds struct {
-	legs, hashes, voids int
-	parts               voidParts
-}
-
 // proof counts the hashes of either kind of proof: both have them in a field of that number.
 func (c *contentBounds) proof(raw []byte) error {
+	most := min(maxProofHashes*(2+c.rollups), maxGroupHashes)
 	return eachBytes(raw, func(num protowire.Number, _ []byte) error {
 		if num == fieldMerkleProofAunts {
 			c.hashes++
 		}
-		return atMost("hashes of proofs", c.hashes, 2*maxProofHashes)
+		return atMost("hashes of proofs", c.hashes, most)
 	})
 }
 
@@ -155,10 +166,11 @@ func (c *contentBounds) leg(raw []byte) error {
 		if num != fieldLegTransactions {
 			return nil
 		}
+		c.transactions++
 		if txs++; len(tx) == 0 {
 			return fmt.Errorf("leg %d: transaction %d is empty: %w", c.legs-1, txs-1, ErrMalformed)
 		}
-		return atMost("transactions of a leg", txs, order.MaxLegTransactions)
+		return errors.Join(atMost("transactions of a leg", txs, order.MaxLegTransactions), atMost("transactions", c.transactions, maxBlockTransactions))
 	})
 }
 
