@@ -26,8 +26,15 @@ func (s *Server) SubscribeBlocks(ctx context.Context, req *connect.Request[v1.Su
 	if err != nil {
 		return connect.NewError(connect.CodeInvalidArgument, err)
 	}
+	// To make what a block holds for a rollup takes time, and there may be nothing to send.
+	client := clientOf(req.Peer().Addr)
+	if err := s.followed.enter(client, len(ids)); err != nil {
+		s.metrics.refused.WithLabelValues(s.followed.name).Inc()
+		return retryable(err)
+	}
+	defer s.followed.leave(client, len(ids))
 	out := &blockStream{
-		s: s, client: clientOf(req.Peer().Addr), rollups: ids, height: req.Msg.GetFromHeight(),
+		s: s, client: client, rollups: ids, height: req.Msg.GetFromHeight(),
 		hello: func() error { return stream.Send(nil) },
 		wait:  func(latest uint64) error { return stream.Send(&v1.SubscribeBlocksResponse{LatestHeight: latest}) },
 	}

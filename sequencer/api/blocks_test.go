@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -156,6 +157,71 @@ func TestGroupRequestsAreChecked(t *testing.T) {
 	if err := ask(1, slices.Clone(many[:4096])...); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestSilentRollupsAreWeighed: streams of thousands of rollups that have nothing, and whose
+// client reads nothing, hold what one client may have and no more. It must not run beside others,
+// whose memory would count.
+func TestSilentRollupsAreWeighed(t *testing.T) {
+	c := newTestChain(t, 4)
+	for range 24 {
+		var bundles []*order.Bundle
+		for i := range 300 {
+			bundles = append(bundles, newBundle(1000, order.NewRollupID(fmt.Sprint("busy ", i))))
+		}
+		c.commit(bundles, 2)
+	}
+	url, _ := serve(t, c, nil)
+	server := c.serving[0]
+	var ids [][]byte
+	for i := range 4096 {
+		id := order.NewRollupID(fmt.Sprint("silent ", i))
+		ids = append(ids, id[:])
+	}
+	heap := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc >> 20)
+	}
+	before := heap()
+	subscribe := func() *connect.ServerStreamForClient[v1.SubscribeBlocksResponse] {
+		s, err := client(url).SubscribeBlocks(testContext(t), connect.NewRequest(&v1.SubscribeBlocksRequest{RollupIds: ids, FromHeight: 1}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	const streams, most = 8, 64 << 20
+	var silent []*connect.ServerStreamForClient[v1.SubscribeBlocksResponse]
+	for range streams {
+		silent = append(silent, subscribe())
+	}
+	until(t, "the streams have all that they may have", func() bool { return server.HeldParts() == most })
+	held := heap() - before
+	t.Logf("%d streams that nobody reads hold %d MiB", streams, held)
+	if held > 2*most>>20 {
+		t.Errorf("%d MiB, want %d at most", held, 2*most>>20)
+	}
+	if got := server.FollowedRollups(); got != streams*len(ids) {
+		t.Errorf("%d rollups are followed, want %d", got, streams*len(ids))
+	}
+	one := subscribe() // one more than an address may have
+	if one.Receive() || connect.CodeOf(one.Err()) != connect.CodeResourceExhausted {
+		t.Errorf("a stream beyond the rollups that one address may follow: %v", one.Err())
+	}
+	for _, s := range silent[1:] {
+		_ = s.Close()
+	}
+	// Who reads gets all of it.
+	for seen := 0; seen < 24*len(ids); {
+		if !silent[0].Receive() {
+			t.Fatalf("after %d parts: %v", seen, silent[0].Err())
+		}
+		seen += len(silent[0].Msg().GetParts())
+	}
+	_ = silent[0].Close()
+	until(t, "all was given back", func() bool { return server.HeldParts() == 0 && server.FollowedRollups() == 0 })
 }
 
 // BenchmarkGroup measures how fast a relayer reads a thousand rollups, most of which have nothing

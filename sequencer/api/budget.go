@@ -13,6 +13,12 @@ const (
 	// are apart from the data, and taken when a block's turn has come: who holds them is
 	// writing, and waits for nobody who waits for them.
 	proofBytes = 256 << 20
+	// partsBytes bounds what blocks take without their data on the way to clients that read
+	// many rollups: also where a block has nothing for a rollup, that is proven. It is taken
+	// before the data, and who holds data waits for no parts.
+	partsBytes = 256 << 20
+	// partBytes is about what one rollup's part takes, as a message and encoded.
+	partBytes = 2 << 10
 	// smallData is what costs no budget: the limits on calls bound it.
 	smallData = 64 << 10
 )

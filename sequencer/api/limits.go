@@ -20,12 +20,13 @@ type Limits struct {
 	Connections int
 	Streams     int // SubscribeRollup and SubscribeCertified
 	ManyStreams int // SubscribeBlocks
+	ManyRollups int // that all SubscribeBlocks name together
 	Submits     int // SubmitBundle, from the first byte of the request on
 	// Transactions bounds SubmitTransaction; each call waits for a block.
 	Transactions int
 	Shares       int // GetShare
 	Reads        int // all other calls
-	// ClientShare is the part of Streams, ManyStreams, Submits, Shares and Reads that one client address
+	// ClientShare is the part of Streams, ManyStreams, ManyRollups, Submits, Shares and Reads that one client address
 	// may use: 1/ClientShare.
 	ClientShare int
 	// ReadTimeout bounds the time in which a request must have arrived.
@@ -43,7 +44,7 @@ type Limits struct {
 
 // DefaultLimits are for one node on an ordinary machine.
 var DefaultLimits = Limits{
-	Connections: 4096, Streams: 2048, ManyStreams: 256, Submits: 256, Transactions: 256, Shares: 64, Reads: 128, ClientShare: 4,
+	Connections: 4096, Streams: 2048, ManyStreams: 256, ManyRollups: 32 * maxRollups, Submits: 256, Transactions: 256, Shares: 64, Reads: 128, ClientShare: 4,
 	ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, DataTimeout: 8 * time.Second,
 	Heartbeat: time.Second,
 }
@@ -51,7 +52,7 @@ var DefaultLimits = Limits{
 func (l Limits) withDefaults() Limits {
 	for _, f := range []struct{ have, want *int }{
 		{&l.Connections, &DefaultLimits.Connections}, {&l.Streams, &DefaultLimits.Streams},
-		{&l.ManyStreams, &DefaultLimits.ManyStreams}, {&l.Transactions, &DefaultLimits.Transactions},
+		{&l.ManyStreams, &DefaultLimits.ManyStreams}, {&l.ManyRollups, &DefaultLimits.ManyRollups}, {&l.Transactions, &DefaultLimits.Transactions},
 		{&l.Submits, &DefaultLimits.Submits}, {&l.Shares, &DefaultLimits.Shares},
 		{&l.Reads, &DefaultLimits.Reads}, {&l.ClientShare, &DefaultLimits.ClientShare},
 	} {
@@ -107,25 +108,26 @@ var (
 	errShare = errors.New("as many calls of this kind are under way as this node allows from one address")
 )
 
-func (c *class) enter(client netip.Prefix) error {
+// enter counts a call, which may stand for several.
+func (c *class) enter(client netip.Prefix, n int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.all >= c.limit:
+	case c.all+n > c.limit:
 		return errBusy
-	case c.byClient[client] >= c.clientMost:
+	case c.byClient[client]+n > c.clientMost:
 		return errShare
 	}
-	c.all++
-	c.byClient[client]++
+	c.all += n
+	c.byClient[client] += n
 	return nil
 }
 
-func (c *class) leave(client netip.Prefix) {
+func (c *class) leave(client netip.Prefix, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.all--
-	if c.byClient[client]--; c.byClient[client] == 0 {
+	c.all -= n
+	if c.byClient[client] -= n; c.byClient[client] == 0 {
 		delete(c.byClient, client)
 	}
 }
@@ -175,12 +177,12 @@ func (s *Server) admit(next http.Handler) http.Handler {
 			c = share
 		}
 		client := clientOf(r.RemoteAddr)
-		if err := c.enter(client); err != nil {
+		if err := c.enter(client, 1); err != nil {
 			s.metrics.refused.WithLabelValues(c.name).Inc()
 			_ = errs.Write(w, r, retryable(err)) // the client is gone
 			return
 		}
-		defer c.leave(client)
+		defer c.leave(client, 1)
 		r.Body = http.MaxBytesReader(w, r.Body, c.maxBytes)
 		next.ServeHTTP(w, r)
 	})

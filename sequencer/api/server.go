@@ -58,11 +58,14 @@ type Server struct {
 	log     *slog.Logger
 	chain   *chain
 	index   *index
+	parts   *budget // of blocks without data, for many rollups
 	budget  *budget // of legs' data
 	proofs  *budget // of void batches
 	legs    *certLegs
 	certain *cache[order.BundleID, moment] // bundles that were certified when asked about
 	metrics *metrics
+
+	followed *class // rollups that SubscribeBlocks are about
 
 	stopping context.Context // ends when the server stops: streams end with it
 	stop     context.CancelFunc
@@ -80,8 +83,10 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, log: opts.Logger, metrics: m, budget: newBudget(budgetBytes, opts.Limits.ClientShare),
-		proofs:  newBudget(proofBytes, opts.Limits.ClientShare),
-		certain: newCache[order.BundleID, moment](certainBundles, certainBundles), legs: newCertLegs(opts.ChainID),
+		proofs:   newBudget(proofBytes, opts.Limits.ClientShare),
+		parts:    newBudget(partsBytes, opts.Limits.ClientShare),
+		followed: newClass("followed", opts.Limits.ManyRollups, opts.Limits.ClientShare, 0),
+		certain:  newCache[order.BundleID, moment](certainBundles, certainBundles), legs: newCertLegs(opts.ChainID),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.chain = newChain(opts, newBatches(s.stopping, opts, m), m)

@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// aheadBlocks is how many blocks a stream makes ahead of the one that it sends.
+	// aheadBlocks is how many blocks a stream makes ahead of the one that it sends, and
+	// aheadParts how many parts those have: a stream of many rollups makes fewer blocks.
 	aheadBlocks = 8
+	aheadParts  = 2048
 	// minRetry and maxRetry bound the wait between two tries to get a block's data.
 	minRetry = 200 * time.Millisecond
 	maxRetry = 5 * time.Second
@@ -194,7 +196,7 @@ type coming struct {
 // over in order. It ends with the context, or after a block with an error. Who reads
 // it waits for each to be made, and releases it.
 func (s *Server) ahead(ctx context.Context, client netip.Prefix, ids []order.RollupID, height uint64) <-chan *coming {
-	out := make(chan *coming, aheadBlocks)
+	out := make(chan *coming, max(min(aheadBlocks, aheadParts/len(ids)), 1))
 	go func() {
 		defer close(out)
 		for ; ; height++ {
@@ -215,7 +217,7 @@ func (s *Server) ahead(ctx context.Context, client netip.Prefix, ids []order.Rol
 }
 
 // begin starts to make one block, as soon as the height is there and there is memory
-// for its data.
+// for it and its data.
 func (s *Server) begin(ctx context.Context, client netip.Prefix, ids []order.RollupID, height uint64) *coming {
 	b := &coming{made: make(chan struct{}), release: func() {}}
 	fail := func(err error) *coming {
@@ -230,15 +232,21 @@ func (s *Server) begin(ctx context.Context, client netip.Prefix, ids []order.Rol
 	if b.served, err = s.chain.at(ctx, height); err != nil {
 		return fail(err)
 	}
+	if b.release, err = s.parts.take(ctx, client, int64(len(ids))*partBytes); err != nil {
+		b.release = func() {}
+		return fail(err)
+	}
 	var data int64
 	if b.parts, data = s.chain.bare(b.served, ids); data == 0 {
 		close(b.made)
 		return b
 	}
-	if b.release, err = s.budget.take(ctx, client, data); err != nil {
-		b.release = func() {}
+	release, err := s.budget.take(ctx, client, data)
+	if err != nil {
 		return fail(err)
 	}
+	parts := b.release
+	b.release = func() { release(); parts() }
 	go func() {
 		defer close(b.made)
 		_, b.err = insist(ctx, s, b.served, ids[0], func() (struct{}, error) { return struct{}{}, s.chain.fill(ctx, b.served, b.parts) })
