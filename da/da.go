@@ -55,6 +55,9 @@ type Ref struct {
 // Stored is a blob as it was read back.
 type Stored struct {
 	Ref
+	// Data is nil where the height holds more than one call of Blobs has memory for: what
+	// stands there is then to be had by Get, and a reader that needs it must not go on
+	// without.
 	Data []byte
 }
 
@@ -88,7 +91,8 @@ type Layer interface {
 	// Errors: ErrNotFound, ErrNotYet, ErrUnavailable.
 	Get(ctx context.Context, ns Namespace, ref Ref) ([]byte, error)
 	// Blobs returns what the namespace holds at the height, in the layer's order;
-	// nothing there is no error. Errors: ErrNotYet, ErrUnavailable.
+	// nothing there is no error. It leaves none out, but the last ones may come without
+	// their data, see Stored. Errors: ErrNotYet, ErrUnavailable.
 	Blobs(ctx context.Context, height uint64, ns Namespace) ([]Stored, error)
 	// Head returns the last final height; 0 where there is none yet.
 	// Errors: ErrUnavailable, ErrRejected (a wrong token, another network).

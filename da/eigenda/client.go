@@ -30,8 +30,9 @@ const (
 	maxSubmitBlobs = 256
 	// parallel bounds the requests of each kind that are under way.
 	parallel = 4
-	// maxHeightBytes bounds what one call of Blobs holds in memory.
-	maxHeightBytes = 512 << 20
+	// maxHeightBytes is what one call of Blobs holds in memory, and as much more as comes
+	// at once. It is twice what one Submit holds.
+	maxHeightBytes = 2 * maxSubmitBytes
 )
 
 // Options of a client. Zero values stand for the defaults, but the Index must be given.

@@ -8,6 +8,7 @@
 // on the layer only once it is recorded.
 //
 // What always holds: a blob is given back only where its SHA-256 is the recorded one;
-// what strangers record cannot hold a reader up for good, see verdicts; a submission
+// what strangers record can neither hold a reader up for good, see verdicts, nor push out
+// what is recorded after it, and takes no more than bounded memory; a submission
 // whose outcome is unknown is not repeated here.
 package eigenda

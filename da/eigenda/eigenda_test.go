@@ -376,7 +376,7 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	if _, err := New("http://127.0.0.1:1", o); err == nil {
 		t.Error("a second client registers the same metrics")
 	}
-	if all, err := r.Gather(); err != nil || len(all) != 1 || len(all[0].Metric) != 4 {
+	if all, err := r.Gather(); err != nil || len(all) != 1 || len(all[0].Metric) != 3 {
 		t.Errorf("the metrics are %v, %v", all, err)
 	}
 }

@@ -7,7 +7,6 @@ const (
 	reasonRefused    = "refused"    // the proxy does not give it, and gives others
 	reasonMismatched = "mismatched" // its hash is not the recorded one
 	reasonMalformed  = "malformed"  // what is recorded is no certificate
-	reasonTooMuch    = "too_much"   // the height holds more than fits into memory
 )
 
 type metrics struct {
@@ -19,7 +18,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		Name: "ordo_eigenda_left_out_blobs_total",
 		Help: "Blobs that are recorded on the sequencer chain and were left out by readers, by reason.",
 	}, []string{"reason"})}
-	for _, reason := range []string{reasonRefused, reasonMismatched, reasonMalformed, reasonTooMuch} {
+	for _, reason := range []string{reasonRefused, reasonMismatched, reasonMalformed} {
 		m.leftOut.WithLabelValues(reason)
 	}
 	if r == nil {

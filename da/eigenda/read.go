@@ -7,67 +7,76 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"sync"
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/remote"
 )
 
-// What is asked for ahead of a certificate in doubt, by each call.
+// What one call asks for, and what it asks for ahead of a certificate in doubt.
 const (
+	maxAsks        = 4096
+	maxAskedBytes  = 1 << 30
 	lookAhead      = 128
 	lookAheadBytes = 16 << 20
 )
-
-// errInDoubt: the proxy refused a certificate, and nobody knows yet for how long.
-var errInDoubt = fmt.Errorf("the proxy refuses a certificate that may yet be good: %w", da.ErrUnavailable)
 
 // Get implements da.Layer. A reference without a height, as a claim has that is yet to be
 // recorded, is to whatever the certificate says; one with a height is to what the chain
 // recorded there.
 func (c *Client) Get(ctx context.Context, ns da.Namespace, ref da.Ref) ([]byte, error) {
 	if len(ref.Commitment) == 0 {
-		blobs, err := c.Blobs(ctx, ref.Height, ns)
-		if err != nil {
-			return nil, err
-		}
-		if len(blobs) == 0 {
-			return nil, fmt.Errorf("nothing at height %d: %w", ref.Height, da.ErrNotFound)
-		}
-		return blobs[0].Data, nil
+		return c.first(ctx, ns, ref.Height)
 	}
 	if malformed(ref.Commitment) {
 		return nil, fmt.Errorf("a certificate of %d bytes: %w", len(ref.Commitment), da.ErrNotFound)
 	}
-	var ids []da.BlobID
+	it := item{commitment: ref.Commitment}
 	if ref.Height > 0 {
 		w, err := c.windows.get(ctx, c.index, ns, ref.Height)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range w.at(ref.Height) {
-			if bytes.Equal(e.Commitment, ref.Commitment) {
-				ids = append(ids, e.ID)
+			if bytes.Equal(e.Commitment, ref.Commitment) && (len(it.ids) == 0 || !it.isFor(e.ID)) {
+				it.ids = append(it.ids, e.ID)
 			}
 		}
-		if len(ids) == 0 {
+		if len(it.ids) == 0 {
 			return nil, fmt.Errorf("no such certificate is recorded at height %d: %w", ref.Height, da.ErrNotFound)
 		}
 	}
-	data, err := c.fetch(ctx, ref.Commitment)
+	f, data, err := c.all(ctx, []item{it})
 	if err != nil {
 		return nil, err
 	}
-	if ref.Height > 0 && !slices.Contains(ids, da.ID(data)) {
+	defer f.leave()
+	switch f.status[0] {
+	case statusGivenUp:
+		return nil, fmt.Errorf("the proxy refuses the certificate for good: %w", da.ErrNotFound)
+	case statusForeign:
 		return nil, fmt.Errorf("the blob is not what was recorded at height %d: %w", ref.Height, da.ErrNotFound)
 	}
-	return data, nil
+	return data[f.held[0]], nil
+}
+
+// first returns the first blob at a height.
+func (c *Client) first(ctx context.Context, ns da.Namespace, height uint64) ([]byte, error) {
+	blobs, err := c.Blobs(ctx, height, ns)
+	if err != nil {
+		return nil, err
+	}
+	if len(blobs) == 0 {
+		return nil, fmt.Errorf("nothing at height %d: %w", height, da.ErrNotFound)
+	}
+	if blobs[0].Data == nil {
+		return c.Get(ctx, ns, blobs[0].Ref)
+	}
+	return blobs[0].Data, nil
 }
 
 // Blobs implements da.Layer. Recorded blobs that cannot be had, or are not what was
 // recorded, are left out and counted; one in doubt makes the answer da.ErrUnavailable
-// until there is a verdict.
+// until there is a verdict. Equal blobs share their memory.
 func (c *Client) Blobs(ctx context.Context, height uint64, ns da.Namespace) ([]da.Stored, error) {
 	if height == 0 {
 		return nil, nil // the chain begins at 1
@@ -76,25 +85,27 @@ func (c *Client) Blobs(ctx context.Context, height uint64, ns da.Namespace) ([]d
 	if err != nil {
 		return nil, err
 	}
-	entries := c.wellFormed(w.at(height))
-	data, err := c.fetchAll(ctx, height, commitments(entries))
+	entries, items := sorted(w.at(height))
+	f, data, err := c.all(ctx, items)
 	if errors.Is(err, errInDoubt) {
 		c.askAhead(ctx, w.after(height))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("height %d: %w", height, err)
 	}
+	defer f.leave()
 	var out []da.Stored
 	for _, e := range entries {
-		blob, ok := data[string(e.Commitment)]
-		if !ok {
-			continue // left out already
+		switch {
+		case e.item < 0:
+			c.leaveOut(e.Recorded, reasonMalformed)
+		case f.status[e.item] == statusGivenUp:
+			c.leaveOut(e.Recorded, reasonRefused)
+		case f.status[e.item] == statusForeign || f.held[e.item] != e.ID:
+			c.leaveOut(e.Recorded, reasonMismatched)
+		default:
+			out = append(out, da.Stored{Ref: da.Ref{Height: height, Commitment: e.Commitment}, Data: data[e.ID]})
 		}
-		if da.ID(blob) != e.ID {
-			c.leaveOut(e, reasonMismatched)
-			continue
-		}
-		out = append(out, da.Stored{Ref: da.Ref{Height: height, Commitment: e.Commitment}, Data: blob})
 	}
 	return out, nil
 }
@@ -103,40 +114,38 @@ func malformed(commitment []byte) bool {
 	return len(commitment) == 0 || len(commitment) > da.MaxCommitmentBytes
 }
 
-// wellFormed returns the entries that may be certificates, each once: two submissions
-// never have the same.
-func (c *Client) wellFormed(entries []Recorded) []Recorded {
-	type identity struct {
-		commitment string
-		id         da.BlobID
-	}
-	var out []Recorded
-	seen := map[identity]bool{}
-	for _, e := range entries {
-		if malformed(e.Commitment) {
-			c.leaveOut(e, reasonMalformed)
-			continue
-		}
-		id := identity{string(e.Commitment), e.ID}
-		if !seen[id] {
-			seen[id] = true
-			out = append(out, e)
-		}
-	}
-	return out
+// entry is what is recorded, with the item that it belongs to; -1: it is malformed.
+type entry struct {
+	Recorded
+	item int
 }
 
-// commitments returns those of the entries, each once.
-func commitments(entries []Recorded) [][]byte {
-	var out [][]byte
-	seen := map[string]bool{}
-	for _, e := range entries {
-		if !seen[string(e.Commitment)] {
-			seen[string(e.Commitment)] = true
-			out = append(out, e.Commitment)
+// sorted returns the entries of a height, each once, as two submissions never have the same
+// certificate; and the certificates in them.
+func sorted(recorded []Recorded) (entries []entry, items []item) {
+	type identity struct {
+		item int
+		id   da.BlobID
+	}
+	seen, index := map[identity]bool{}, map[string]int{}
+	for _, r := range recorded {
+		if malformed(r.Commitment) {
+			entries = append(entries, entry{r, -1})
+			continue
+		}
+		i, ok := index[string(r.Commitment)]
+		if !ok {
+			i = len(items)
+			index[string(r.Commitment)] = i
+			items = append(items, item{commitment: r.Commitment})
+		}
+		if id := (identity{i, r.ID}); !seen[id] {
+			seen[id] = true
+			items[i].ids = append(items[i].ids, r.ID)
+			entries = append(entries, entry{r, i})
 		}
 	}
-	return out
+	return entries, items
 }
 
 func (c *Client) leaveOut(e Recorded, reason string) {
@@ -145,104 +154,69 @@ func (c *Client) leaveOut(e Recorded, reason string) {
 		"reason", reason, "certificate_begins", hex.EncodeToString(e.Commitment[:min(16, len(e.Commitment))]))
 }
 
-// fetchAll returns the blobs of the certificates that can be had, by certificate. Where one
-// is in doubt it goes on with the others, so that all doubts are cleared in the same time.
-func (c *Client) fetchAll(ctx context.Context, height uint64, certs [][]byte) (map[string][]byte, error) {
-	out := make(map[string][]byte, len(certs))
-	total := 0
-	var doubt error
-	for chunk := range slices.Chunk(certs, parallel) {
-		if total > maxHeightBytes {
-			for _, cert := range chunk {
-				c.leaveOut(Recorded{Height: height, Commitment: cert}, reasonTooMuch)
-			}
-			continue
+// all returns the file of the items once there is a verdict on each, and the blobs that
+// were served, as many as memory has room for, the first ones first. The caller leaves the
+// file. Errors: as round.
+func (c *Client) all(ctx context.Context, items []item) (*file, map[da.BlobID][]byte, error) {
+	f, k := c.verdicts.of(items), newKept()
+	if err := f.enter(ctx); err != nil {
+		return nil, nil, err
+	}
+	err := c.round(ctx, f, &budget{maxAsks, maxAskedBytes, f.pause(c.verdicts.patience)}, k)
+	if err == nil {
+		err = c.complete(ctx, f, k)
+	}
+	if err != nil {
+		f.leave()
+		return nil, nil, err
+	}
+	return f, k.data, nil
+}
+
+// complete gets again what was served in earlier rounds.
+func (c *Client) complete(ctx context.Context, f *file, k *kept) error {
+	var missing []int
+	for i, s := range f.status {
+		if s == statusServed && k.data[f.held[i]] == nil {
+			missing = append(missing, i)
 		}
-		data, errs := concurrently(ctx, chunk, c.fetch)
-		for i, cert := range chunk {
-			switch err := errs[i]; {
-			case err == nil:
-				out[string(cert)] = data[i]
-				total += len(data[i])
-			case errors.Is(err, da.ErrNotFound):
-				c.leaveOut(Recorded{Height: height, Commitment: cert}, reasonRefused)
-			case errors.Is(err, errInDoubt):
-				doubt = err
+	}
+	for len(missing) > 0 && !k.full() {
+		chunk := missing[:min(parallel, len(missing))]
+		missing = missing[len(chunk):]
+		data, errs := c.askAll(ctx, f, chunk)
+		var failed error
+		for n, i := range chunk {
+			switch {
+			case errors.Is(errs[n], errInDoubt):
+				f.doubt(i)
+				failed = errs[n]
+			case errs[n] != nil:
+				failed = errs[n]
+			case da.ID(data[n]) != f.held[i]:
+				failed = fmt.Errorf("the proxy gives another blob than before: %w", da.ErrUnavailable)
 			default:
-				return nil, err
+				k.put(f.held[i], data[n])
 			}
 		}
-	}
-	return out, doubt
-}
-
-// concurrently gets the blobs of a few certificates at once.
-func concurrently(ctx context.Context, certs [][]byte, get func(context.Context, []byte) ([]byte, error)) (data [][]byte, errs []error) {
-	data, errs = make([][]byte, len(certs)), make([]error, len(certs))
-	var wg sync.WaitGroup
-	for i, cert := range certs {
-		wg.Go(func() { data[i], errs[i] = get(ctx, cert) })
-	}
-	wg.Wait()
-	return data, errs
-}
-
-// fetch returns the blob of a certificate.
-// Errors: da.ErrNotFound where it was given up, errInDoubt, da.ErrUnavailable.
-func (c *Client) fetch(ctx context.Context, commitment []byte) ([]byte, error) {
-	if c.verdicts.givenUp(commitment) {
-		return nil, fmt.Errorf("the proxy refuses the certificate for good: %w", da.ErrNotFound)
-	}
-	if data := c.cache.get(commitment); data != nil {
-		return data, nil
-	}
-	return c.ask(ctx, commitment)
-}
-
-// ask asks the proxy for the blob of a certificate. Errors: as fetch.
-func (c *Client) ask(ctx context.Context, commitment []byte) ([]byte, error) {
-	answer, err := c.request(ctx, commitment)
-	if err != nil {
-		return nil, err
-	}
-	err = fmt.Errorf("%d: %s", answer.Status, remote.Excerpt(answer.Body))
-	switch classOf(answer) {
-	case answerBlob:
-		c.verdicts.serve(commitment)
-		c.cache.put(commitment, answer.Body)
-		return answer.Body, nil
-	case answerInvalid:
-		c.verdicts.condemn(commitment)
-		return nil, fmt.Errorf("%w: %w", err, da.ErrNotFound)
-	case answerRefusal:
-		if c.verdicts.refuse(commitment) && c.well(ctx) {
-			c.verdicts.condemn(commitment)
-			return nil, fmt.Errorf("%w: %w", err, da.ErrNotFound)
+		if failed != nil {
+			return failed
 		}
-		return nil, fmt.Errorf("%w: %w", err, errInDoubt)
 	}
-	return nil, fmt.Errorf("%w: %w", err, da.ErrUnavailable)
+	return nil
 }
 
-// well says whether the proxy serves blobs now.
-func (c *Client) well(ctx context.Context) bool {
-	well, canary := c.verdicts.health()
-	if well || canary == nil {
-		return well
+// enter waits for the file; leave gives it back.
+func (f *file) enter(ctx context.Context) error {
+	select {
+	case <-f.turn:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another reader: %w: %w", ctx.Err(), da.ErrUnavailable)
 	}
-	answer, err := c.request(ctx, canary)
-	if err != nil {
-		return false
-	}
-	switch classOf(answer) {
-	case answerBlob:
-		c.verdicts.serve(canary)
-		return true
-	case answerRefusal:
-		c.verdicts.refuse(canary)
-	}
-	return false
 }
+
+func (f *file) leave() { f.turn <- struct{}{} }
 
 func (c *Client) request(ctx context.Context, commitment []byte) (remote.Answer, error) {
 	leave, err := enter(ctx, c.gets)
@@ -257,54 +231,25 @@ func (c *Client) request(ctx context.Context, commitment []byte) (remote.Answer,
 	})
 }
 
-// class is what an answer to a GET means.
-type class int
-
-const (
-	answerBlob    class = iota
-	answerInvalid       // the certificate is invalid, for good
-	answerRefusal       // because of the certificate, or because of a failure: see verdicts
-	answerFailure       // it has nothing to do with the certificate
-)
-
-func classOf(a remote.Answer) class {
-	switch a.Status {
-	case http.StatusOK:
-		if len(a.Body) == 0 {
-			return answerFailure // no blob is empty
-		}
-		return answerBlob
-	case http.StatusTeapot: // the proxy's own word for it, and nobody else's
-		return answerInvalid
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return answerFailure
-	}
-	if a.Status >= 400 && a.Status < 600 {
-		return answerRefusal
-	}
-	return answerFailure
-}
-
 // askAhead asks for what is recorded above a height that is in doubt: it finds what the
 // proxy does serve, and where there are more certificates that it refuses, their time
 // runs too. Without that, made-up certificates in a row would each take the whole of
 // the patience.
 func (c *Client) askAhead(ctx context.Context, recorded []Recorded) {
-	var ahead [][]byte
-	for _, cert := range commitments(recorded) {
-		if len(ahead) < lookAhead && !malformed(cert) && !c.verdicts.idle(cert) {
-			ahead = append(ahead, cert)
+	b := &budget{lookAhead, lookAheadBytes, c.verdicts.patience / minRefusals}
+	for len(recorded) > 0 && !b.spent() && ctx.Err() == nil {
+		n := 1
+		for n < len(recorded) && recorded[n].Height == recorded[0].Height {
+			n++
 		}
-	}
-	served := 0
-	for chunk := range slices.Chunk(ahead, parallel) {
-		if served > lookAheadBytes {
-			return
-		}
-		data, _ := concurrently(ctx, chunk, c.ask) // the verdicts have the errors
-		for _, blob := range data {
-			served += len(blob)
+		_, items := sorted(recorded[:n])
+		recorded = recorded[n:]
+		f := c.verdicts.of(items)
+		select {
+		case <-f.turn:
+			_ = c.round(ctx, f, b, nil) // the file has what came of it
+			f.leave()
+		default: // somebody is at it
 		}
 	}
 }

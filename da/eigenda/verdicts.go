@@ -4,13 +4,22 @@ import (
 	"bytes"
 	"container/list"
 	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"time"
+
+	"github.com/ordo-network/ordo/da"
 )
 
 const (
-	maxCases    = 8192
 	minRefusals = 3
+	// maxCases bounds the certificates of all files together, about 64 bytes each. It is
+	// many times what one block of the sequencer chain has room for, so that the file of
+	// the height that a reader is at does not go before its verdict.
+	maxCases = 1 << 20
+	// fileCost is what a file takes beside its certificates, in certificates.
+	fileCost    = 8
+	maxCanaries = 8
 )
 
 // verdicts decide which certificates the proxy will never serve. It does not say: it
@@ -19,108 +28,187 @@ const (
 // sequencer chain would hold every reader up for good; were both taken for a verdict, a
 // failure would make readers pass by what they need.
 //
-// So a certificate is given up when the proxy refused it at least three times, over the
-// whole of the patience, and serves another one at the end of it: then the proxy and
-// EigenDA are well. What was given up is not asked for again while the process runs.
+// So what stands at a height is asked for in rounds, and what the proxy refused in at least
+// three of them, over the whole of the patience, is given up where it serves another
+// certificate at the end: then the proxy and EigenDA are well. What was given up is not
+// asked for again while its file is kept. There is one file for all that a height
+// holds: however much strangers record there, none of it is forgotten before the rest.
 type verdicts struct {
 	patience time.Duration
 	now      func() time.Time
 
 	mu       sync.Mutex
-	cases    map[[32]byte]*list.Element
-	order    *list.List // of *certCase, the newest in front
-	canary   []byte     // the certificate served last
+	files    map[[32]byte]*list.Element
+	order    *list.List // of *file, the last used in front
+	cases    int        // of all files, with what files cost
+	canaries [][]byte   // the certificates served last, the newest first
 	servedAt time.Time
 }
 
-// certCase is what is known of one certificate.
-type certCase struct {
-	key      [32]byte
-	first    time.Time // of its refusals
-	last     time.Time
-	refusals int
-	served   bool
-	final    bool // given up
-}
-
 func newVerdicts(patience time.Duration, now func() time.Time) *verdicts {
-	return &verdicts{patience: patience, now: now, cases: map[[32]byte]*list.Element{}, order: list.New()}
+	return &verdicts{patience: patience, now: now, files: map[[32]byte]*list.Element{}, order: list.New()}
 }
 
-// open returns the case of a certificate. The caller holds the lock.
-func (v *verdicts) open(commitment []byte) *certCase {
-	key := sha256.Sum256(commitment)
-	if e, ok := v.cases[key]; ok {
-		return e.Value.(*certCase)
+// item is a certificate, and what it is recorded for.
+type item struct {
+	commitment []byte
+	ids        []da.BlobID // empty: for whatever it is of
+}
+
+// isFor says whether the certificate is recorded for the blob.
+func (it *item) isFor(id da.BlobID) bool {
+	for _, want := range it.ids {
+		if want == id {
+			return true
+		}
 	}
-	c := &certCase{key: key}
-	v.cases[key] = v.order.PushFront(c)
-	if v.order.Len() > maxCases {
-		delete(v.cases, v.order.Remove(v.order.Back()).(*certCase).key)
+	return len(it.ids) == 0
+}
+
+type status uint8
+
+const (
+	statusOpen    status = iota // not served yet
+	statusServed                // and it was what is recorded
+	statusForeign               // served, and it is something else
+	statusGivenUp
+)
+
+// file is what is known of the certificates of one height, or of a single one.
+type file struct {
+	turn chan struct{} // holds a token while nobody works with the rest
+	key  [32]byte
+
+	items  []item
+	status []status
+	held   map[int]da.BlobID // of those that were served
+	open   int               // how many are
+
+	rounds int       // over all that are open
+	first  time.Time // when the first of them ended
+	next   int       // the item with which the round goes on; 0: none is under way
+	began  time.Time // the last round
+	well   bool      // the proxy was, whenever a part of the round ended
+}
+
+// of returns the file of the items.
+func (v *verdicts) of(items []item) *file {
+	key := digest(items)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if e, ok := v.files[key]; ok {
+		v.order.MoveToFront(e)
+		return e.Value.(*file)
 	}
-	return c
+	f := &file{
+		turn: make(chan struct{}, 1), key: key, items: items, open: len(items),
+		status: make([]status, len(items)), held: map[int]da.BlobID{},
+	}
+	f.turn <- struct{}{}
+	v.files[key] = v.order.PushFront(f)
+	v.cases += f.cost()
+	for v.cases > maxCases && v.order.Len() > 1 {
+		last := v.order.Remove(v.order.Back()).(*file)
+		delete(v.files, last.key)
+		v.cases -= last.cost()
+	}
+	return f
+}
+
+func (f *file) cost() int { return len(f.items) + fileCost }
+
+// digest names items.
+func digest(items []item) (key [32]byte) {
+	h := sha256.New()
+	var n [8]byte
+	for _, it := range items {
+		binary.BigEndian.PutUint32(n[:4], uint32(len(it.commitment)))
+		binary.BigEndian.PutUint32(n[4:], uint32(len(it.ids)))
+		h.Write(n[:])
+		h.Write(it.commitment)
+		for _, id := range it.ids {
+			h.Write(id[:])
+		}
+	}
+	h.Sum(key[:0])
+	return key
+}
+
+// set notes what became of an open item.
+func (f *file) set(i int, s status) {
+	f.status[i] = s
+	f.open--
+}
+
+// doubt opens an item that was served before.
+func (f *file) doubt(i int) {
+	if f.open == 0 {
+		f.rounds, f.next = 0, 0
+	}
+	delete(f.held, i)
+	f.status[i] = statusOpen
+	f.open++
+}
+
+// begin begins a round, or goes on with the one under way. It says false where it is too
+// early for the next.
+func (f *file) begin(now time.Time, pause time.Duration) bool {
+	if f.next > 0 {
+		return true
+	}
+	if f.rounds > 0 && now.Sub(f.began) < pause {
+		return false
+	}
+	f.began, f.well = now, true
+	return true
+}
+
+// pause is what lies between two rounds for who waits for what is in the file: the less is
+// open, the sooner a failure of the proxy that has passed is noticed.
+func (f *file) pause(patience time.Duration) time.Duration {
+	return patience / minRefusals * time.Duration(min(f.open, lookAhead)) / lookAhead
+}
+
+// ripe says whether what is open at the end of the round is given up where the proxy is
+// well.
+func (f *file) ripe(patience time.Duration) bool {
+	return f.rounds+1 >= minRefusals && f.began.Sub(f.first) >= patience
+}
+
+// end ends a round.
+func (f *file) end(now time.Time, patience time.Duration) {
+	if f.ripe(patience) && f.well {
+		for i, s := range f.status {
+			if s == statusOpen {
+				f.set(i, statusGivenUp)
+			}
+		}
+	}
+	if f.rounds == 0 {
+		f.first = now
+	}
+	f.rounds++
+	f.next = 0
 }
 
 // serve notes that the proxy served the certificate's blob.
 func (v *verdicts) serve(commitment []byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	c := v.open(commitment)
-	c.served, c.refusals = true, 0
-	v.canary, v.servedAt = commitment, v.now()
-}
-
-// refuse notes that the proxy refused it, and says whether it is given up where the
-// proxy is well.
-func (v *verdicts) refuse(commitment []byte) (ripe bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	c, now := v.open(commitment), v.now()
-	if c.refusals == 0 {
-		c.first = now
+	v.servedAt = v.now()
+	kept := [][]byte{commitment}
+	for _, c := range v.canaries {
+		if len(kept) < maxCanaries && !bytes.Equal(c, commitment) {
+			kept = append(kept, c)
+		}
 	}
-	c.last = now
-	c.refusals++
-	c.served = false
-	if bytes.Equal(v.canary, commitment) {
-		v.canary = nil // it says nothing of the proxy any more
-	}
-	return c.refusals >= minRefusals && now.Sub(c.first) >= v.patience
+	v.canaries = kept
 }
 
-// condemn gives the certificate up at once.
-func (v *verdicts) condemn(commitment []byte) {
+// health says whether the proxy served something just now. Where it did not, one of the
+// canaries is what to ask for to know; there may be none.
+func (v *verdicts) health() (well bool, canaries [][]byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.open(commitment).final = true
-}
-
-// givenUp says whether the certificate was given up.
-func (v *verdicts) givenUp(commitment []byte) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	e, ok := v.cases[sha256.Sum256(commitment)]
-	return ok && e.Value.(*certCase).final
-}
-
-// idle says whether asking for the certificate now would tell nothing new: it was given
-// up, it was refused a moment ago, or it was served while there is a canary.
-func (v *verdicts) idle(commitment []byte) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	e, ok := v.cases[sha256.Sum256(commitment)]
-	if !ok {
-		return false
-	}
-	c := e.Value.(*certCase)
-	return c.final || c.served && v.canary != nil || c.refusals > 0 && v.now().Sub(c.last) < v.patience/minRefusals
-}
-
-// health says whether the proxy served something just now. Where it did not, the canary
-// is what to ask for to know; there may be none.
-func (v *verdicts) health() (well bool, canary []byte) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	well = !v.servedAt.IsZero() && v.now().Sub(v.servedAt) <= v.patience/10
-	return well, v.canary
+	return !v.servedAt.IsZero() && v.now().Sub(v.servedAt) <= v.patience/10, v.canaries
 }
