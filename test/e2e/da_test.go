@@ -85,6 +85,7 @@ func TestFallback(t *testing.T) {
 	last := layerStatus(t, n, "avail").PostedHeight
 	transfer(t, w)
 	posted("avail", last)
+	testAvailability(t, n) // of what is on the one and of what is on the other
 	rebuilt(t, n, r, nowhere(t))
 }
 
