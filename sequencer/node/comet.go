@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
@@ -79,7 +80,34 @@ func checkComet(c *cmtcfg.Config) error {
 // openDB opens one of CometBFT's stores, with caches of a size that fits a node
 // whose readers mostly ask for the latest blocks.
 func openDB(ctx *cmtcfg.DBContext) (dbm.DB, error) {
-	return dbm.NewGoLevelDBWithOpts(ctx.ID, ctx.Config.DBDir(), levelOptions())
+	db, err := dbm.NewGoLevelDBWithOpts(ctx.ID, ctx.Config.DBDir(), levelOptions())
+	if err != nil {
+		return nil, err
+	}
+	return &closable{DB: db}, nil
+}
+
+// closable is empty once it is closed. CometBFT's consensus sleeps for up to two seconds
+// before it sees that it was stopped, and may then read the block store once more: an
+// error would be a panic.
+type closable struct {
+	dbm.DB
+	closed atomic.Bool
+}
+
+// Get implements dbm.DB.
+func (c *closable) Get(key []byte) ([]byte, error) {
+	v, err := c.DB.Get(key)
+	if err != nil && c.closed.Load() {
+		return nil, nil
+	}
+	return v, err
+}
+
+// Close implements dbm.DB.
+func (c *closable) Close() error {
+	c.closed.Store(true)
+	return c.DB.Close()
 }
 
 func levelOptions() *opt.Options {
