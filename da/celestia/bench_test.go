@@ -107,6 +107,7 @@ func BenchmarkBlobs(b *testing.B) {
 			b.SetBytes(int64(tt.blobs * tt.size))
 			b.ReportAllocs()
 			for b.Loop() {
+				c.holdings = holdings{} // of what was read before
 				got, err := c.Blobs(b.Context(), height, da.Namespace{})
 				if err != nil || len(got) != tt.blobs {
 					b.Fatalf("%d blobs, %v", len(got), err)

@@ -4,7 +4,8 @@
 //
 // A rollup's namespace is da.Namespace.V0, or one that Options name. A Ref's
 // commitment is the namespace (29 bytes) and Celestia's share commitment (32), so
-// that a blob is found by whoever does not know which namespace the rollup was given.
+// that a blob under another namespace than the rollup's readers look into is not taken
+// for one that they find.
 //
 // What is verified: that the share commitment of a blob is that of its data; that
 // its shares are under the row roots of the block, and that nothing of the namespace
@@ -93,10 +94,11 @@ type Client struct {
 	namespaces map[da.Namespace]namespace
 	log        *slog.Logger
 
-	answers *semaphore.Weighted // bytes of answers that are being read
-	squares squares
-	chainID atomic.Pointer[string] // what headers must name; nil until the first
-	head    atomic.Uint64          // the highest seen
+	answers  *semaphore.Weighted // bytes of answers that are being read
+	squares  squares
+	holdings holdings
+	chainID  atomic.Pointer[string] // what headers must name; nil until the first
+	head     atomic.Uint64          // the highest seen
 }
 
 var _ da.Layer = (*Client)(nil)

@@ -175,13 +175,15 @@ func namespacesThatAreSet(t *testing.T, n *network.Network) {
 			t.Errorf("blob %d stands under another namespace: %x", i, refs[i].Commitment)
 		}
 	}
-	// Who knows nothing of all this finds them by their references.
+	// Who knows nothing of all this neither confirms them nor denies them.
 	plain := connect(t, n.Endpoint(), Options{Token: n.Token()})
-	for i, want := range []string{"1", "2"} {
-		got, err := plain.Get(t.Context(), rollup, refs[i])
-		if err != nil || string(got) != want {
+	for i, ns := range []da.Namespace{rollup, other} {
+		got, err := c.Get(t.Context(), ns, refs[i])
+		if want := string('1' + rune(i)); err != nil || string(got) != want {
 			t.Errorf("blob %d is %q, %v", i, got, err)
 		}
+		_, err = plain.Get(t.Context(), ns, refs[i])
+		wantErr(t, err, da.ErrUnavailable)
 	}
 	if got, err := plain.Blobs(t.Context(), refs[0].Height, rollup); err != nil || len(got) != 0 {
 		t.Errorf("under the namespace by rule there are %d blobs, %v", len(got), err)

@@ -34,9 +34,17 @@ type header struct {
 		DataHash string  `json:"data_hash"` // upper-case hex
 	} `json:"header"`
 	DAH struct {
-		Rows    [][]byte `json:"row_roots"`
-		Columns [][]byte `json:"column_roots"`
+		Rows    roots `json:"row_roots"`
+		Columns roots `json:"column_roots"`
 	} `json:"dah"`
+}
+
+// roots are those of the rows or columns of the widest square, parity included.
+type roots [][]byte
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *roots) UnmarshalJSON(raw []byte) error {
+	return remote.DecodeList(raw, 2*maxSquare, (*[][]byte)(r))
 }
 
 // decimal is a number that comes as a string.
@@ -61,9 +69,9 @@ func (h *header) square() (*square, error) {
 	if len(rows) != len(columns) || len(rows) != 2*width || width == 0 || width > maxSquare || width&(width-1) != 0 {
 		return nil, fmt.Errorf("square has %d rows and %d columns, want twice a power of two, at most %d", len(rows), len(columns), 2*maxSquare)
 	}
-	roots := make([][]byte, 0, len(rows)+len(columns))
-	roots = append(append(roots, rows...), columns...)
-	for _, root := range roots {
+	all := make([][]byte, 0, len(rows)+len(columns))
+	all = append(append(all, rows...), columns...)
+	for _, root := range all {
 		if len(root) != rootSize {
 			return nil, fmt.Errorf("a root of the square has %d bytes, want %d", len(root), rootSize)
 		}
@@ -72,7 +80,7 @@ func (h *header) square() (*square, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data hash: %w", err)
 	}
-	if got := merkle.HashFromByteSlices(roots); !bytes.Equal(got, want) {
+	if got := merkle.HashFromByteSlices(all); !bytes.Equal(got, want) {
 		return nil, fmt.Errorf("roots of the square hash to %x, but the header's data hash is %x", got, want)
 	}
 	return &square{rows: rows[:width:width]}, nil

@@ -10,18 +10,37 @@ import (
 	"github.com/celestiaorg/go-square/v3/share"
 	"github.com/celestiaorg/nmt"
 	nmtid "github.com/celestiaorg/nmt/namespace"
+
+	"github.com/ordo-network/ordo/da/remote"
 )
 
 // row is what a namespace holds in one row of the square: its shares next to each
 // other, or none, and the proof that these are all.
 type row struct {
-	Shares [][]byte `json:"shares"`
+	Shares list `json:"shares"`
 	Proof  struct {
-		Start    int      `json:"start"`
-		End      int      `json:"end"`
-		Nodes    [][]byte `json:"nodes"`
-		LeafHash []byte   `json:"leaf_hash"` // of absence alone
+		Start    int    `json:"start"`
+		End      int    `json:"end"`
+		Nodes    list   `json:"nodes"`
+		LeafHash []byte `json:"leaf_hash"` // of absence alone
 	} `json:"proof"`
+}
+
+// list is what a row lists: shares or nodes, of which no square has more. Without a bound
+// an array of empty strings would take many times its own size.
+type list [][]byte
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *list) UnmarshalJSON(raw []byte) error {
+	return remote.DecodeList(raw, maxSquare, (*[][]byte)(l))
+}
+
+// rowList are rows, of which no square has more.
+type rowList []row
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *rowList) UnmarshalJSON(raw []byte) error {
+	return remote.DecodeList(raw, maxSquare, (*[]row)(l))
 }
 
 // rowBytes bounds a row's JSON in a square of the given width: its shares, a proof
@@ -85,9 +104,10 @@ func (r *row) verify(root []byte, ns namespace, width int) error {
 
 // found is a blob among the shares.
 type found struct {
-	data    []byte
-	version uint8
-	signer  []byte // of share version 1 alone
+	data       []byte
+	version    uint8
+	signer     []byte     // of share version 1 alone
+	commitment commitment // once it was computed
 }
 
 // Offsets in a share: namespace, info byte (version and whether a sequence begins

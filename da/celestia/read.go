@@ -1,6 +1,7 @@
 package celestia
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,14 +57,20 @@ func (c *Client) waitHeight(ctx context.Context, height uint64) (uint64, error) 
 	return uint64(h.Header.Height), nil
 }
 
-// Get implements da.Layer. Where the reference has a commitment, the namespace in it
-// counts.
+// Get implements da.Layer. Where the reference has a commitment, the namespace in it is
+// the one that the rollup's readers look into: what stands under another is nothing that
+// this client can speak of.
 func (c *Client) Get(ctx context.Context, rollup da.Namespace, ref da.Ref) ([]byte, error) {
 	ns, want := c.of(rollup), commitment{}
 	if len(ref.Commitment) > 0 {
+		var named namespace
 		var err error
-		if ns, want, err = parseReference(ref.Commitment); err != nil {
+		if named, want, err = parseReference(ref.Commitment); err != nil {
 			return nil, err
+		}
+		if named != ns {
+			return nil, fmt.Errorf("the reference is to namespace %x, but rollup %x is read from namespace %x here; "+
+				"if it has one of its own, set it: %w", named, rollup[:8], ns, da.ErrUnavailable)
 		}
 		if c.opts.Unproven {
 			return c.getUnproven(ctx, ref.Height, ns, want)
@@ -74,15 +81,8 @@ func (c *Client) Get(ctx context.Context, rollup da.Namespace, ref da.Ref) ([]by
 		return nil, err
 	}
 	for _, b := range blobs {
-		if len(ref.Commitment) == 0 {
-			return b.data, nil
-		}
-		got, err := commit(ns, b.data, b.version, b.signer)
-		if err != nil {
-			return nil, fmt.Errorf("share commitment: %w: %w", err, da.ErrUnavailable)
-		}
-		if got == want {
-			return b.data, nil
+		if len(ref.Commitment) == 0 || b.commitment == want {
+			return bytes.Clone(b.data), nil
 		}
 	}
 	return nil, fmt.Errorf("no such blob among %d in namespace %x at height %d: %w", len(blobs), ns, ref.Height, da.ErrNotFound)
@@ -97,16 +97,12 @@ func (c *Client) Blobs(ctx context.Context, height uint64, rollup da.Namespace) 
 	}
 	out := make([]da.Stored, len(blobs))
 	for i, b := range blobs {
-		got, err := commit(ns, b.data, b.version, b.signer)
-		if err != nil {
-			return nil, fmt.Errorf("share commitment: %w: %w", err, da.ErrUnavailable)
-		}
-		out[i] = da.Stored{Ref: da.Ref{Height: height, Commitment: reference(ns, got)}, Data: b.data}
+		out[i] = da.Stored{Ref: da.Ref{Height: height, Commitment: reference(ns, b.commitment)}, Data: bytes.Clone(b.data)}
 	}
 	return out, nil
 }
 
-// blobs returns what the namespace holds at the height.
+// blobs returns what the namespace holds at the height; nobody may change it.
 func (c *Client) blobs(ctx context.Context, height uint64, ns namespace) ([]found, error) {
 	if height == 0 {
 		return nil, nil // there is no such block
@@ -117,25 +113,37 @@ func (c *Client) blobs(ctx context.Context, height uint64, ns namespace) ([]foun
 	if c.opts.Unproven {
 		return c.blobsUnproven(ctx, height, ns)
 	}
-	sq, err := c.squareAt(ctx, height)
+	return c.holdings.get(ctx, place{height, ns}, c.blobsProven)
+}
+
+func (c *Client) blobsProven(ctx context.Context, at place) ([]found, error) {
+	sq, err := c.squareAt(ctx, at.height)
 	if err != nil {
 		return nil, err
 	}
-	roots := sq.rowsOf(ns)
+	roots := sq.rowsOf(at.ns)
 	if len(roots) == 0 {
 		return nil, nil // proven by the roots alone
 	}
 	width := len(sq.rows)
 	limit := int64(len(roots))*rowBytes(width) + 4096
-	rows, err := read[[]row](ctx, c, limit, "share.GetNamespaceData", height, ns[:])
+	rows, err := read[rowList](ctx, c, limit, "share.GetNamespaceData", at.height, at.ns[:])
 	if err != nil {
 		return nil, err
 	}
-	shares, err := verifyRows(rows, roots, ns, width)
+	shares, err := verifyRows(rows, roots, at.ns, width)
 	if err != nil {
-		return nil, fmt.Errorf("what the node says of namespace %x at height %d is false: %w: %w", ns, height, err, da.ErrUnavailable)
+		return nil, fmt.Errorf("what the node says of namespace %x at height %d is false: %w: %w", at.ns, at.height, err, da.ErrUnavailable)
 	}
-	return parseShares(shares), nil
+	blobs := parseShares(shares)
+	for i := range blobs {
+		b := &blobs[i]
+		if b.commitment, err = commit(at.ns, b.data, b.version, b.signer); err != nil {
+			return nil, fmt.Errorf("share commitment: %w: %w", err, da.ErrUnavailable)
+		}
+		b.signer = nil // it would keep its share in memory
+	}
+	return blobs, nil
 }
 
 // reached is da.ErrNotYet above the head: the node itself waits for the height
@@ -178,7 +186,7 @@ func (b *rpcBlob) verify(ns namespace) (found, error) {
 	if string(b.Commitment) != string(got[:]) {
 		return found{}, fmt.Errorf("data has share commitment %x, the node names %x", got, remote.Excerpt(b.Commitment))
 	}
-	return found{data: b.Data, version: b.Version, signer: b.Signer}, nil
+	return found{data: b.Data, version: b.Version, signer: b.Signer, commitment: got}, nil
 }
 
 func (c *Client) getUnproven(ctx context.Context, height uint64, ns namespace, want commitment) ([]byte, error) {
@@ -201,7 +209,7 @@ func (c *Client) getUnproven(ctx context.Context, height uint64, ns namespace, w
 
 func (c *Client) blobsUnproven(ctx context.Context, height uint64, ns namespace) ([]found, error) {
 	const method = "blob.GetAll"
-	blobs, err := read[[]rpcBlob](ctx, c, maxBlockAnswer, method, height, [][]byte{ns[:]})
+	blobs, err := read[remote.List[rpcBlob]](ctx, c, maxBlockAnswer, method, height, [][]byte{ns[:]})
 	if err != nil {
 		return nil, err
 	}

@@ -15,10 +15,15 @@ type List[T any] []T
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (l *List[T]) UnmarshalJSON(raw []byte) error {
-	if commas(raw) >= MaxElements {
-		return fmt.Errorf("an array of more than %d elements", MaxElements)
+	return DecodeList(raw, MaxElements, (*[]T)(l))
+}
+
+// DecodeList decodes a JSON array of at most so many elements; null is an empty one.
+func DecodeList[T any](raw []byte, most int, list *[]T) error {
+	if commas(raw) >= most {
+		return fmt.Errorf("an array of more than %d elements", most)
 	}
-	return json.Unmarshal(raw, (*[]T)(l))
+	return json.Unmarshal(raw, list)
 }
 
 // commas counts those between the elements of the outermost array.
