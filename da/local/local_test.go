@@ -245,7 +245,7 @@ func TestAnIdleLayerGrowsNothing(t *testing.T) {
 
 func TestBlobsOfOneTickShareAHeight(t *testing.T) {
 	t.Parallel()
-	l := openLayer(t, t.TempDir(), Options{BlockTime: 500 * time.Millisecond})
+	l := openLayer(t, t.TempDir(), Options{BlockTime: 2 * time.Second})
 	// The first wait ends just behind a tick, so the others come well before the next.
 	if _, err := submit(t.Context(), l, da.Namespace{9}, []byte{1}); err != nil {
 		t.Fatal(err)
