@@ -109,6 +109,14 @@ func (c Checkpoint) Height() uint64 {
 	return uint64(c.header.Height)
 }
 
+// Time returns the time of the block.
+func (c Checkpoint) Time() time.Time {
+	if c.IsZero() {
+		return time.Time{}
+	}
+	return c.header.Time
+}
+
 // ChainID returns the chain of the block.
 func (c Checkpoint) ChainID() string {
 	if c.IsZero() {

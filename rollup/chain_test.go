@@ -26,11 +26,12 @@ type signedChain struct {
 	doc    *cmttypes.GenesisDoc
 	blocks []*orderv1.RollupBlock // for alpha
 	last   cmttypes.BlockID
+	step   time.Duration // from block to block
 }
 
 func newSignedChain() *signedChain {
 	key := ed25519.GenPrivKeyFromSecret([]byte("validator"))
-	return &signedChain{key: key, doc: &cmttypes.GenesisDoc{
+	return &signedChain{key: key, step: 100 * time.Millisecond, doc: &cmttypes.GenesisDoc{
 		ChainID: testChainID, InitialHeight: 1, GenesisTime: time.Now().Add(-time.Hour).UTC(), ConsensusParams: cmttypes.DefaultConsensusParams(),
 		Validators: []cmttypes.GenesisValidator{{PubKey: key.PubKey(), Power: 10, Address: key.PubKey().Address()}},
 	}}
@@ -54,7 +55,7 @@ func (c *signedChain) order(t *testing.T, txs ...[]byte) {
 	set := cmttypes.NewValidatorSet([]*cmttypes.Validator{cmttypes.NewValidator(c.key.PubKey(), 10)})
 	h := &cmttypes.Header{
 		Version: cmtversion.Consensus{Block: version.BlockProtocol, App: 1}, ChainID: testChainID, Height: height, LastBlockID: c.last,
-		Time: c.doc.GenesisTime.Add(time.Duration(height) * 100 * time.Millisecond), DataHash: data.Hash(),
+		Time: c.doc.GenesisTime.Add(time.Duration(height) * c.step), DataHash: data.Hash(),
 		ValidatorsHash: set.Hash(), NextValidatorsHash: set.Hash(), ConsensusHash: hash32("consensus"), AppHash: hash32(fmt.Sprint(height)),
 		LastCommitHash: hash32("commit"), LastResultsHash: hash32("results"), EvidenceHash: hash32("evidence"), ProposerAddress: set.Validators[0].Address,
 	}

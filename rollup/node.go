@@ -53,7 +53,8 @@ type Node struct {
 	door     *ethrpc.Server
 	registry *prometheus.Registry
 
-	since atomic.Uint64 // blocks since the last stored checkpoint
+	since   atomic.Uint64               // blocks since the last stored checkpoint
+	approve func(*follower.Block) error // where set, looks at blocks of DA before they are executed
 }
 
 // Run runs the node in home until ctx ends, which is no error.
@@ -80,7 +81,7 @@ func Run(ctx context.Context, home, version string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(n.run(ctx, rpc, metrics), n.close())
+	return errors.Join(expired(home, n.run(ctx, rpc, metrics)), n.close())
 }
 
 func listen(ctx context.Context, address, purpose, setting string) (net.Listener, error) {
@@ -263,11 +264,7 @@ const maxMissed = 1000
 // telling the gateway leaves the gateway behind: what it missed is read again.
 func (n *Node) follow(ctx context.Context) error {
 	_, height, _ := n.driver.state()
-	from := height
-	if seen := n.gateway.Height(); seen > 0 && seen < height && height-seen <= maxMissed {
-		from = seen
-	}
-	return n.follower.Run(ctx, from+1, func(ctx context.Context, b *follower.Block) error {
+	return n.follower.Run(ctx, n.resumes()+1, func(ctx context.Context, b *follower.Block) error {
 		if err := n.driver.onSoft(ctx, b); err != nil {
 			return err
 		}
@@ -281,23 +278,51 @@ func (n *Node) follow(ctx context.Context) error {
 	})
 }
 
-// checkpoint returns the stored checkpoint of the soft follower, if it lies at or
-// below what was executed.
-func (n *Node) checkpoint() (follower.Checkpoint, error) {
+// resumes returns the height that the soft follower goes on from.
+func (n *Node) resumes() uint64 {
+	_, height, _ := n.driver.state()
+	if seen := n.gateway.Height(); seen > 0 && seen < height && height-seen <= maxMissed {
+		return seen
+	}
+	return height
+}
+
+// checkpoint returns the last block that was verified at or below the one that the soft
+// follower goes on from, by itself or by the reader of DA: that may be all that a node has,
+// and genesis too long ago.
+func (n *Node) checkpoint() (last follower.Checkpoint, err error) {
 	raw, _, err := n.store.get([]byte(keySoft))
 	if err != nil {
-		return follower.Checkpoint{}, err
+		return last, err
 	}
-	return follower.DecodeCheckpoint(raw)
+	soft, err := follower.DecodeCheckpoint(raw)
+	if err != nil {
+		return last, err
+	}
+	cursor, err := n.cursor()
+	if err != nil {
+		return last, err
+	}
+	for _, c := range []follower.Checkpoint{soft, cursor.Checkpoint} {
+		if c.Height() > last.Height() && c.Height() <= n.resumes() {
+			last = c
+		}
+	}
+	return last, nil
+}
+
+// cursor returns where the reader of DA stands.
+func (n *Node) cursor() (follower.Cursor, error) {
+	raw, _, err := n.store.get([]byte(keyFirm))
+	if err != nil {
+		return follower.Cursor{}, err
+	}
+	return follower.DecodeCursor(raw)
 }
 
 // readFirm feeds the driver with what DA holds.
 func (n *Node) readFirm(ctx context.Context) error {
-	raw, _, err := n.store.get([]byte(keyFirm))
-	if err != nil {
-		return err
-	}
-	cursor, err := follower.DecodeCursor(raw)
+	cursor, err := n.cursor()
 	if err != nil {
 		return err
 	}
@@ -308,6 +333,11 @@ func (n *Node) readFirm(ctx context.Context) error {
 		cursor = follower.Cursor{}
 	}
 	return n.driver.wrong(n.firm.Run(ctx, cursor, func(ctx context.Context, b follower.FirmBlock) error {
+		if n.approve != nil {
+			if err := n.approve(b.Block); err != nil {
+				return err
+			}
+		}
 		return n.driver.onFirm(ctx, b.Block, b.Cursor.Encode())
 	}))
 }

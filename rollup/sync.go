@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
@@ -29,24 +31,55 @@ const (
 	syncReport = time.Second
 )
 
+// SyncOptions say what to believe of an old chain. Without any, a chain cannot be read from its
+// genesis once that is older than the trusting period.
+type SyncOptions struct {
+	// Trusted is a block that what is read must lead to. Nothing below it expires.
+	Trusted *TrustedBlock
+	// TrustingPeriod stands in for that of the node's settings. The longer, the more of those
+	// who were validators once could show this node a past that was not (long-range forgery).
+	TrustingPeriod time.Duration
+}
+
 // Sync brings the node in home to the head of its DA layer, from what stands there alone: no
 // sequencer is asked, but for the records by which EigenDA is read. It returns when the
 // layer's head is reached. A node that is interrupted goes on where it stopped.
-func Sync(ctx context.Context, home, version string, log *slog.Logger, report func(SyncProgress)) (last SyncProgress, err error) {
+func Sync(ctx context.Context, home, version string, log *slog.Logger, o SyncOptions, report func(SyncProgress)) (last SyncProgress, err error) {
 	cfg, err := LoadConfig(home)
 	if err != nil {
 		return last, err
+	}
+	if o.TrustingPeriod > 0 {
+		cfg.TrustingPeriod = config.Duration(o.TrustingPeriod)
+	}
+	period := time.Duration(cfg.TrustingPeriod)
+	if o.Trusted != nil {
+		if o.Trusted.Height < cfg.StartHeight {
+			return last, fmt.Errorf("the trusted block %d lies below start_height, %d: name a later one", o.Trusted.Height, cfg.StartHeight)
+		}
+		cfg.TrustingPeriod = math.MaxInt64
 	}
 	if cfg.DA.Layer == "" {
 		return last, errors.New("da.layer is empty: name the DA layer that holds the rollup's data in [da] of config.toml")
 	}
 	n := &Node{cfg: cfg, id: order.NewRollupID(cfg.Name), log: log, version: version, registry: prometheus.NewRegistry()}
-	defer func() { err = errors.Join(err, n.close()) }()
+	defer func() { err = errors.Join(expired(home, err), n.close()) }()
 	// The gateway hears of what it missed when the node starts.
 	if err := n.openChain(ctx, home, func(context.Context, outcome) error { return nil }); err != nil {
 		return last, err
 	}
 	_, first, _ := n.driver.state()
+	if t := o.Trusted; t != nil {
+		if err := n.hasPassed(t, period); err != nil {
+			return last, err
+		}
+		n.approve = func(b *follower.Block) error {
+			if b.Height != t.Height {
+				return nil
+			}
+			return t.reached(b.Hash, b.Time, time.Now(), period)
+		}
+	}
 	started := time.Now()
 	progress := func() SyncProgress {
 		head, height, _ := n.driver.state()
@@ -69,7 +102,12 @@ func Sync(ctx context.Context, home, version string, log *slog.Logger, report fu
 				if err := <-done; !errors.Is(err, context.Canceled) {
 					return last, fmt.Errorf("read the rollup's data from DA: %w", err)
 				}
-				return progress(), nil
+				last = progress()
+				if _, _, firm := n.driver.state(); o.Trusted != nil && firm < o.Trusted.Height {
+					return last, fmt.Errorf("the DA layer ends at sequencer height %d, and the trusted block has %d: nothing shows yet that what was read is the chain's past; "+
+						"sync again with the same block when more is on the layer, or with one at or below that height: %w", firm, o.Trusted.Height, ErrNotTrusted)
+				}
+				return last, nil
 			}
 			if now.Sub(reported) >= syncReport {
 				report(last)

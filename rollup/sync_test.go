@@ -27,7 +27,9 @@ type published struct {
 	url   string
 }
 
-func publish(t *testing.T) *published {
+func publish(t *testing.T) *published { return publishOn(t, newSignedChain()) }
+
+func publishOn(t *testing.T, c *signedChain) *published {
 	t.Helper()
 	layer, err := local.Open(t.TempDir(), local.Options{BlockTime: time.Millisecond})
 	if err != nil {
@@ -36,7 +38,7 @@ func publish(t *testing.T) *published {
 	t.Cleanup(func() { _ = layer.Close() })
 	server := httptest.NewServer(local.NewServer(layer, local.ServerOptions{}))
 	t.Cleanup(server.Close)
-	p := &published{newSignedChain(), layer, server.URL}
+	p := &published{c, layer, server.URL}
 	for h := uint64(0); h < 40; h++ {
 		if h%7 == 0 {
 			p.order(t, transferTx(t, h/7), []byte("garbage"))
@@ -93,7 +95,7 @@ func syncNode(t *testing.T, home string) SyncProgress {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	p, err := Sync(ctx, home, "test", slog.New(slog.DiscardHandler), func(SyncProgress) {})
+	p, err := Sync(ctx, home, "test", slog.New(slog.DiscardHandler), SyncOptions{}, func(SyncProgress) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +159,7 @@ func TestSyncRefuses(t *testing.T) {
 	t.Parallel()
 	p := publish(t)
 	home := p.home(t, func(o *InitOptions) { o.DA = DAConfig{} })
-	if _, err := Sync(t.Context(), home, "test", slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), "da.layer is empty") {
+	if _, err := Sync(t.Context(), home, "test", slog.New(slog.DiscardHandler), SyncOptions{}, nil); err == nil || !strings.Contains(err.Error(), "da.layer is empty") {
 		t.Errorf("no layer: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -165,7 +167,7 @@ func TestSyncRefuses(t *testing.T) {
 	done := make(chan error, 1)
 	told := make(chan SyncProgress, 100)
 	go func() {
-		_, err := Sync(ctx, home, "test", slog.New(slog.DiscardHandler), func(p SyncProgress) { told <- p })
+		_, err := Sync(ctx, home, "test", slog.New(slog.DiscardHandler), SyncOptions{}, func(p SyncProgress) { told <- p })
 		done <- err
 	}()
 	if p := <-told; p.CaughtUp() || len(p.Layers) != 1 || p.Layers[0].Head != 0 {

@@ -84,7 +84,12 @@ func newRollupStartCmd(home *string) *cobra.Command {
 }
 
 func newRollupSyncCmd(home *string) *cobra.Command {
-	var fromDA bool
+	var (
+		fromDA bool
+		height uint64
+		hash   string
+		o      rollup.SyncOptions
+	)
 	cmd := &cobra.Command{
 		Use:   "sync",
 		Short: "Bring the node to the head of its DA layer, and stop",
@@ -92,16 +97,33 @@ func newRollupSyncCmd(home *string) *cobra.Command {
 the order is verified by the validators' signatures, executed, and firm. No sequencer need
 answer, unless the layer is eigenda, which is found by the records that full nodes of the
 sequencer chain keep. When the layer's head is reached the command ends, and the node can be
-started.`,
+started.
+
+The genesis' validators are believed for trusting_period of config.toml, two weeks as a
+rule. To rebuild a chain that is older, name a block of the last days with --trust-height
+and --trust-hash, as somebody you trust has it: what is read must lead to it, and is then as
+certain as that block. Without one, --trusting-period believes validators for longer. That has
+a risk: whoever has the keys of more than two thirds of the stake of any time since the chain
+began, of validators who have long left and have nothing more to lose, can sign another past
+and put it on the layer (a long-range forgery), and this node would believe it. Then compare
+the hash that the command prints with what others have before you rely on it.`,
 		Example: `  ordo rollup sync --from-da
+  ordo rollup sync --from-da --trust-height 1200000 --trust-hash 8f0c…
+  ordo rollup sync --from-da --trusting-period 8760h
   ordo rollup sync --from-da --home r`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !fromDA {
 				return errors.New("say what to sync from: --from-da reads the DA layer alone; `ordo rollup start` follows the sequencers")
 			}
+			if cmd.Flags().Changed("trust-hash") {
+				var err error
+				if o.Trusted, err = rollup.ParseTrusted(height, hash); err != nil {
+					return err
+				}
+			}
 			out := cmd.OutOrStdout()
-			last, err := rollup.Sync(cmd.Context(), *home, version, slog.Default(), func(p rollup.SyncProgress) {
+			last, err := rollup.Sync(cmd.Context(), *home, version, slog.Default(), o, func(p rollup.SyncProgress) {
 				fmt.Fprintln(out, syncLine(p))
 			})
 			if cmd.Context().Err() != nil {
@@ -115,7 +137,12 @@ started.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&fromDA, "from-da", false, "from the DA layer alone")
+	f := cmd.Flags()
+	f.BoolVar(&fromDA, "from-da", false, "from the DA layer alone")
+	f.Uint64Var(&height, "trust-height", 0, "sequencer height of a block that you trust, which what is read must lead to")
+	f.StringVar(&hash, "trust-hash", "", "hash of that block, in hex")
+	f.DurationVar(&o.TrustingPeriod, "trusting-period", 0, "how long validators are believed after their block, now (default: trusting_period of config.toml)")
+	cmd.MarkFlagsRequiredTogether("trust-height", "trust-hash")
 	return cmd
 }
 
