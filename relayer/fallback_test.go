@@ -24,11 +24,9 @@ func twoLayers(t *testing.T) (main, other *testLayer) {
 func TestFallbackAndBack(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(context.Context, []da.Blob, storing) ([]da.Ref, error){
-		"not stored": notStored,
-		"but stored": butStored,
-		"refused": func(context.Context, []da.Blob, storing) ([]da.Ref, error) {
-			return nil, da.ErrRejected
-		},
+		"not stored":      notStored,
+		"but stored":      butStored,
+		"refused":         refusing,
 		"never answering": never,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,7 +32,7 @@ func (c LayerConfig) embedded() bool { return c.Listen != "" }
 func (c LayerConfig) validate(name string) error {
 	table := "layers." + name
 	if !c.embedded() {
-		return c.Config.Validate(name, table)
+		return c.Validate(name, table)
 	}
 	switch {
 	case name != "local":

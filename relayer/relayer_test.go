@@ -18,9 +18,18 @@ import (
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The encoder of blobs has a channel, which must not come from a bubble of synctest.
+	chain := newTestChain()
+	chain.growBy(1)
+	if _, err := follower.EncodeBlob([]*orderv1.RollupBlock{chain.rollupBlock(1, order.NewRollupID("alpha"))}); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // storing stores what was submitted, and answering is what a layer does with it.
 type (
