@@ -130,6 +130,9 @@ func (c *Client) Blobs(ctx context.Context, height uint64, ns da.Namespace) ([]d
 			return nil, fmt.Errorf("blob.GetAll: answered with a blob of namespace %x, want %x, and a commitment of %d bytes: %w",
 				b.Namespace, namespace, len(b.Commitment), da.ErrUnavailable)
 		}
+		if len(b.Data) == 0 {
+			return nil, fmt.Errorf("blob.GetAll: answered with a blob without data: %w", da.ErrUnavailable)
+		}
 		out[i] = da.Stored{Ref: da.Ref{Height: height, Commitment: b.Commitment}, Data: b.Data}
 	}
 	return out, nil
@@ -140,6 +143,9 @@ func (c *Client) Head(ctx context.Context) (uint64, error) {
 	var h wireHeader
 	if err := c.call(ctx, "header.LocalHead", maxSmallAnswer, &h); err != nil {
 		return 0, err
+	}
+	if h.Header.ChainID == "" { // an empty answer is no empty layer
+		return 0, fmt.Errorf("header.LocalHead: the answer is no header: %w", da.ErrUnavailable)
 	}
 	return uint64(h.Header.Height), nil
 }

@@ -166,7 +166,9 @@ func TestAHostileServer(t *testing.T) {
 		`{"namespace":` + string(name) + `,"data":"AA==","commitment":"AQ=="}`,
 		`[{"namespace":"AAAA","data":"AA==","commitment":"AA=="}]`,
 		`[{"namespace":` + string(name) + `,"data":"AA==","commitment":"` + strings.Repeat("AAAA", da.MaxCommitmentBytes) + `"}]`,
+		`[{"namespace":` + string(name) + `,"data":"","commitment":"AA=="}]`,
 		`{"header":{"height":"-5"}}`,
+		`{"header":{"height":"5"}}`,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":`+result+`}`) // the client notices
@@ -182,6 +184,8 @@ func TestAHostileServer(t *testing.T) {
 		check("submit", err)
 		_, err = c.Get(t.Context(), ns, da.Ref{Height: 1, Commitment: []byte{0}})
 		check("get", err)
+		_, err = c.Head(t.Context())
+		check("head", err)
 		if blobs, err := c.Blobs(t.Context(), 1, ns); len(blobs) > 0 {
 			t.Errorf("blobs answered with %.60s: %d blobs, %v", result, len(blobs), err)
 		}
