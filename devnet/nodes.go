@@ -17,6 +17,7 @@ type daNode struct {
 	name      string
 	processes []string // names of its processes
 	log       string   // where they say why they end
+	forgets   bool     // what it stored, when it ends
 	start     func(ctx context.Context) (runningNode, error)
 }
 
@@ -59,7 +60,7 @@ func (o Options) nodes(s Shape) []daNode {
 		case eigenDALayer:
 			log := filepath.Join(logs, "eigenda-proxy.log")
 			out = append(out, daNode{
-				name: name, processes: []string{"eigenda-proxy"}, log: log,
+				name: name, processes: []string{"eigenda-proxy"}, log: log, forgets: true,
 				start: func(ctx context.Context) (runningNode, error) {
 					return startEigenDA(ctx, dir, log, ports.Nodes.EigenDA)
 				},
@@ -110,6 +111,9 @@ func checkNodes(ctx context.Context, home string, s Shape, fresh bool) error {
 	return nil
 }
 
+// errForgotten is what a person should know of the end of a node that forgets.
+var errForgotten = errors.New("it has forgotten what was stored on it; where rollups had not read that back yet, safe stands still for good: make a new network with --fresh")
+
 // runNode starts a node, and stops it when ctx ends or when one of its processes does.
 func (s *supervisor) runNode(ctx context.Context, n daNode) error {
 	running, err := n.start(ctx)
@@ -133,9 +137,13 @@ func (s *supervisor) runNode(ctx context.Context, n daNode) error {
 	case <-ctx.Done():
 	case <-running.Done():
 	}
+	ended := ctx.Err() == nil
 	err = running.Stop()
 	for _, name := range n.processes {
 		s.setPID(name, 0)
+	}
+	if ended && n.forgets {
+		return errors.Join(err, errForgotten)
 	}
 	return err
 }
