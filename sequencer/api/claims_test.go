@@ -166,7 +166,7 @@ func TestGetAvailability(t *testing.T) {
 	if err != nil || len(res.Msg.Rollups) != len(many) || res.Msg.Height != 9 || res.Msg.Rollups[5].To != 7 {
 		t.Fatalf("%v, %v", res, err)
 	}
-	for _, bad := range [][][]byte{append(many, many[0]), {{1, 2}}} {
+	for _, bad := range [][][]byte{slices.Concat(many, many[:1]), {{1, 2}}} {
 		if _, err := client(url).GetAvailability(testContext(t), connect.NewRequest(&v1.GetAvailabilityRequest{RollupIds: bad})); connect.CodeOf(err) != connect.CodeInvalidArgument {
 			t.Errorf("%v, want that it is refused", err)
 		}
