@@ -54,6 +54,7 @@ type rollup struct {
 	bytes      int       // of blobs
 	sent       *sent     // of blobs; nil where nothing is under way
 	posted     posted
+	claims     *claimQueue
 
 	// After a refusal: how many pieces a submission with this rollup may have, 0 for
 	// any number, and when to try again.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	mathrand "math/rand/v2"
 	"slices"
 	"strings"
@@ -222,13 +223,87 @@ func TestAnotherLayerIsNoticed(t *testing.T) {
 	eventually(t, "it is confirmed", func() bool { return r.Status().Rollups[0].PostedHeight == 3 })
 	r.stop()
 	o.Layers = []Layer{{Layer: newTestLayer(t, local.Options{})}}
-	again, err := New(o)
-	if err != nil {
-		t.Fatal(err)
+	var log syncBuffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	again := start(t, o)
+	chain.growBy(3)
+	eventually(t, "it is said", func() bool { return strings.Contains(log.String(), "not the layer that the journal belongs to") })
+	eventually(t, "the order is read all the same", func() bool { return again.Status().Rollups[0].ReadHeight == 6 })
+	if s := again.Status(); s.Layers[0].Answers || s.Rollups[0].PostedHeight != 3 {
+		t.Errorf("an empty layer passed for the one where blobs were posted: %+v", s)
 	}
-	defer func() { _ = again.Close() }() // nothing was written
-	if err := again.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "not the layer that the journal belongs to") {
-		t.Errorf("an empty layer passed for the one where blobs were posted: %v", err)
+}
+
+// lagging is a layer whose node has not come as far as it was.
+type lagging struct {
+	*testLayer
+	behind atomic.Bool
+}
+
+func (l *lagging) Head(ctx context.Context) (uint64, error) {
+	h, err := l.testLayer.Head(ctx)
+	if l.behind.Load() {
+		h = 0
+	}
+	return h, err
+}
+
+func (l *lagging) WaitHead(ctx context.Context, _ uint64) (uint64, error) { return l.Head(ctx) }
+
+// A node that catches up holds up what belongs on its layer, and nothing else.
+func TestNodeThatCatchesUpIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	chain, layer, other := newTestChain(), newTestLayer(t, local.Options{}), newTestLayer(t, local.Options{})
+	other.name = "other"
+	slow := &lagging{testLayer: layer}
+	o := prepare(t, chain, Options{Rollups: rollups("alpha", "beta")}, slow, other)
+	o.Rollups[1].Layer = "other"
+	first := start(t, o)
+	chain.growBy(5)
+	wantPosted(t, chain, layer, "alpha")
+	eventually(t, "it is confirmed", func() bool { return first.Status().Rollups[0].PostedHeight == 5 })
+	first.stop()
+	slow.behind.Store(true)
+	chain.growBy(5)
+	again := start(t, o)
+	wantPosted(t, chain, other, "beta")
+	if got := postedTo(t, layer, order.NewRollupID("alpha"), 1); got != 5 || again.Status().Layers[0].Answers {
+		t.Errorf("alpha is posted up to %d by a node that is behind", got)
+	}
+	slow.behind.Store(false)
+	wantPosted(t, chain, layer, "alpha")
+}
+
+// What a layer refused from all rollups goes out together again once it takes something.
+func TestRefusalOfAllIsOverAtOnce(t *testing.T) {
+	t.Parallel()
+	chain, layer := newTestChain(), newTestLayer(t, local.Options{})
+	var names []string
+	for i := range 100 {
+		names = append(names, fmt.Sprint("rollup ", i))
+	}
+	var refuse atomic.Bool
+	var alone, calls atomic.Int64
+	refuse.Store(true)
+	layer.onSubmit(func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error) {
+		if refuse.Load() {
+			if len(blobs) == 1 {
+				alone.Add(1)
+			}
+			return nil, fmt.Errorf("no money: %w", da.ErrRejected)
+		}
+		calls.Add(1)
+		return store(ctx)
+	})
+	chain.growBy(3)
+	r := start(t, prepare(t, chain, Options{Rollups: rollups(names...)}, layer))
+	eventually(t, "each was refused alone", func() bool { return alone.Load() > 300 })
+	refuse.Store(false)
+	eventually(t, "all is posted", func() bool {
+		return !slices.ContainsFunc(r.Status().Rollups, func(s RollupStatus) bool { return s.PostedHeight < 3 })
+	})
+	if n := calls.Load(); n > 25 {
+		t.Errorf("%d submissions of what fits into one", n)
 	}
 }
 
@@ -260,4 +335,22 @@ func TestJournalOfAnotherVersionIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "format 01") || !strings.Contains(err.Error(), "start_heights") {
 		t.Errorf("the error is %v", err)
 	}
+}
+
+// syncBuffer is what was logged.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

@@ -279,6 +279,40 @@ func (r *Relayer) watchChain(ctx context.Context) {
 	}
 }
 
+// watchClaims tells what the sequencer chain says about claims that it has, until ctx ends.
+func (r *Relayer) watchClaims(ctx context.Context) {
+	every := min(r.core.claims.interval, confirmEvery)
+	for failures := 0; sleep(ctx, every); {
+		r.mu.Lock()
+		rollups := r.core.claims.unconfirmed()
+		r.mu.Unlock()
+		if len(rollups) == 0 {
+			continue
+		}
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		found, err := r.confirmed(asking, rollups)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil: // they are kept
+			r.log.Debug("sequencer nodes do not tell what validators confirmed, trying again", "error", err)
+			sleep(ctx, r.backoff(failures))
+			failures++
+			continue
+		}
+		failures = 0
+		r.tell(func(_ time.Time, w *write) error {
+			for _, q := range r.core.claims.queues {
+				if a, ok := found[q.ID]; ok {
+					r.core.claims.confirmed(q, a, w)
+				}
+			}
+			return nil
+		})
+	}
+}
+
 // sleep reports whether it slept to the end.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)

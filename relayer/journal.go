@@ -27,7 +27,8 @@ import (
 //	's' rollup(32)                 submitted, outcome unknown: the layer's head before (8), how many
 //	                               pieces from the first that is not on DA (4), layer
 //	'p' rollup(32)                 posted: last height (8), its time in ms (8), DA height (8), layer
-//	'c' number(8)                  a claim that is not on chain yet: ordo.sequencer.v1.Claim
+//	'c' rollup(32) from(8) to(8)   a claim that is not known to be on chain, or confirmed there:
+//	                               ordo.sequencer.v1.Claim
 const (
 	keyFormat     byte = 'f'
 	keyCheckpoint byte = 'k'
@@ -53,7 +54,8 @@ const (
 //	posted   where pieces stand, in exchange for the blob, and the claim of it. Not synced: a
 //	         crash that loses it is a crash before it, and they are found on the layer.
 //	unsent   nothing was stored. Not synced: they are looked for in vain.
-//	claimed  claims are on chain. Not synced: they are claimed again, which changes nothing.
+//	claimed  a claim is on chain, or confirmed there. Not synced: it is claimed again, which
+//	         changes nothing.
 //
 // A write is on disk no later than the next one that is synced.
 type journal struct {
@@ -97,6 +99,7 @@ type saved struct {
 	blobs  []*blob
 	sent   *sentMark
 	posted posted
+	claims []kept
 }
 
 // sentMark says what was submitted.
@@ -143,6 +146,9 @@ func (j *journal) rollup(id order.RollupID) (s saved, err error) {
 		return nil
 	})
 	if err != nil {
+		return s, err
+	}
+	if s.claims, err = j.claims(id); err != nil {
 		return s, err
 	}
 	err = j.each(blobKey(keyBlob, id, 0), blobKey(keyBlob, id, ^uint64(0)), func(key, raw []byte) error {
@@ -214,33 +220,27 @@ func (j *journal) piece(rollup order.RollupID, from uint64, part int) ([]byte, e
 	return raw, err
 }
 
-// claimNumbers returns the number of the first claim that waits and that of the next to come.
-func (j *journal) claimNumbers() (first, next uint64, err error) {
-	err = j.each(numberKey(keyClaim, 0), numberKey(keyClaim, ^uint64(0)), func(key, _ []byte) error {
-		next = binary.BigEndian.Uint64(key[1:]) + 1
-		if first == 0 {
-			first = next - 1
-		}
-		return nil
-	})
-	if next == 0 {
-		first, next = 1, 1
-	}
-	return first, next, err
-}
-
-// claims reads n claims from a number on.
-func (j *journal) claims(first uint64, n int) ([]da.Claim, error) {
-	var out []da.Claim
-	err := j.each(numberKey(keyClaim, first), numberKey(keyClaim, first+uint64(n)), func(_, raw []byte) error {
-		c, err := chainclaims.Decode(raw)
-		if err != nil {
-			return fmt.Errorf("journal: decode claim: %w", err)
-		}
-		out = append(out, c)
+// claims returns which claims about a rollup there are.
+func (j *journal) claims(id order.RollupID) (out []kept, err error) {
+	err = j.each(claimKey(id, 0, 0), claimKey(id, ^uint64(0), ^uint64(0)), func(key, _ []byte) error {
+		at := key[len(key)-16:]
+		out = append(out, kept{from: binary.BigEndian.Uint64(at), to: binary.BigEndian.Uint64(at[8:])})
 		return nil
 	})
 	return out, err
+}
+
+// claim reads a claim.
+func (j *journal) claim(id order.RollupID, from, to uint64) (da.Claim, error) {
+	raw, err := j.get(claimKey(id, from, to))
+	if err != nil {
+		return da.Claim{}, err
+	}
+	c, err := chainclaims.Decode(raw)
+	if err != nil {
+		return c, fmt.Errorf("journal: claim about blocks %d to %d of rollup %s: %w", from, to, id, err)
+	}
+	return c, nil
 }
 
 // each calls fn for the records from lower to below upper, whose bytes it must not keep.

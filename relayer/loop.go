@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/follower"
 )
 
@@ -13,7 +14,7 @@ import (
 const submitGrace = 2 * time.Second
 
 // Run relays until ctx ends, which is no error. It returns an error of the journal, and
-// where a DA layer is not the one that the journal knows.
+// where a DA layer refuses us at the first word.
 func (r *Relayer) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -28,6 +29,9 @@ func (r *Relayer) Run(ctx context.Context) error {
 	}
 	if r.chainHead != nil {
 		s.goIO(func() { r.watchChain(ctx) })
+	}
+	if r.claimer != nil && r.confirmed != nil {
+		s.goIO(func() { r.watchClaims(ctx) })
 	}
 	err := s.relay()
 	cancel()
@@ -158,9 +162,12 @@ func (s *shell) act(d *todo) error {
 		s.goIO(func() { s.search(s.ctx, look) })
 	}
 	if c := d.claim; c != nil {
-		batch, err := s.journal.claims(c.first, c.n)
-		if err != nil {
-			return err
+		batch := make([]da.Claim, len(c.items))
+		for i, it := range c.items {
+			var err error
+			if batch[i], err = s.journal.claim(it.queue.ID, it.from, it.to); err != nil {
+				return err
+			}
 		}
 		s.goIO(func() { s.claim(s.sendCtx, c, batch) })
 	}

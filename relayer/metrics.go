@@ -21,6 +21,8 @@ type metrics struct {
 
 	claims        *prometheus.CounterVec // by outcome
 	claimsWaiting prometheus.Gauge
+
+	claimsUnconfirmed prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -51,9 +53,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		submissions:     counter("submissions_total", "Submissions to the DA layer, by outcome.", "layer", "outcome"),
 		submitSeconds:   seconds("submit_seconds", "Time of a submission that was stored."),
 		orderedToPosted: seconds("ordered_to_posted_seconds", "Time from a blob's last block to its confirmation."),
-		claims:          counter("claims_total", "Claims that were sent to the sequencer chain, by outcome.", "outcome"),
+		claims:          counter("claims_total", "Claims that were sent to the sequencer chain, and what became of them, by outcome.", "outcome"),
 		claimsWaiting: with.NewGauge(prometheus.GaugeOpts{
 			Name: "ordo_relayer_waiting_claims", Help: "Claims that are not yet recorded on the sequencer chain.",
+		}),
+		claimsUnconfirmed: with.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_relayer_unconfirmed_claims", Help: "Claims that are recorded on the sequencer chain, and not known to be confirmed there.",
 		}),
 	}
 }

@@ -22,7 +22,8 @@ type layer struct {
 	lookAt   time.Time
 	price    da.Price
 
-	failures  int // submissions and searches without an answer, in a row
+	refused   []*rollup // each alone, since the layer took something
+	failures  int       // submissions and searches without an answer, in a row
 	downSince time.Time
 	loggedAt  time.Time
 	failedAt  time.Time

@@ -60,7 +60,8 @@ type Source interface {
 // Claimer records claims on the sequencer chain.
 type Claimer interface {
 	// Claim returns the height that recorded all of them. Errors: da.ErrRejected where the
-	// same claims will never be taken; others may be tried again.
+	// same claims will never be taken, claims.ErrNoRoom where they are taken one by one but for
+	// those about some rollup, which are taken later; others may be tried again.
 	Claim(ctx context.Context, claims []da.Claim) (height uint64, err error)
 }
 
@@ -80,6 +81,10 @@ type Options struct {
 	// Claimer, where set, is told each ClaimInterval what was posted.
 	Claimer       Claimer
 	ClaimInterval time.Duration
+	// Confirmed, where set, tells what the sequencer chain says about the rollups, those that
+	// it says nothing about left out. Claims are then kept until they are confirmed, and
+	// made again where the chain lets them fall; otherwise until they are recorded.
+	Confirmed func(ctx context.Context, rollups []order.RollupID) (map[order.RollupID]Availability, error)
 	// ChainHead, where set, tells the height of the sequencer chain, for Status alone.
 	ChainHead func(ctx context.Context) (uint64, error)
 
@@ -96,6 +101,7 @@ type Options struct {
 type Relayer struct {
 	open      func([]order.RollupID, follower.Checkpoint) (Source, error)
 	claimer   Claimer
+	confirmed func(ctx context.Context, rollups []order.RollupID) (map[order.RollupID]Availability, error)
 	chainHead func(ctx context.Context) (uint64, error)
 	journal   *journal
 	log       *slog.Logger
@@ -136,11 +142,11 @@ func New(o Options) (*Relayer, error) {
 	}
 	m := newMetrics(o.Registerer)
 	r := &Relayer{
-		open: o.Open, claimer: o.Claimer, chainHead: o.ChainHead, journal: j, log: o.Logger, now: o.Now, backoff: backoff, events: make(chan event),
+		open: o.Open, claimer: o.Claimer, confirmed: o.Confirmed, chainHead: o.ChainHead, journal: j, log: o.Logger, now: o.Now, backoff: backoff, events: make(chan event),
 		core: &core{
 			batch: o.Batch, fallbackAfter: o.FallbackAfter, probeEvery: min(o.FallbackAfter, 30*time.Second), backoff: backoff,
 			log: o.Logger, metrics: m, layers: layers, checkpoints: map[uint64]int{},
-			claims: claims{on: o.Claimer != nil, interval: o.ClaimInterval, backoff: backoff, log: o.Logger, metrics: m},
+			claims: claims{on: o.Claimer != nil, asks: o.Confirmed != nil, most: maxKept / max(1, len(o.Rollups)), interval: o.ClaimInterval, backoff: backoff, log: o.Logger, metrics: m},
 		},
 	}
 	if err := r.core.restore(j, o.Rollups, o.Now()); err != nil {
@@ -254,12 +260,11 @@ func (c *core) restore(j *journal, rollups []Rollup, now time.Time) error {
 			}
 		}
 		r.metrics.pending.Set(float64(r.bytes))
+		c.claims.restore(r, s.claims)
 		c.rollups = append(c.rollups, r)
 	}
-	var err error
-	c.claims.first, c.claims.next, err = j.claimNumbers()
-	c.metrics.claimsWaiting.Set(float64(c.claims.waiting()))
-	return err
+	c.claims.count()
+	return nil
 }
 
 func restoreCheckpoint(j *journal, height uint64, known map[uint64]follower.Checkpoint) (follower.Checkpoint, error) {

@@ -441,3 +441,22 @@ func (s brokenSource) Run(ctx context.Context, from uint64, handle func(context.
 		return handle(ctx, blocks)
 	})
 }
+
+// metricOf sums those of a metric that have the label.
+func (r *running) metricOf(name, label string) (sum float64) {
+	r.t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if f.GetName() == name && l.GetValue() == label {
+					sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return sum
+}

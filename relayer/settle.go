@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ordo-network/ordo/da"
@@ -23,6 +24,7 @@ func (c *core) settled(s *submission, refs []da.Ref, err error, now time.Time, w
 	case err == nil:
 		c.metrics.submitSeconds.WithLabelValues(l.name).Observe(now.Sub(s.started).Seconds())
 		c.confirmed(l, now)
+		c.recovered(l)
 		for _, ld := range s.loads {
 			ld.rollup.share, ld.rollup.failures = 0, 0
 			c.unsent(ld.rollup, w)
@@ -61,10 +63,26 @@ func (c *core) refused(s *submission, err error, now time.Time, w *write) {
 			continue
 		}
 		wait := c.backoff(r.failures)
+		if l := s.layer; !slices.Contains(l.refused, r) {
+			l.refused = append(l.refused, r)
+		}
 		r.failures++
 		r.retryAt = now.Add(wait)
 		r.log.Error("DA layer refuses the rollup's blob, trying again", "layer", s.layer.name, "from_height", ld.places[0].blob.from, "retry_in", wait.Round(time.Millisecond), "error", err)
 	}
+}
+
+// recovered forgets refusals where the layer takes something again: where it took nothing
+// since, from several rollups, the fault was not theirs.
+func (c *core) recovered(l *layer) {
+	if len(l.refused) > 1 {
+		for _, r := range c.rollups {
+			if r.target() == l {
+				r.share, r.failures, r.retryAt = 0, 0, time.Time{}
+			}
+		}
+	}
+	l.refused = nil
 }
 
 func (c *core) unsent(r *rollup, w *write) {
@@ -97,9 +115,7 @@ func (c *core) place(r *rollup, l *layer, refs []da.Ref, now time.Time, w *write
 		r.blobs, r.bytes = r.blobs[1:], r.bytes-b.size()
 		r.posted = posted{height: b.to, time: b.ends, daHeight: ref.Height, layer: l.name}
 		w.posted(r.ID, b, r.posted)
-		if !l.Recorded {
-			c.claims.add(r, b, w)
-		}
+		c.claims.add(r, b, l, now, w)
 		r.metrics.confirmed.Set(float64(b.to))
 		c.metrics.blobs.WithLabelValues(l.name).Inc()
 		c.metrics.daPosted.WithLabelValues(l.name).Set(float64(l.posted))
@@ -162,7 +178,8 @@ func (l *layer) decided(s *sent, searched time.Time, head uint64) bool {
 	return head >= s.noted+l.SettleBlocks && searched.Sub(s.since) >= l.Settle
 }
 
-// heard takes the layer's head. Errors: the layer is not the one that the journal knows.
+// heard takes the layer's head. Until it is where the journal says that something was
+// posted, the layer counts as silent. Errors: the layer refuses us.
 func (c *core) heard(l *layer, head uint64, price *da.Price, err error, now time.Time) error {
 	if err != nil {
 		if !l.answered && errors.Is(err, da.ErrRejected) {
@@ -174,8 +191,8 @@ func (c *core) heard(l *layer, head uint64, price *da.Price, err error, now time
 	if !l.answered {
 		for _, r := range c.rollups {
 			if r.posted.layer == l.name && r.posted.daHeight > head {
-				return fmt.Errorf("the head of the %s DA layer is %d, but rollup %s was posted there at height %d: this is not the layer that the journal belongs to; bring that layer back, or start with an empty relayer home",
-					l.name, head, r.Name, r.posted.daHeight)
+				c.silent(l, fmt.Errorf("its head is %d, but rollup %s was posted there at height %d: the node is still catching up, or this is not the layer that the journal belongs to", head, r.Name, r.posted.daHeight), now)
+				return nil
 			}
 		}
 		l.answered = true

@@ -10,7 +10,9 @@ type Status struct {
 	SequencerHeight uint64         `json:"sequencer_height"`
 	Layers          []LayerStatus  `json:"layers"`
 	Rollups         []RollupStatus `json:"rollups"`
-	WaitingClaims   uint64         `json:"waiting_claims"` // not recorded on the sequencer chain yet
+	WaitingClaims   int            `json:"waiting_claims"` // not recorded on the sequencer chain yet
+	// UnconfirmedClaims are recorded there, and not known to be confirmed.
+	UnconfirmedClaims int `json:"unconfirmed_claims"`
 }
 
 // LayerStatus is one DA layer.
@@ -53,7 +55,7 @@ func (r *Relayer) Status() Status {
 }
 
 func (c *core) status(now time.Time) Status {
-	out := Status{SequencerHeight: c.chainHead, Layers: []LayerStatus{}, Rollups: []RollupStatus{}, WaitingClaims: c.claims.waiting()}
+	out := Status{SequencerHeight: c.chainHead, Layers: []LayerStatus{}, Rollups: []RollupStatus{}, WaitingClaims: c.claims.fresh, UnconfirmedClaims: c.claims.kept - c.claims.fresh}
 	at := map[*layer]int{}
 	for i, l := range c.layers {
 		at[l] = i

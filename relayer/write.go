@@ -117,17 +117,14 @@ func (w *write) posted(id order.RollupID, b *blob, p posted) {
 	w.set(rollupKey(keyPosted, id), append(record, p.layer...))
 }
 
-func (w *write) claim(number uint64, c da.Claim) {
+func (w *write) claim(id order.RollupID, c da.Claim) {
 	raw, err := proto.Marshal(chainclaims.ToProto(c))
 	w.fail(err)
-	w.set(numberKey(keyClaim, number), raw)
+	w.set(claimKey(id, c.From, c.To), raw)
 }
 
-func (w *write) claimed(first uint64, n int) {
-	for i := range n {
-		w.delete(numberKey(keyClaim, first+uint64(i)))
-	}
-}
+// claimed notes that nothing is to be done about a claim any more.
+func (w *write) claimed(id order.RollupID, from, to uint64) { w.delete(claimKey(id, from, to)) }
 
 func rollupKey(kind byte, id order.RollupID) []byte { return append([]byte{kind}, id[:]...) }
 
@@ -137,6 +134,10 @@ func blobKey(kind byte, id order.RollupID, from uint64) []byte {
 
 func pieceKey(id order.RollupID, from uint64, part int) []byte {
 	return binary.BigEndian.AppendUint16(blobKey(keyPiece, id, from), uint16(part))
+}
+
+func claimKey(id order.RollupID, from, to uint64) []byte {
+	return binary.BigEndian.AppendUint64(blobKey(keyClaim, id, from), to)
 }
 
 func numberKey(kind byte, n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{kind}, n) }

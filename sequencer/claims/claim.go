@@ -17,7 +17,7 @@ type Claimer interface {
 	// that has it once that is final.
 	// Errors: da.ErrRejected where the chain refuses what was claimed, da.ErrTooLarge where
 	// it does not fit into one transaction, da.ErrUnavailable otherwise: then it may
-	// have been recorded, or not.
+	// have been recorded, or not, but where it is ErrNoRoom too: then it was not.
 	Claim(ctx context.Context, claims []da.Claim) (height uint64, err error)
 }
 
@@ -27,6 +27,10 @@ type Recorded struct {
 	Relayer string // account address
 	Claim   da.Claim
 }
+
+// ErrNoRoom is returned where the chain lets no more claims wait about a rollup that is
+// among those claimed. It takes them later.
+var ErrNoRoom = errors.New("too many claims about the rollup wait on the sequencer chain")
 
 // ErrMalformed is returned for a claim that the chain cannot have taken.
 var ErrMalformed = errors.New("malformed claim")
