@@ -84,3 +84,36 @@ func TestFirmReadsOnBesideTheAwaited(t *testing.T) {
 		t.Errorf("%d DA heights were read %d times", hostile+honest, reads)
 	}
 }
+
+// brief is a layer that names what it holds and has it fetched one by one.
+type brief struct{ *testLayer }
+
+func (l brief) Blobs(ctx context.Context, height uint64, ns da.Namespace) ([]da.Stored, error) {
+	blobs, err := l.testLayer.Blobs(ctx, height, ns)
+	for i := range blobs {
+		blobs[i].Commitment, blobs[i].Data = []byte{byte(i)}, nil
+	}
+	return blobs, err
+}
+
+func (l brief) Get(ctx context.Context, ns da.Namespace, ref da.Ref) ([]byte, error) {
+	if ref.Commitment[0] == 1 {
+		return nil, da.ErrNotFound
+	}
+	blobs, err := l.testLayer.Blobs(ctx, ref.Height, ns)
+	if err != nil {
+		return nil, err
+	}
+	return blobs[ref.Commitment[0]].Data, nil
+}
+
+// TestFirmFetchesWhatIsLeftOut: a layer may hand over references where there is much.
+func TestFirmFetchesWhatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(testValidators(0, 4))
+	c.grow(6)
+	l := newTestLayer([][]byte{c.blob(t, 1, 2), c.blob(t, 1, 6), c.blob(t, 3, 4)}, [][]byte{c.blob(t, 5, 6)})
+	if last := readFirm(t, newFirmReader(t, c.firmConfig(t, brief{l})), c, Cursor{}, 1, 6); last.DAHeight != 2 {
+		t.Errorf("block 6 comes from DA height %d, want 2: what is not found is passed over", last.DAHeight)
+	}
+}

@@ -336,7 +336,7 @@ func TestFloodCostsNoWork(t *testing.T) {
 		commits, refuse int
 	}{
 		"random bytes":      {noise(1000), 10_000, 0, 0, 10_000},
-		"nothing":           {nil, 10_000, 0, 0, 10_000},
+		"nothing":           {[]byte{}, 10_000, 0, 0, 10_000},
 		"a header alone":    {good[:blobHeaderSize], 10_000, 0, 0, 10_000},
 		"another rollup's":  {blobOf(t, 3, 2, append(bytes.Clone(gamma[:]), make([]byte, 1000)...)), 10_000, 0, 0, 10_000},
 		"version 1":         {append(append([]byte(blobMagic), 1), good[5:]...), 10_000, 0, 0, 10_000},

@@ -50,9 +50,12 @@ type vain struct {
 	next  time.Time
 }
 
-// maxVain is how often heights that a layer does not give are asked for until they are
-// given up: layers forget.
-const maxVain = 8
+// Heights that a layer does not give are asked for maxVain times until they are given up,
+// for layers forget. That takes half an hour and more: some say little of why they fail.
+const (
+	maxVain     = 8
+	maxVainWait = 10 * time.Minute
+)
 
 func (l *lane) place() *place { return &l.r.places[l.at] }
 
@@ -148,7 +151,7 @@ func (l *lane) takeAgain(ctx context.Context, in fetched, ok bool) error {
 	case ok && l.job.set == nil:
 		return l.height(ctx, in, func(first, daHeight uint64) { l.job.found = await(l.job.found, first, daHeight) })
 	case ok:
-		l.collect(in)
+		l.collect(ctx, in)
 		return nil
 	}
 	done := l.job
@@ -175,7 +178,7 @@ func (l *lane) giveUp(key any) bool {
 	if v.times++; v.times == maxVain {
 		return true
 	}
-	v.next = l.r.cfg.Now().Add(min(l.r.cfg.Retry<<v.times, maxRetry))
+	v.next = l.r.cfg.Now().Add(min(l.r.cfg.Retry<<(2*v.times), maxVainWait))
 	if l.vain == nil {
 		l.vain = make(map[any]vain)
 	}
@@ -189,6 +192,9 @@ func (l *lane) height(ctx context.Context, in fetched, await func(first, daHeigh
 	gathered := make(map[[sha256.Size]byte]*gathering)
 	var sets []*gathering // in the order in which they came
 	for _, b := range in.blobs {
+		if !l.r.tails[l.at].fill(ctx, &b) {
+			continue
+		}
 		var refused, err error
 		if isPart(b.Data) {
 			var g *gathering
@@ -264,8 +270,11 @@ func (l *lane) part(raw []byte, daHeight uint64, gathered map[[sha256.Size]byte]
 }
 
 // collect keeps the parts of the set that is put together.
-func (l *lane) collect(in fetched) {
+func (l *lane) collect(ctx context.Context, in fetched) {
 	for _, b := range in.blobs {
+		if !l.r.tails[l.at].fill(ctx, &b) {
+			continue
+		}
 		if p, content, err := openPart(b.Data, l.r.cfg.Limits); err == nil && p.set() == l.job.set.set() {
 			l.job.content[p.index] = content
 		}

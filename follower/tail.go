@@ -163,6 +163,22 @@ func (t *tail) blobs(ctx context.Context, f *fetched) error {
 	})
 }
 
+// fill gets the data of a blob that its layer has left out, for there is much at its height.
+// It reports whether there is any.
+func (t *tail) fill(ctx context.Context, b *da.Stored) bool {
+	if b.Data != nil {
+		return true
+	}
+	err := t.ask(ctx, fmt.Sprintf("a blob at height %d", b.Height), func() (err error) {
+		b.Data, err = t.layer.Get(ctx, t.ns, b.Ref)
+		if errors.Is(err, da.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return err == nil && b.Data != nil
+}
+
 // oldTries is how often a layer that answers is asked for a height that it once gave.
 const oldTries = 3
 
