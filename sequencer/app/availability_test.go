@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	dbm "github.com/cosmos/cosmos-db"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordo-network/ordo/da"
@@ -124,12 +126,13 @@ func TestFalseClaimIsDeniedByVotes(t *testing.T) {
 	r := c.relayer(0)
 	require.EqualValues(t, 1, r.FalseClaims)
 	res, recorded := c.claims(0, newClaim(alpha, 1, 4, 1))
-	require.Equal(t, availability.ModuleName, res.Codespace)
-	require.Equal(t, availability.CodeIgnored, res.Code)
-	require.Empty(t, recorded)
+	require.Zero(t, res.Code, res.Log)
+	require.Len(t, recorded, 1, "readers find it")
+	require.Zero(t, c.available(alpha).Waiting, "nobody looks at it")
 	res, _ = c.claims(1, newClaim(alpha, 1, 4, 1))
 	require.Zero(t, res.Code, "others are heard")
 	res, _ = c.claims(1, newClaim(alpha, 1, uint64(c.height)+1, 2))
+	require.Equal(t, availability.ModuleName, res.Codespace)
 	require.Equal(t, availability.CodeClaim, res.Code, "of blocks that there are not yet: %s", res.Log)
 }
 
@@ -277,7 +280,7 @@ func TestGenesisWithoutAvailability(t *testing.T) {
 	require.Equal(t, availability.DefaultParams(), *p.Params)
 }
 
-// What a full message takes is within what an account allows for it.
+// What claims take is told by what they are, and said by the module.
 func TestGasOfClaims(t *testing.T) {
 	c := newChainOf(t, 4)
 	c.to(5)
@@ -292,5 +295,86 @@ func TestGasOfClaims(t *testing.T) {
 		require.Zero(t, res.Code, res.Log)
 		bytes := (&availabilityv1.MsgClaim{Claims: list}).Size()
 		t.Logf("%s: %d claims of %d bytes took %d gas, %d a claim", name, len(list), bytes, res.GasUsed, res.GasUsed/int64(len(list)))
+		least := len(list) * (availability.RecordGas + availability.LookGas + availability.PartGas)
+		require.Greater(t, res.GasUsed, int64(least+bytes*availability.ByteGas))
+		require.Less(t, res.GasUsed, int64(least+bytes*(availability.ByteGas+20)+100_000), "with what the transaction takes itself")
 	}
+}
+
+// What there is no room for is refused by a code of its own, and leaves nothing.
+func TestNoRoomForClaims(t *testing.T) {
+	c := newChainOf(t, 4)
+	c.to(200)
+	var list []*availabilityv1.Claim
+	for i := range uint64(availability.MaxRelayerPending) {
+		list = append(list, newClaim(alpha, i+1, i+1, int(i)))
+	}
+	res, _ := c.claims(0, list...)
+	require.Zero(t, res.Code, res.Log)
+	res, recorded := c.claims(0, newClaim(beta, 1, 4, 1), newClaim(alpha, 100, 100, 100))
+	require.Equal(t, availability.ModuleName, res.Codespace)
+	require.Equal(t, availability.CodeNoRoom, res.Code)
+	require.Empty(t, recorded)
+	require.Zero(t, c.available(beta).Waiting)
+	numbers := make([]uint64, len(list))
+	for i := range numbers {
+		numbers[i] = uint64(i + 1)
+	}
+	c.say([]int{0, 1, 2}, numbers, nil)
+	c.block()
+	require.Len(t, c.available(alpha).Ranges, 1)
+	require.EqualValues(t, availability.MaxRelayerPending, c.available(alpha).Ranges[0].To, "nothing of it was lost")
+	res, _ = c.claims(0, newClaim(beta, 1, 4, 1), newClaim(alpha, 100, 100, 100))
+	require.Zero(t, res.Code, res.Log)
+}
+
+// A block that is full of claims takes a bounded time, whatever waits already and
+// whoever claims; and what one account claims leaves room for others.
+func TestBlocksFullOfClaims(t *testing.T) {
+	c := newChainOf(t, 4)
+	c.to(5)
+	salt := 0
+	honest, _ := c.claims(1, newClaim(alpha, 1, 4, 0))
+	require.Zero(t, honest.Code, honest.Log)
+	// flood fills a block with claims of one account, and returns how many it took.
+	flood := func(i, size int) (took time.Duration, gas int64, code uint32) {
+		claim := func() *availabilityv1.Claim {
+			salt++
+			claim := newClaim(order.NewRollupID(fmt.Sprint("flood", salt)), 1, 4, salt)
+			claim.Parts[0].Commitment = make([]byte, size)
+			return claim
+		}
+		per := 50_000_000 / (availability.RecordGas + availability.LookGas + availability.PartGas + (availability.ByteGas+10)*(claim().Size()+4) + 1000)
+		var msgs []sdk.Msg
+		for left := per; left > 0; left -= availability.MaxMessageClaims {
+			m := &availabilityv1.MsgClaim{Relayer: payerAddress(i).String()}
+			for range min(left, availability.MaxMessageClaims) {
+				m.Claims = append(m.Claims, claim())
+			}
+			msgs = append(msgs, m)
+		}
+		c.broadcast(c.tx(sdkKey(i), 50_000_000, 0, msgs...))
+		txs := c.prepare()
+		require.Len(t, txs, 3)
+		began := time.Now()
+		res, err := c.finalize(txs)
+		took = time.Since(began)
+		require.NoError(t, err)
+		c.save(make([][]byte, len(c.vals)))
+		return took, res.TxResults[2].GasUsed, res.TxResults[2].Code
+	}
+	share := availability.DefaultParams().MaxPending / 8
+	full := false
+	for n := range 4 {
+		took, gas, code := flood(0, 0)
+		waiting, err := c.app.Claims(func(uint64) bool { return false })
+		require.NoError(t, err)
+		t.Logf("block %d: %d gas, code %d, FinalizeBlock %v; %d wait", n, gas, code, took, len(waiting.Numbers))
+		require.LessOrEqual(t, len(waiting.Numbers), int(share)+1)
+		require.Contains(t, waiting.Numbers, uint64(1), "the claim of another account waits")
+		full = full || code == availability.CodeNoRoom
+	}
+	require.True(t, full)
+	took, gas, code := flood(2, 4000)
+	t.Logf("large claims: %d gas, code %d, FinalizeBlock %v", gas, code, took)
 }

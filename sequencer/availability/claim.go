@@ -2,22 +2,19 @@ package availability
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/ordo-network/ordo/da"
 	availabilityv1 "github.com/ordo-network/ordo/sequencer/availability/v1"
 )
 
-var (
-	// ErrClaim is returned for a claim that breaks a bound, or is of blocks that there are not yet.
-	ErrClaim = errors.New("claim cannot be taken")
-	// ErrIgnored is returned for claims of a relayer that claimed what was not true.
-	ErrIgnored = errors.New("relayer is ignored")
-)
+// ErrClaim is returned for a claim that breaks a bound, or is of blocks that there are not yet.
+var ErrClaim = errors.New("claim cannot be taken")
 
 const (
 	maxLayerName = 16
@@ -59,18 +56,18 @@ func validLayer(name string) bool {
 }
 
 // claim takes a relayer's claims and returns the number of each, as MsgClaimResponse has
-// them. Errors: ErrClaim, ErrIgnored.
+// them. All of them are recorded, or none. Errors: ErrClaim, ErrNoRoom.
 func (k Keeper) claim(ctx sdk.Context, relayer sdk.AccAddress, claims []*availabilityv1.Claim) ([]uint64, error) {
 	if len(claims) == 0 || len(claims) > MaxMessageClaims {
 		return nil, fmt.Errorf("%d claims in a message, want 1 to %d: %w", len(claims), MaxMessageClaims, ErrClaim)
 	}
+	// What is paid is said by the constants, not by the rows that are read and written.
+	gas := ctx.GasMeter()
+	ctx = ctx.WithGasMeter(storetypes.NewInfiniteGasMeter())
 	height := uint64(ctx.BlockHeight())
 	r, err := k.Relayer(ctx, relayer)
 	if err != nil {
 		return nil, err
-	}
-	if height <= r.IgnoredUntil {
-		return nil, fmt.Errorf("%s claimed %d times what was not true, and is heard again after block %d: %w", relayer, r.FalseClaims, r.IgnoredUntil, ErrIgnored)
 	}
 	p, err := k.Params(ctx)
 	if err != nil {
@@ -84,8 +81,13 @@ func (k Keeper) claim(ctx sdk.Context, relayer sdk.AccAddress, claims []*availab
 		if c.To >= height {
 			return nil, fmt.Errorf("claim %d: of blocks up to %d in block %d: %w", i, c.To, height, ErrClaim)
 		}
-		if numbers[i], err = k.take(ctx, p, relayer, c); err != nil {
-			return nil, fmt.Errorf("claim %d: %w", i, err)
+		gas.ConsumeGas(RecordGas+ByteGas*uint64(c.Size()), "record of a claim")
+		// What an ignored relayer says is recorded all the same: readers of a layer without
+		// heights find its blobs by that, and verify what they fetch.
+		if c.To > 0 && height > r.IgnoredUntil {
+			if numbers[i], err = k.take(ctx, gas, p, relayer, c); err != nil {
+				return nil, fmt.Errorf("claim %d: %w", i, err)
+			}
 		}
 		if err := emitClaim(ctx, numbers[i], relayer, c); err != nil {
 			return nil, fmt.Errorf("claim %d: %w", i, err)
@@ -94,12 +96,9 @@ func (k Keeper) claim(ctx sdk.Context, relayer sdk.AccAddress, claims []*availab
 	return numbers, nil
 }
 
-// take puts a claim to those that wait and returns its number, or 0 where there is
-// nothing to look at. A claim that waits already keeps its number.
-func (k Keeper) take(ctx sdk.Context, p Params, relayer sdk.AccAddress, c *availabilityv1.Claim) (uint64, error) {
-	if c.To == 0 {
-		return 0, nil
-	}
+// take puts a claim about blocks to those that wait and returns its number, or 0 where
+// nobody has to look at it. A claim that waits already keeps its number. Errors: ErrNoRoom.
+func (k Keeper) take(ctx sdk.Context, gas storetypes.GasMeter, p Params, relayer sdk.AccAddress, c *availabilityv1.Claim) (uint64, error) {
 	rollup, err := k.Rollup(ctx, c.RollupId)
 	if err != nil {
 		return 0, err
@@ -107,10 +106,27 @@ func (k Keeper) take(ctx sdk.Context, p Params, relayer sdk.AccAddress, c *avail
 	if Covers(rollup.Ranges, c.From, c.To) {
 		return 0, nil
 	}
-	same, err := k.makeRoom(ctx, p, relayer, c)
-	if err != nil || same != 0 {
-		return same, err
+	waiting, err := k.waiting(ctx, c.RollupId)
+	if err != nil {
+		return 0, err
 	}
+	sum, err := digest(c)
+	if err != nil {
+		return 0, err
+	}
+	for _, w := range waiting.Claims {
+		if bytes.Equal(w.Relayer, relayer) && bytes.Equal(w.Digest, sum) {
+			return w.Number, nil
+		}
+	}
+	err = k.makeRoom(ctx, gas, p, relayer, c, waiting.Claims)
+	if errors.Is(err, ErrNoRoom) && isIndex(c) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	gas.ConsumeGas(LookGas+PartGas*uint64(len(c.Parts)), "look at a claim")
 	last, err := k.number(ctx, lastNumberKey)
 	if err != nil {
 		return 0, err
@@ -120,56 +136,8 @@ func (k Keeper) take(ctx sdk.Context, p Params, relayer sdk.AccAddress, c *avail
 		k.put(ctx, &availabilityv1.PendingClaim{Number: number, Height: uint64(ctx.BlockHeight()), Relayer: relayer.String(), Claim: c}, relayer))
 }
 
-// makeRoom lets the oldest claims give way where as many wait as may: nobody can keep
-// others out with claims that nobody is able to look at. It returns the number of
-// the same claim where that waits.
-func (k Keeper) makeRoom(ctx context.Context, p Params, relayer sdk.AccAddress, c *availabilityv1.Claim) (same uint64, err error) {
-	rollup, err := k.waiting(ctx, c.RollupId)
-	if err != nil {
-		return 0, err
-	}
-	var own []uint64
-	for _, w := range rollup {
-		if !w.relayer.Equals(relayer) {
-			continue
-		}
-		have, err := k.pending(ctx, w.number)
-		if err != nil {
-			return 0, err
-		}
-		if equal(have.GetClaim(), c) {
-			return w.number, nil
-		}
-		own = append(own, w.number)
-	}
-	var oldest uint64
-	count, err := k.number(ctx, pendingCountKey)
-	switch {
-	case err != nil:
-		return 0, err
-	case len(own) >= MaxRelayerPending:
-		oldest = own[0]
-	case len(rollup) >= MaxRollupPending:
-		oldest = rollup[0].number
-	case count >= p.MaxPending:
-		all, err := k.Pending(ctx, 0, 1)
-		if err != nil || len(all) == 0 {
-			return 0, err
-		}
-		oldest = all[0].Number
-	default:
-		return 0, nil
-	}
-	gone, err := k.pending(ctx, oldest)
-	if err != nil {
-		return 0, err
-	}
-	return 0, k.settled(sdk.UnwrapSDKContext(ctx), gone, outcomeGaveWay)
-}
-
-// equal compares encodings, which are the same for the same message.
-func equal(a, b *availabilityv1.Claim) bool {
-	rawA, errA := a.Marshal()
-	rawB, errB := b.Marshal()
-	return errA == nil && errB == nil && bytes.Equal(rawA, rawB)
+// isIndex reports whether the claim is of a layer without heights of its own, whose
+// readers find blobs by the record alone. Nothing may keep them from that.
+func isIndex(c *availabilityv1.Claim) bool {
+	return !slices.ContainsFunc(c.Parts, func(p *availabilityv1.Part) bool { return p.DaHeight > 0 })
 }

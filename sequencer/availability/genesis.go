@@ -86,7 +86,9 @@ func validateRelayers(g *availabilityv1.GenesisState) error {
 }
 
 // InitGenesis writes the module's first state. All but the parameters matters where a chain
-// goes on from an export under its old name.
+// goes on from an export under its old name. If it does so from a lower height than that
+// of the export, what was said of blocks that are made anew is forgotten: it is not
+// about them.
 func (k Keeper) InitGenesis(ctx context.Context, g *availabilityv1.GenesisState) error {
 	if err := ValidateGenesis(g); err != nil {
 		return err
@@ -94,7 +96,11 @@ func (k Keeper) InitGenesis(ctx context.Context, g *availabilityv1.GenesisState)
 	if err := errors.Join(k.SetParams(ctx, *g.Params), k.setNumber(ctx, lastNumberKey, g.LastNumber), k.setNumber(ctx, pendingCountKey, 0)); err != nil {
 		return err
 	}
+	first := uint64(max(sdk.UnwrapSDKContext(ctx).BlockHeight(), 1)) // to be made
 	for _, p := range g.Pending {
+		if p.Height >= first || p.Claim.To >= first {
+			continue
+		}
 		relayer, err := sdk.AccAddressFromBech32(p.Relayer)
 		if err != nil {
 			return err
@@ -104,6 +110,9 @@ func (k Keeper) InitGenesis(ctx context.Context, g *availabilityv1.GenesisState)
 		}
 	}
 	for _, r := range g.Rollups {
+		if r = below(r, first); len(r.Ranges) == 0 {
+			continue
+		}
 		if err := k.set(ctx, rollupKey(r.RollupId), r); err != nil {
 			return err
 		}
@@ -113,11 +122,28 @@ func (k Keeper) InitGenesis(ctx context.Context, g *availabilityv1.GenesisState)
 		if err != nil {
 			return err
 		}
-		if err := k.set(ctx, relayerKey(address), r); err != nil {
+		again := *r
+		longest := g.Params.IgnoreBlocks << min(max(r.Strikes, 1)-1, maxDoublings)
+		again.IgnoredUntil = min(again.IgnoredUntil, first-1+longest)
+		if err := k.set(ctx, relayerKey(address), &again); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// below returns what is confirmed of a rollup's blocks below a height.
+func below(r *availabilityv1.Rollup, height uint64) *availabilityv1.Rollup {
+	out := &availabilityv1.Rollup{RollupId: r.RollupId}
+	for _, have := range r.Ranges {
+		if have.From >= height {
+			break
+		}
+		cut := *have
+		cut.To, cut.Moved = min(cut.To, height-1), min(cut.Moved, height-1)
+		out.Ranges = append(out.Ranges, &cut)
+	}
+	return out
 }
 
 // ExportGenesis returns the module's state.

@@ -3,7 +3,6 @@ package availability
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"cosmossdk.io/core/store"
@@ -24,21 +23,25 @@ const (
 //
 //	0x00                                       Params
 //	0x01 | number, 8 bytes                     PendingClaim
-//	0x02 | rollup ID, 32 bytes | number        the relayer's address: a claim about that rollup waits
+//	0x02 | rollup ID, 32 bytes                 Waiting: the claims about that rollup that wait
 //	0x03 | rollup ID, 32 bytes                 Rollup
 //	0x04 | address                             Relayer
 //	0x05                                       number of the last claim, 8 bytes
 //	0x06                                       how many claims wait, 8 bytes
+//	0x07                                       no claim of a lower number waits, 8 bytes
+//	0x08 | address                             how many claims of that relayer wait, 8 bytes
 //
-// Numbers are big endian, so that what is oldest stands first.
+// Rows of what waits are there only while something does. Numbers are big endian, so that what is oldest stands first.
 var (
-	paramsKey       = []byte{0x00}
-	pendingPrefix   = []byte{0x01}
-	byRollupPrefix  = []byte{0x02}
-	rollupPrefix    = []byte{0x03}
-	relayerPrefix   = []byte{0x04}
-	lastNumberKey   = []byte{0x05}
-	pendingCountKey = []byte{0x06}
+	paramsKey          = []byte{0x00}
+	pendingPrefix      = []byte{0x01}
+	waitingPrefix      = []byte{0x02}
+	rollupPrefix       = []byte{0x03}
+	relayerPrefix      = []byte{0x04}
+	lastNumberKey      = []byte{0x05}
+	pendingCountKey    = []byte{0x06}
+	oldestKey          = []byte{0x07}
+	relayerCountPrefix = []byte{0x08}
 )
 
 const rollupIDSize = 32
@@ -47,8 +50,10 @@ func pendingKey(number uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{pendingPrefix[0]}, number)
 }
 
-func byRollupKey(rollup []byte, number uint64) []byte {
-	return binary.BigEndian.AppendUint64(append([]byte{byRollupPrefix[0]}, rollup...), number)
+func waitingKey(rollup []byte) []byte { return append([]byte{waitingPrefix[0]}, rollup...) }
+
+func relayerCountKey(address sdk.AccAddress) []byte {
+	return append([]byte{relayerCountPrefix[0]}, address...)
 }
 
 func rollupKey(rollup []byte) []byte { return append([]byte{rollupPrefix[0]}, rollup...) }
@@ -124,47 +129,4 @@ func (k Keeper) Pending(ctx context.Context, after uint64, limit int) ([]*availa
 		return p.Unmarshal(raw)
 	})
 	return out, err
-}
-
-// waiting is a claim about one rollup that waits.
-type waiting struct {
-	number  uint64
-	relayer sdk.AccAddress
-}
-
-// waiting returns the claims about a rollup that wait, by number.
-func (k Keeper) waiting(ctx context.Context, rollup []byte) ([]waiting, error) {
-	var out []waiting
-	start := byRollupKey(rollup, 0)
-	err := k.scan(ctx, start, endOf(start[:1+rollupIDSize]), func(key, relayer []byte) error {
-		out = append(out, waiting{binary.BigEndian.Uint64(key[1+rollupIDSize:]), append(sdk.AccAddress(nil), relayer...)})
-		return nil
-	})
-	return out, err
-}
-
-// pending returns a claim that waits, or nil.
-func (k Keeper) pending(ctx context.Context, number uint64) (*availabilityv1.PendingClaim, error) {
-	p := new(availabilityv1.PendingClaim)
-	found, err := k.get(ctx, pendingKey(number), p)
-	if err != nil || !found {
-		return nil, err
-	}
-	return p, nil
-}
-
-// put adds a claim to those that wait.
-func (k Keeper) put(ctx context.Context, p *availabilityv1.PendingClaim, relayer sdk.AccAddress) error {
-	count, err := k.number(ctx, pendingCountKey)
-	return errors.Join(err, k.set(ctx, pendingKey(p.Number), p),
-		k.store.OpenKVStore(ctx).Set(byRollupKey(p.Claim.RollupId, p.Number), relayer),
-		k.setNumber(ctx, pendingCountKey, count+1))
-}
-
-// drop removes a claim from those that wait.
-func (k Keeper) drop(ctx context.Context, p *availabilityv1.PendingClaim) error {
-	count, err := k.number(ctx, pendingCountKey)
-	kv := k.store.OpenKVStore(ctx)
-	return errors.Join(err, kv.Delete(pendingKey(p.Number)), kv.Delete(byRollupKey(p.Claim.RollupId, p.Number)),
-		k.setNumber(ctx, pendingCountKey, count-1))
 }

@@ -16,13 +16,17 @@ const (
 	// MaxClaimBytes bounds the encoding of one claim, and so what it takes in the state.
 	MaxClaimBytes = 16 << 10
 	// MaxRelayerPending bounds the claims of one relayer about one rollup that wait,
-	// MaxRollupPending those of all relayers. Beyond both the oldest gives way.
-	MaxRelayerPending = 8
-	MaxRollupPending  = 64
+	// MaxRollupPending those of all relayers.
+	MaxRelayerPending = 64
+	MaxRollupPending  = 256
+	// relayerShare is the part of all that may wait that one relayer may have.
+	relayerShare = 8
 	// MaxRanges bounds the runs of blocks that are confirmed of one rollup.
 	MaxRanges = 16
-	// maxDoublings bounds the time for which a relayer is ignored.
-	maxDoublings = 10
+	// maxDoublings bounds the time for which a relayer is ignored. After so many claims
+	// that were confirmed it is as if it had been once less.
+	maxDoublings   = 10
+	strikeDecaysAt = 64
 	// maxExpired bounds the claims that one block drops for their age.
 	maxExpired = 256
 

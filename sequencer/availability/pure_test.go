@@ -1,6 +1,7 @@
 package availability
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 
@@ -38,22 +39,57 @@ func TestRangesAreASet(t *testing.T) {
 	})
 }
 
-// Whoever publishes in order is not held up by those that go ahead.
-func TestTheLowestRangesStay(t *testing.T) {
+// Over the bound the shortest range goes, whatever its place, but for the one that grew.
+func TestTheLongRangesStay(t *testing.T) {
 	var ranges []*availabilityv1.Range
+	ranges = add(ranges, availabilityv1.Range{From: 5000, To: 9000})
 	for i := range uint64(3 * MaxRanges) {
-		ranges = add(ranges, availabilityv1.Range{From: 1000 + 2*i, To: 1000 + 2*i})
+		ranges = add(ranges, availabilityv1.Range{From: 2*i + 1, To: 2*i + 1})
+		if !Covers(ranges, 2*i+1, 2*i+1) || !Covers(ranges, 5000, 9000) {
+			t.Fatalf("after %d: %v", i, ranges)
+		}
 	}
-	if len(ranges) != MaxRanges || ranges[0].From != 1000 {
-		t.Fatalf("%d ranges from %d on", len(ranges), ranges[0].From)
+	ranges = add(ranges, availabilityv1.Range{From: 20_000, To: 20_001})
+	for i := range uint64(3 * MaxRanges) {
+		ranges = add(ranges, availabilityv1.Range{From: 30_000 + 2*i, To: 30_000 + 2*i})
 	}
-	ranges = add(ranges, availabilityv1.Range{From: 1, To: 10})
-	if len(ranges) != MaxRanges || ranges[0].To != 10 {
-		t.Fatalf("%d ranges, the first is %v", len(ranges), ranges[0])
+	if len(ranges) != MaxRanges || !Covers(ranges, 5000, 9000) || !Covers(ranges, 20_000, 20_001) {
+		t.Fatalf("%d ranges: %v", len(ranges), ranges)
 	}
-	ranges = add(ranges, availabilityv1.Range{From: 11, To: 999})
-	if ranges[0].From != 1 || ranges[0].To != 1000 {
-		t.Fatalf("the first is %v", ranges[0])
+	if last := uint64(30_000 + 2*(3*MaxRanges-1)); !Covers(ranges, last, last) {
+		t.Fatalf("what was added last is not in %v", ranges)
+	}
+	if !slices.IsSortedFunc(ranges, func(a, b *availabilityv1.Range) int { return cmp.Compare(a.From, b.From) }) {
+		t.Fatalf("out of order: %v", ranges)
+	}
+}
+
+// The longest range that still grows is told of, wherever it is.
+func TestToldFirst(t *testing.T) {
+	r := func(from, to, moved uint64) *availabilityv1.Range {
+		return &availabilityv1.Range{From: from, To: to, Moved: moved}
+	}
+	for name, tc := range map[string]struct {
+		ranges []*availabilityv1.Range
+		want   []uint64 // where they begin
+	}{
+		"none":                      {nil, nil},
+		"one":                       {[]*availabilityv1.Range{r(5, 9, 1)}, []uint64{5}},
+		"short ones around":         {[]*availabilityv1.Range{r(1, 1, 200), r(5, 90, 150), r(95, 95, 210)}, []uint64{5, 1, 95}},
+		"as long":                   {[]*availabilityv1.Range{r(1, 10, 100), r(21, 30, 120)}, []uint64{1, 21}},
+		"a gap that may be filled":  {[]*availabilityv1.Range{r(1, 1000, 100), r(1002, 1010, 200)}, []uint64{1, 1002}},
+		"a gap that is given up":    {[]*availabilityv1.Range{r(1, 1000, 100), r(1002, 1010, 201)}, []uint64{1002, 1}},
+		"nothing grows any more":    {[]*availabilityv1.Range{r(1, 4, 1), r(7, 20, 2)}, []uint64{7, 1}},
+		"the lowest is the longest": {[]*availabilityv1.Range{r(1, 90, 100), r(95, 97, 101)}, []uint64{1, 95}},
+	} {
+		before := slices.Clone(tc.ranges)
+		var got []uint64
+		for _, x := range toldFirst(tc.ranges, 100) {
+			got = append(got, x.From)
+		}
+		if !slices.Equal(got, tc.want) || !slices.Equal(before, tc.ranges) {
+			t.Errorf("%s: %v, want %v; given %v", name, got, tc.want, tc.ranges)
+		}
 	}
 }
 

@@ -8,8 +8,9 @@ import (
 )
 
 // add returns the ranges with one more. Those that overlap or touch become one, which has
-// the layer and the height of the one added. Beyond the bound the highest is forgotten:
-// a relayer that publishes in order is never held up by others that go ahead of it.
+// the layer and the height of the one added. Beyond the bound the shortest other one is
+// forgotten, of several the lowest: short ones, which are easily confirmed, never displace
+// what a rollup's relayer has published, nor what was just confirmed.
 // The list given is not changed.
 func add(ranges []*availabilityv1.Range, r availabilityv1.Range) []*availabilityv1.Range {
 	out := make([]*availabilityv1.Range, 0, len(ranges)+1)
@@ -21,19 +22,36 @@ func add(ranges []*availabilityv1.Range, r availabilityv1.Range) []*availability
 		}
 		out = append(out, have)
 	}
+	for len(out) >= MaxRanges {
+		shortest := slices.MinFunc(out, byLength)
+		out = slices.DeleteFunc(out, func(have *availabilityv1.Range) bool { return have == shortest })
+	}
 	i, _ := slices.BinarySearchFunc(out, r.From, func(have *availabilityv1.Range, from uint64) int { return cmp.Compare(have.From, from) })
-	out = slices.Insert(out, i, &r)
-	return out[:min(len(out), MaxRanges)]
+	return slices.Insert(out, i, &r)
 }
 
-// giveUp returns the ranges from the first on that may still grow together with those
-// above it: one that has not grown for so many blocks is forgotten where there is a
-// higher one. Otherwise a block that nobody publishes would hide all that come after it.
-func giveUp(ranges []*availabilityv1.Range, height, after uint64) []*availabilityv1.Range {
-	for len(ranges) > 1 && ranges[0].Moved+after < height {
-		ranges = ranges[1:]
+func byLength(a, b *availabilityv1.Range) int { return cmp.Compare(a.To-a.From, b.To-b.From) }
+
+// toldFirst returns the ranges with the one to tell of first. That is the longest, of
+// several the lowest, of those that have grown within so many blocks of the last that has:
+// nobody hides a rollup by having a few blocks far above or below confirmed, and a block
+// that nobody publishes does not hide for ever all that come after it.
+func toldFirst(ranges []*availabilityv1.Range, within uint64) []*availabilityv1.Range {
+	var moved uint64
+	for _, r := range ranges {
+		moved = max(moved, r.Moved)
 	}
-	return ranges
+	told := -1
+	for i, r := range ranges {
+		if r.Moved+within >= moved && (told < 0 || byLength(r, ranges[told]) > 0) {
+			told = i
+		}
+	}
+	if told <= 0 {
+		return ranges
+	}
+	out := append([]*availabilityv1.Range{ranges[told]}, ranges[:told]...)
+	return append(out, ranges[told+1:]...)
 }
 
 // Covers reports whether one of the ranges has all blocks from..to.

@@ -12,9 +12,11 @@ import (
 
 // Available is what the state says of one rollup.
 type Available struct {
-	Rollup  order.RollupID
-	Ranges  []*availabilityv1.Range // ascending
-	Waiting int                     // claims
+	Rollup order.RollupID
+	// Ranges are all runs of blocks that are confirmed. The first is the one to tell of
+	// where one is told: from where on, and up to where. The others follow ascending.
+	Ranges  []*availabilityv1.Range
+	Waiting int // claims
 }
 
 // Available returns what the state says of a rollup.
@@ -23,8 +25,12 @@ func (k Keeper) Available(ctx context.Context, id order.RollupID) (Available, er
 	if err != nil {
 		return Available{}, err
 	}
+	p, err := k.Params(ctx)
+	if err != nil {
+		return Available{}, err
+	}
 	w, err := k.waiting(ctx, id[:])
-	return Available{Rollup: id, Ranges: r.Ranges, Waiting: len(w)}, err
+	return Available{Rollup: id, Ranges: toldFirst(r.Ranges, p.GapBlocks), Waiting: len(w.Claims)}, err
 }
 
 // Rollups returns the rollups of which something is confirmed, by ID, at most so many.
@@ -52,7 +58,7 @@ func (k Keeper) EachPending(ctx context.Context, yield func(number uint64, load 
 	})
 }
 
-// Ignored reports whether a relayer's claims are refused in the block of that height.
+// Ignored reports whether a relayer's claims are not looked at in the block of that height.
 func (k Keeper) Ignored(ctx context.Context, relayer string, height uint64) (bool, error) {
 	address, err := sdk.AccAddressFromBech32(relayer)
 	if err != nil {

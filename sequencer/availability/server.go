@@ -15,16 +15,16 @@ import (
 	availabilityv1 "github.com/ordo-network/ordo/sequencer/availability/v1"
 )
 
-// CodeIgnored and CodeClaim are the codes, of the module's codespace, of transactions
-// that fail for ErrIgnored and for ErrClaim.
+// CodeNoRoom and CodeClaim are the codes, of the module's codespace, of transactions that
+// fail for ErrNoRoom, which may be tried again later, and for ErrClaim.
 const (
-	CodeIgnored uint32 = 2
-	CodeClaim   uint32 = 3
+	CodeNoRoom uint32 = 2
+	CodeClaim  uint32 = 3
 )
 
 var (
-	errIgnored = errorsmod.Register(ModuleName, CodeIgnored, "relayer is ignored")
-	errClaim   = errorsmod.Register(ModuleName, CodeClaim, "claim cannot be taken")
+	errNoRoom = errorsmod.Register(ModuleName, CodeNoRoom, "no room for the claim now")
+	errClaim  = errorsmod.Register(ModuleName, CodeClaim, "claim cannot be taken")
 )
 
 // maxPage bounds the rows of an answer.
@@ -59,8 +59,8 @@ func (s server) Claim(ctx context.Context, m *availabilityv1.MsgClaim) (*availab
 	}
 	numbers, err := s.claim(sdk.UnwrapSDKContext(ctx), relayer, m.Claims)
 	switch {
-	case errors.Is(err, ErrIgnored):
-		return nil, errIgnored.Wrap(err.Error())
+	case errors.Is(err, ErrNoRoom):
+		return nil, errNoRoom.Wrap(err.Error())
 	case errors.Is(err, ErrClaim):
 		return nil, errClaim.Wrap(err.Error())
 	case err != nil:
@@ -91,7 +91,7 @@ func (s server) Rollup(ctx context.Context, q *availabilityv1.QueryRollupRequest
 	if err != nil {
 		return nil, err
 	}
-	return &availabilityv1.QueryRollupResponse{Rollup: r, Pending: uint32(len(waiting))}, nil
+	return &availabilityv1.QueryRollupResponse{Rollup: r, Pending: uint32(len(waiting.Claims))}, nil
 }
 
 // Rollups returns what is confirmed of all rollups.

@@ -24,7 +24,7 @@ func (k Keeper) Settle(ctx sdk.Context, power uint64, ballots []Ballot) error {
 			return err
 		case claim == nil:
 		case v.confirmed:
-			err = k.confirm(ctx, p, claim)
+			err = k.confirm(ctx, claim)
 		default:
 			err = k.deny(ctx, p, claim)
 		}
@@ -36,7 +36,7 @@ func (k Keeper) Settle(ctx sdk.Context, power uint64, ballots []Ballot) error {
 }
 
 // confirm adds a claim's blocks to those that are available.
-func (k Keeper) confirm(ctx sdk.Context, p Params, claim *availabilityv1.PendingClaim) error {
+func (k Keeper) confirm(ctx sdk.Context, claim *availabilityv1.PendingClaim) error {
 	height := uint64(ctx.BlockHeight())
 	c := claim.Claim
 	rollup, err := k.Rollup(ctx, c.RollupId)
@@ -44,8 +44,11 @@ func (k Keeper) confirm(ctx sdk.Context, p Params, claim *availabilityv1.Pending
 		return err
 	}
 	rollup.Ranges = add(rollup.Ranges, availabilityv1.Range{From: c.From, To: c.To, Layer: c.Layer, Moved: height})
-	rollup.Ranges = giveUp(rollup.Ranges, height, p.GapBlocks)
-	err = k.judge(ctx, claim, func(r *availabilityv1.Relayer) { r.Confirmed++ })
+	err = k.judge(ctx, claim, func(r *availabilityv1.Relayer) {
+		if r.Confirmed++; r.Confirmed%strikeDecaysAt == 0 && r.Strikes > 0 {
+			r.Strikes--
+		}
+	})
 	if err := errors.Join(err, k.set(ctx, rollupKey(c.RollupId), rollup), k.settled(ctx, claim, outcomeConfirmed)); err != nil {
 		return err
 	}
@@ -54,15 +57,16 @@ func (k Keeper) confirm(ctx sdk.Context, p Params, claim *availabilityv1.Pending
 	if err != nil {
 		return err
 	}
-	for _, w := range others {
-		other, err := k.pending(ctx, w.number)
+	for _, w := range others.Claims {
+		if !Covers(rollup.Ranges, w.From, w.To) {
+			continue
+		}
+		other, err := k.pending(ctx, w.Number)
 		if err != nil {
 			return err
 		}
-		if Covers(rollup.Ranges, other.Claim.From, other.Claim.To) {
-			if err := k.settled(ctx, other, outcomeOvertaken); err != nil {
-				return err
-			}
+		if err := k.settled(ctx, other, outcomeOvertaken); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -102,25 +106,43 @@ func (k Keeper) settled(ctx sdk.Context, claim *availabilityv1.PendingClaim, out
 	return k.drop(ctx, claim)
 }
 
-// expire drops the claims that have waited for too long, so many with one block.
+// expire drops the claims that have waited for too long, so many with one block, and
+// notes which one is the oldest then.
 func (k Keeper) expire(ctx sdk.Context, p Params) error {
-	oldest, err := k.Pending(ctx, 0, 1)
-	if err != nil || len(oldest) == 0 || !expired(ctx, p, oldest[0]) {
+	oldest, err := k.number(ctx, oldestKey)
+	if err != nil {
 		return err
 	}
-	old, err := k.Pending(ctx, 0, maxExpired)
+	last, err := k.number(ctx, lastNumberKey)
+	if err != nil {
+		return err
+	}
+	var old []*availabilityv1.PendingClaim
+	next := last + 1
+	err = k.scan(ctx, pendingKey(oldest), endOf(pendingPrefix), func(_, raw []byte) error {
+		claim := new(availabilityv1.PendingClaim)
+		if err := claim.Unmarshal(raw); err != nil {
+			return err
+		}
+		if len(old) >= maxExpired || !expired(ctx, p, claim) {
+			next = claim.Number
+			return errEnough
+		}
+		old = append(old, claim)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	for _, claim := range old {
-		if !expired(ctx, p, claim) {
-			return nil
-		}
 		if err := k.settled(ctx, claim, outcomeExpired); err != nil {
 			return err
 		}
 	}
-	return nil
+	if next == oldest {
+		return nil
+	}
+	return k.setNumber(ctx, oldestKey, next)
 }
 
 func expired(ctx sdk.Context, p Params, claim *availabilityv1.PendingClaim) bool {
