@@ -119,6 +119,18 @@ func BlobRange(data []byte) (Range, error) {
 	return Range{From: p.first, To: p.last(), Part: int(p.index), Parts: int(p.parts), Set: p.set()}, nil
 }
 
+// VerifyPart is BlobRange for one who has not fetched the other parts: that a part belongs to
+// its set is verified. Of a whole blob, as with BlobRange, only the header is read. Errors: ErrBlob,
+// ErrBlobTooLarge, ErrParts.
+func VerifyPart(data []byte) (Range, error) {
+	if isPart(data) {
+		if _, _, err := openPart(data, DefaultBlobLimits); err != nil {
+			return Range{}, err
+		}
+	}
+	return BlobRange(data)
+}
+
 // JoinBlob puts the parts of a blob together, in any order; a whole blob is returned as
 // it is. Each part is verified. What the blob says of its range is that of the parts; nothing
 // else of it is looked at. Errors: ErrBlob, ErrBlobTooLarge, ErrParts.

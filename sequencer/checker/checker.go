@@ -22,8 +22,12 @@ type Claim struct {
 	da.Claim
 }
 
+// large tells whether the blob may take much memory: a layer took it in parts only.
+func (c Claim) large() bool { return len(c.Parts) > 1 }
+
 // Source returns the numbers of all claims that wait, ascending, and of these the claims
-// that are wanted. Claims that nobody should look at may be left out of the latter.
+// that are wanted. Left out of the latter are those of relayers at whose claims nobody should
+// look now.
 type Source func(wanted func(number uint64) bool) (waiting []uint64, claims []Claim, err error)
 
 // Options are what a checker works with.
@@ -33,15 +37,17 @@ type Options struct {
 	Source Source
 	// Interval is how often the source is asked; default 200 ms.
 	Interval time.Duration
-	// Workers bounds the claims that are looked at together; default 2.
+	// Workers bounds the claims of one layer that are looked at together; default 2.
 	Workers int
-	// BytesPerSecond bounds what is fetched; default 16 MiB.
+	// BytesPerSecond bounds what is fetched, of all layers; default 16 MiB. What was fetched in
+	// vain cannot be known, and is taken for 2 MiB.
 	BytesPerSecond int
 	// Timeout bounds the fetching of one part; default 1 m.
 	Timeout time.Duration
 	// RetryMin is after what time a claim of which nothing can be said is looked at again,
 	// each time twice as long up to RetryMax; defaults 2 s and 1 m. A claim that was found to be
-	// false is looked at a second time after RetryMin.
+	// false is looked at a second time after RetryMin. So do a layer wait that did not answer in
+	// time, and a relayer whose claim was found to be false, before any other claim of theirs.
 	RetryMin, RetryMax time.Duration
 
 	Now        func() time.Time      // nil is time.Now
@@ -64,6 +70,11 @@ func (o *Options) complete() {
 	}
 }
 
+// backoff is the wait after so many failures in a row before the last.
+func (o *Options) backoff(before int) time.Duration {
+	return min(o.RetryMin<<min(before, 10), o.RetryMax)
+}
+
 func setDefault[T int | time.Duration](value *T, to T) {
 	if *value == 0 {
 		*value = to
@@ -76,12 +87,12 @@ type Checker struct {
 	metrics *metrics
 	pace    pace
 	check   func(parts [][]byte, rollup order.RollupID, from, to uint64, chain follower.Chain) error
-	large   chan struct{} // holds a token for the claim of several parts that is in memory
-	work    chan struct{} // holds a token where there may be something to do
+	lanes   map[string]*lane // by layer
 
-	mu    sync.Mutex
-	known map[uint64]*state // claims that wait, once they were asked for
-	queue queue             // those that are due
+	mu       sync.Mutex
+	known    map[uint64]*state    // claims that wait, once they were asked for
+	withheld map[uint64]time.Time // claims that wait and that the source leaves out: when to ask again
+	rests    map[string]rest      // by relayer
 }
 
 // state is what is known of one claim.
@@ -110,7 +121,11 @@ func New(o Options) (*Checker, error) {
 	o.complete()
 	c := &Checker{
 		opts: o, metrics: newMetrics(), pace: pace{rate: o.BytesPerSecond, now: o.Now}, check: follower.CheckBlob,
-		large: make(chan struct{}, 1), work: make(chan struct{}, 1), known: make(map[uint64]*state),
+		lanes: make(map[string]*lane, len(o.Layers)), known: make(map[uint64]*state),
+		withheld: make(map[uint64]time.Time), rests: make(map[string]rest),
+	}
+	for name, layer := range o.Layers {
+		c.lanes[name] = newLane(layer)
 	}
 	return c, c.metrics.register(o.Registerer)
 }
@@ -132,128 +147,49 @@ func (c *Checker) Run(ctx context.Context) error {
 			}
 		}
 	})
-	for range c.opts.Workers {
-		all.Go(func() error {
-			c.serve(ctx)
-			return nil
-		})
+	for _, l := range c.lanes {
+		for range c.opts.Workers {
+			all.Go(func() error {
+				c.serve(ctx, l)
+				return nil
+			})
+		}
 	}
 	return all.Wait()
 }
 
-// refresh learns of claims, forgets those that are settled, and queues those that are due.
-func (c *Checker) refresh() error {
-	waiting, claims, err := c.opts.Source(func(number uint64) bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.known[number] == nil
-	})
-	if err != nil {
-		return err
-	}
+// found notes what a look gave: nil, errFalse, or another error where nothing can be said.
+func (c *Checker) found(l *lane, s *state, err error) {
+	claim := s.claim
+	log := c.opts.Logger.With("claim", claim.Number, "layer", claim.Layer, "relayer", claim.Relayer, "from", claim.From, "to", claim.To)
 	now := c.opts.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, claim := range claims {
-		c.known[claim.Number] = &state{claim: claim, due: now}
-	}
-	alive := make(map[uint64]bool, len(waiting))
-	for _, number := range waiting {
-		alive[number] = true
-		s := c.known[number]
-		if s == nil || s.queued || s.result != unknown || now.Before(s.due) {
-			continue
-		}
-		if c.opts.Layers[s.claim.Layer] == nil {
-			s.result = unseen
-			c.metrics.looks.WithLabelValues("other", "unseen").Inc()
-			continue
-		}
-		s.queued = true
-		c.queue.push(s)
-	}
-	for number := range c.known {
-		if !alive[number] {
-			delete(c.known, number)
-		}
-	}
-	c.metrics.waiting.Set(float64(len(waiting)))
-	if c.queue.size > 0 {
-		c.nudge()
-	}
-	return nil
-}
-
-func (c *Checker) nudge() {
-	select {
-	case c.work <- struct{}{}:
-	default:
-	}
-}
-
-// serve looks at one claim after the other.
-func (c *Checker) serve(ctx context.Context) {
-	for {
-		select {
-		case <-c.work:
-		case <-ctx.Done():
-			return
-		}
-		for {
-			// The choice comes after the wait: what is settled meanwhile is not fetched.
-			if err := c.pace.wait(ctx); err != nil {
-				return
-			}
-			s := c.next()
-			if s == nil {
-				break
-			}
-			c.nudge() // for the others
-			err := c.look(ctx, s.claim)
-			if ctx.Err() != nil {
-				return
-			}
-			c.found(s, err)
-		}
-	}
-}
-
-// next takes the claim whose turn it is, nil where none is due.
-func (c *Checker) next() *state {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for {
-		s := c.queue.pop()
-		if s == nil || c.known[s.claim.Number] == s { // or it is settled meanwhile
-			return s
-		}
-	}
-}
-
-// found notes what a look gave: nil, errFalse, or another error where nothing can be said.
-func (c *Checker) found(s *state, err error) {
-	claim := s.claim
-	log := c.opts.Logger.With("claim", claim.Number, "layer", claim.Layer, "relayer", claim.Relayer, "from", claim.From, "to", claim.To)
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	s.queued = false
+	if claim.large() {
+		l.large = false
+		l.nudge()
+	}
 	said := "unknown"
 	switch {
 	case err == nil:
 		s.result, said = confirmed, "confirmed"
+		delete(c.rests, claim.Relayer)
 		log.Debug("claim is true")
 	case errors.Is(err, errFalse):
+		r := c.rests[claim.Relayer]
+		c.rests[claim.Relayer] = rest{until: now.Add(c.opts.backoff(r.falls)), falls: r.falls + 1}
 		if s.doubts++; s.doubts < 2 {
 			said = "doubted"
-			s.due = c.opts.Now().Add(c.opts.RetryMin)
+			s.due = now.Add(c.opts.RetryMin)
 			break
 		}
 		s.result, said = denied, "denied"
 		log.Warn("a relayer's claim is false: this validator denies it", "reason", err)
 	default:
-		wait := min(c.opts.RetryMin<<min(s.tries, 10), c.opts.RetryMax)
+		wait := c.opts.backoff(s.tries)
 		s.tries++
-		s.due = c.opts.Now().Add(wait)
+		s.due = now.Add(wait)
 		log.Debug("nothing can be said of a claim", "reason", err, "again_in", wait)
 	}
 	c.metrics.looks.WithLabelValues(claim.Layer, said).Inc()

@@ -38,6 +38,9 @@ func blob(t *testing.T) []byte {
 	return raw
 }
 
+// errHangs makes a layer not answer at all.
+var errHangs = errors.New("hangs")
+
 // layer answers Get by the height of the part, and nothing else.
 type layer struct {
 	da.Layer
@@ -47,11 +50,16 @@ type layer struct {
 	gets []uint64
 }
 
-func (l *layer) Get(_ context.Context, _ da.Namespace, ref da.Ref) ([]byte, error) {
+func (l *layer) Get(ctx context.Context, _ da.Namespace, ref da.Ref) ([]byte, error) {
 	l.mu.Lock()
 	l.gets = append(l.gets, ref.Height)
 	l.mu.Unlock()
-	return l.get(ref.Height)
+	data, err := l.get(ref.Height)
+	if errors.Is(err, errHangs) {
+		<-ctx.Done()
+		return nil, fmt.Errorf("%w: %w", ctx.Err(), da.ErrUnavailable)
+	}
+	return data, err
 }
 
 // asked returns the heights that were asked for since the last time.
@@ -63,10 +71,19 @@ func (l *layer) asked() []uint64 {
 	return out
 }
 
+// blocks is a node's own chain: it knows the blocks up to a height.
+type blocks uint64
+
+func (blocks) ChainID() string { return "test" }
+
+func (b blocks) Hash(height uint64) (hash [32]byte, known bool) { return hash, height <= uint64(b) }
+
 // chain is what the source says.
 type chain struct {
-	mu     sync.Mutex
-	claims []Claim
+	mu      sync.Mutex
+	claims  []Claim
+	ignored string // a relayer
+	asked   int    // for how many claims
 }
 
 func (c *chain) source(wanted func(uint64) bool) (numbers []uint64, out []Claim, err error) {
@@ -75,7 +92,9 @@ func (c *chain) source(wanted func(uint64) bool) (numbers []uint64, out []Claim,
 	for _, claim := range c.claims {
 		numbers = append(numbers, claim.Number)
 		if wanted(claim.Number) {
-			out = append(out, claim)
+			if c.asked++; claim.Relayer != c.ignored {
+				out = append(out, claim)
+			}
 		}
 	}
 	return numbers, out, nil
@@ -93,6 +112,12 @@ func (c *chain) settle(numbers ...uint64) {
 	c.claims = slices.DeleteFunc(c.claims, func(claim Claim) bool { return slices.Contains(numbers, claim.Number) })
 }
 
+func (c *chain) ignore(relayer string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ignored = relayer
+}
+
 func newClaim(number uint64, relayer string, blob []byte, heights ...uint64) Claim {
 	c := Claim{Number: number, Relayer: relayer, Claim: da.Claim{Layer: "test", From: 1, To: 4}}
 	for _, h := range heights {
@@ -105,7 +130,7 @@ func newClaim(number uint64, relayer string, blob []byte, heights ...uint64) Cla
 func start(t *testing.T, l *layer, check error, change func(*Options)) (*chain, *Checker) {
 	t.Helper()
 	ch := new(chain)
-	o := Options{Layers: map[string]da.Layer{"test": l}, Source: ch.source, Workers: 1, Registerer: prometheus.NewRegistry()}
+	o := Options{Layers: map[string]da.Layer{"test": l}, Source: ch.source, Chain: blocks(100), Workers: 1, Registerer: prometheus.NewRegistry()}
 	if change != nil {
 		change(&o)
 	}
@@ -123,6 +148,7 @@ func start(t *testing.T, l *layer, check error, change func(*Options)) (*chain, 
 			t.Error(err)
 		}
 	})
+	synctest.Wait() // it has found nothing: what is added now it learns of together
 	return ch, c
 }
 

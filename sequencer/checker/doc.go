@@ -9,5 +9,6 @@
 // verified by this process. It is called false only if two looks, some time apart, found
 // that what was claimed is not there or is something else; a layer that does not answer,
 // that has not come so far, or that this node has no access to makes no vote at all. The work
-// is bounded in bytes per second, and shared fairly between relayers.
+// is bounded in bytes per second, what was fetched in vain included, and shared fairly between
+// relayers; one whose claims are false waits. A layer that hangs holds up only its own claims.
 package checker

@@ -21,38 +21,46 @@ var errLarge = errors.New("more data than any blob has")
 // part a header with its path.
 const maxData = follower.MaxBlockBytes + 4<<20
 
+// What a fetch counts for that brought nothing. What the layer's node was made to read is
+// not known: often all that is under the namespace at that height. That a height has not
+// come yet it knows without reading.
+const (
+	vainBytes  = 2 << 20
+	earlyBytes = 64 << 10
+)
+
 // look fetches what is claimed and verifies it. Errors: errFalse; others say nothing.
-func (c *Checker) look(ctx context.Context, claim Claim) error {
+func (c *Checker) look(ctx context.Context, l *lane, claim Claim) error {
 	if claim.To > math.MaxInt64 {
 		return fmt.Errorf("blocks %d to %d: %w", claim.From, claim.To, errFalse)
 	}
-	if len(claim.Parts) > 1 {
-		select {
-		case c.large <- struct{}{}:
-			defer func() { <-c.large }()
-		case <-ctx.Done():
-			return ctx.Err()
+	for _, height := range []uint64{claim.From, claim.To} {
+		if _, known := c.opts.Chain.Hash(height); !known {
+			return fmt.Errorf("block %d: %w", height, follower.ErrUnknownBlock)
 		}
 	}
 	parts := make([][]byte, len(claim.Parts))
+	there := make([]bool, len(claim.Parts)) // by the place in the blob
 	var first follower.Range
 	size := 0
 	for i, p := range claim.Parts {
 		var err error
-		if parts[i], err = c.fetch(ctx, claim, p); err != nil {
+		if parts[i], err = c.fetch(ctx, l, claim, p); err != nil {
 			return fmt.Errorf("part %d of %d: %w", i, len(claim.Parts), err)
 		}
-		// Who claims what is not so is found out by the first part, whatever else it names.
-		r, err := follower.BlobRange(parts[i])
+		// Who claims what is not so is found out by the first part that is wrong, whatever
+		// else is named.
+		r, err := follower.VerifyPart(parts[i])
 		switch {
 		case err != nil:
 			return fmt.Errorf("part %d of %d: %w: %w", i, len(claim.Parts), err, errFalse)
 		case i == 0:
 			first = r
 		}
-		if r.From != claim.From || r.To != claim.To || r.Parts != len(claim.Parts) || r.Set != first.Set {
+		if r.From != claim.From || r.To != claim.To || r.Parts != len(claim.Parts) || r.Set != first.Set || there[r.Part] {
 			return fmt.Errorf("part %d of %d is part %d of %d of blocks %d to %d: %w", i, len(claim.Parts), r.Part, r.Parts, r.From, r.To, errFalse)
 		}
+		there[r.Part] = true
 		if size += len(parts[i]); size > maxData {
 			return errLarge
 		}
@@ -65,15 +73,16 @@ func (c *Checker) look(ctx context.Context, claim Claim) error {
 }
 
 // fetch returns what stands where the part is claimed to be. Errors: errFalse, others.
-func (c *Checker) fetch(ctx context.Context, claim Claim, p da.Part) ([]byte, error) {
+func (c *Checker) fetch(ctx context.Context, l *lane, claim Claim, p da.Part) ([]byte, error) {
 	if err := c.pace.wait(ctx); err != nil {
 		return nil, err
 	}
 	within, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	data, err := c.opts.Layers[claim.Layer].Get(within, claim.Rollup, p.Ref)
-	c.pace.spent(len(data))
+	data, err := l.layer.Get(within, claim.Rollup, p.Ref)
+	c.answered(l, err == nil || within.Err() == nil)
 	c.metrics.bytes.Add(float64(len(data)))
+	c.pace.spent(cost(data, err))
 	switch {
 	case errors.Is(err, da.ErrNotFound):
 		return nil, fmt.Errorf("height %d of layer %s: %w: %w", p.Height, claim.Layer, err, errFalse)
@@ -83,4 +92,15 @@ func (c *Checker) fetch(ctx context.Context, claim Claim, p da.Part) ([]byte, er
 		return nil, fmt.Errorf("height %d of layer %s holds blob %x, not %x: %w", p.Height, claim.Layer, da.ID(data), p.ID, errFalse)
 	}
 	return data, nil
+}
+
+// cost is what a fetch counts for, in bytes.
+func cost(data []byte, err error) int {
+	switch {
+	case err == nil:
+		return len(data)
+	case errors.Is(err, da.ErrNotYet):
+		return earlyBytes
+	}
+	return vainBytes
 }

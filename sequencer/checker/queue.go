@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,7 +12,6 @@ import (
 type queue struct {
 	turns []string // relayers with claims in the queue, by their turn
 	of    map[string][]*state
-	size  int
 }
 
 func (q *queue) push(s *state) {
@@ -23,24 +23,45 @@ func (q *queue) push(s *state) {
 		q.turns = append(q.turns, relayer)
 	}
 	q.of[relayer] = append(q.of[relayer], s)
-	q.size++
 }
 
-// pop returns nil where the queue is empty.
-func (q *queue) pop() *state {
-	if q.size == 0 {
-		return nil
+// pop returns the first claim that may be taken, by the relayers' turns; nil where none may.
+func (q *queue) pop(may func(*state) bool) *state {
+	for turn, relayer := range q.turns {
+		i := slices.IndexFunc(q.of[relayer], may)
+		if i < 0 {
+			continue
+		}
+		s := q.of[relayer][i]
+		q.of[relayer] = slices.Delete(q.of[relayer], i, i+1)
+		q.turns = slices.Delete(q.turns, turn, turn+1)
+		if len(q.of[relayer]) == 0 {
+			delete(q.of, relayer)
+		} else {
+			q.turns = append(q.turns, relayer)
+		}
+		return s
 	}
-	relayer := q.turns[0]
-	q.turns = q.turns[1:]
-	s := q.of[relayer][0]
-	if q.of[relayer] = q.of[relayer][1:]; len(q.of[relayer]) == 0 {
+	return nil
+}
+
+// heads yields the first claim of each of the next relayers.
+func (q *queue) heads(relayers int, yield func(*state)) {
+	for _, relayer := range q.turns[:min(relayers, len(q.turns))] {
+		yield(q.of[relayer][0])
+	}
+}
+
+// keep drops what is not to stay.
+func (q *queue) keep(stays func(*state) bool) {
+	q.turns = slices.DeleteFunc(q.turns, func(relayer string) bool {
+		q.of[relayer] = slices.DeleteFunc(q.of[relayer], func(s *state) bool { return !stays(s) })
+		if len(q.of[relayer]) > 0 {
+			return false
+		}
 		delete(q.of, relayer)
-	} else {
-		q.turns = append(q.turns, relayer)
-	}
-	q.size--
-	return s
+		return true
+	})
 }
 
 // pace bounds what is fetched in bytes per second. How much a fetch brings is known
