@@ -21,7 +21,8 @@ func (c *core) judge(l *layer, now time.Time, w *write, d *todo) {
 	}
 	waiting := false
 	for _, r := range c.rollups {
-		waiting = waiting || r.main == l && !r.since().IsZero()
+		// What may stand on another layer is not waited for here.
+		waiting = waiting || r.main == l && !r.since().IsZero() && (r.sent == nil || r.sent.layer == l)
 	}
 	switch {
 	case !waiting:
