@@ -1,21 +1,19 @@
 package ordering
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
+	"os/exec"
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"connectrpc.com/connect"
 
-	"github.com/ordo-network/ordo/bench/testnet"
-	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 )
@@ -48,18 +46,20 @@ const (
 	// crowdLegs is how many of the others one bundle is for, crowdBytes how much for each.
 	crowdLegs  = order.MaxLegs
 	crowdBytes = 100
-	// readings are repeated, and the cheapest counts: what disturbs only ever adds.
-	readings = 5
+	// readers follow side by side, and the cheapest counts: what disturbs only ever adds.
+	readers = 3
 )
 
 var ownRollup = order.NewRollupID("bench-own")
 
-// stretch is blocks from one height up to another.
-type stretch struct{ from, to uint64 }
-
-// reading orders the same for one rollup alone, and then among the others; and reads
-// both stretches back, with nothing else to do in this process.
+// reading orders the same for one rollup alone, and then among the others, while
+// readers, each a process of its own that does nothing else, follow it live.
 func (o Options) reading(ctx context.Context, st *stage, s *ordo) (*Reading, error) {
+	// What this process reads on its own account would take processor time from the readers.
+	st.stopReading()
+	<-st.read
+	st.read <- context.Canceled
+
 	o.say("%s: read: one rollup alone", st.name())
 	alone, err := o.own(ctx, st, s)
 	if err != nil {
@@ -71,7 +71,7 @@ func (o Options) reading(ctx context.Context, st *stage, s *ordo) (*Reading, err
 	var crowdErr error
 	var ids []key
 	crowd.Go(func() { ids, crowdErr = o.crowd(crowding, s) })
-	var among stretch
+	var among ReadCost
 	select {
 	case <-time.After(2 * time.Second): // until each of them has had its first turn
 		among, err = o.own(ctx, st, s)
@@ -86,53 +86,75 @@ func (o Options) reading(ctx context.Context, st *stage, s *ordo) (*Reading, err
 	if err := s.allOrdered(ctx, ids); err != nil {
 		return nil, err
 	}
-	st.stopReading()
-	<-st.read
-	st.read <- context.Canceled
-
-	r := &Reading{Others: o.Crowd}
-	for i := range readings {
-		for _, c := range []struct {
-			s    stretch
-			cost *ReadCost
-		}{{alone, &r.Alone}, {among, &r.Among}} {
-			cost, err := s.readBack(ctx, c.s)
-			if err != nil {
-				return nil, err
-			}
-			if i == 0 || cost.CPUms < c.cost.CPUms {
-				*c.cost = cost
-			}
-		}
-	}
+	r := &Reading{Others: o.Crowd, Alone: alone, Among: among}
 	r.BytesRatio = r.Among.PerBlock.WireBytes / r.Alone.PerBlock.WireBytes
 	r.CPURatio = r.Among.PerBlock.CPUus / r.Alone.PerBlock.CPUus
 	o.say("%s: read: %.2f times the bytes, %.2f times the CPU", st.name(), r.BytesRatio, r.CPURatio)
 	return r, nil
 }
 
-// own hands in one bundle each block time for as long as a load lasts, twice, and
-// returns the blocks that came meanwhile.
-func (o Options) own(ctx context.Context, st *stage, s *ordo) (stretch, error) {
+// own hands in one bundle each block time until readers that started before have
+// followed blocks for as long as a load lasts, twice, and returns what that cost the cheapest.
+func (o Options) own(ctx context.Context, st *stage, s *ordo) (cheapest ReadCost, err error) {
 	tick := time.NewTicker(o.BlockTime)
 	defer tick.Stop()
-	begin := st.ledger.height() + 1
-	for i := range int(2 * o.Duration / o.BlockTime) {
+	blocks := int(2 * o.Duration / o.BlockTime)
+	type answer struct {
+		cost ReadCost
+		err  error
+	}
+	answers := make(chan answer, readers)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for range readers {
+		go func() {
+			cost, err := s.read(ctx, blocks)
+			answers <- answer{cost, err}
+		}()
+	}
+	for i, left := 0, readers; left > 0; {
 		select {
 		case <-ctx.Done():
-			return stretch{}, ctx.Err()
+			return cheapest, ctx.Err()
+		case a := <-answers:
+			if a.err != nil {
+				return cheapest, a.err
+			}
+			if left--; cheapest.Blocks == 0 || a.cost.CPUms < cheapest.CPUms {
+				cheapest = a.cost
+			}
 		case <-tick.C:
-		}
-		validator := validatorOf(i, s.Validators)
-		p, err := s.sign(validator, []order.Leg{{RollupID: ownRollup, Transactions: [][]byte{st.payloads.make(ownBytes)}}})
-		if err != nil {
-			return stretch{}, err
-		}
-		if err := s.submit(ctx, validator, p); err != nil {
-			return stretch{}, fmt.Errorf("hand in what is read: %w", err)
+			validator := validatorOf(i, s.Validators)
+			p, err := s.sign(validator, []order.Leg{{RollupID: ownRollup, Transactions: [][]byte{st.payloads.make(ownBytes)}}})
+			if err != nil {
+				return cheapest, err
+			}
+			if err := s.submit(ctx, validator, p); err != nil {
+				return cheapest, fmt.Errorf("hand in what is read: %w", err)
+			}
+			i++
 		}
 	}
-	return stretch{begin, st.ledger.height()}, st.failed()
+	return cheapest, nil
+}
+
+// read has a process follow so many blocks of the rollup, from now on.
+func (s *ordo) read(ctx context.Context, blocks int) (c ReadCost, err error) {
+	from := s.Height() + 1
+	if info, err := s.Client(s.Validators-1).GetInfo(ctx, connect.NewRequest(new(sequencerv1.GetInfoRequest))); err == nil {
+		from = info.Msg.GetLatestHeight() + 1
+	}
+	cmd := exec.CommandContext(ctx, s.o.Binary, "bench", "reader", "--genesis", s.Genesis, "--endpoint", s.ReadFrom(),
+		"--from", strconv.FormatUint(from, 10), "--blocks", strconv.Itoa(blocks))
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		return c, fmt.Errorf("reader: %w: %s", err, bytes.TrimSpace(complaints.Bytes()))
+	}
+	if err := json.Unmarshal(out.Bytes(), &c); err != nil {
+		return c, fmt.Errorf("reader: %w", err)
+	}
+	return c, nil
 }
 
 // crowd hands in a leg for each of the other rollups each second, until ctx ends,
@@ -192,46 +214,4 @@ func (s *ordo) allOrdered(ctx context.Context, ids []key) error {
 		}
 	}
 	return nil
-}
-
-// readBack follows the rollup over the blocks and says what that cost.
-func (s *ordo) readBack(ctx context.Context, blocks stretch) (c ReadCost, err error) {
-	var wire atomic.Int64
-	http := testnet.HTTPClient(&wire)
-	defer http.CloseIdleConnections()
-	f, err := s.follower(ownRollup, follower.Config{HTTPClient: http})
-	if err != nil {
-		return c, err
-	}
-	runtime.GC()
-	before := ownCPU()
-	done := errors.New("all are read")
-	err = f.Run(ctx, blocks.from, func(_ context.Context, b *follower.Block) error {
-		c.Blocks++
-		c.Bundles += len(b.Legs)
-		for _, tx := range b.Transactions() {
-			c.OwnMB += float64(len(tx)) / 1e6
-		}
-		if b.Height == blocks.to {
-			return done
-		}
-		return nil
-	})
-	if !errors.Is(err, done) {
-		return c, fmt.Errorf("read blocks %d to %d: %w", blocks.from, blocks.to, err)
-	}
-	cpu := ownCPU() - before
-	c.CPUms, c.WireMB = float64(cpu.Microseconds())/1000, float64(wire.Load())/1e6
-	c.PerBlock.WireBytes = float64(wire.Load()) / float64(c.Blocks)
-	c.PerBlock.CPUus = float64(cpu.Microseconds()) / float64(c.Blocks)
-	return c, nil
-}
-
-// ownCPU is the processor time that this process has used.
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -113,6 +113,32 @@ func newBenchPeerCmd() *cobra.Command {
 	return cmd
 }
 
+// newBenchReaderCmd follows one rollup and says what that cost; "bench order" starts it.
+func newBenchReaderCmd() *cobra.Command {
+	var genesis, endpoint string
+	var from uint64
+	var blocks int
+	cmd := &cobra.Command{
+		Use:    "reader",
+		Short:  "Follow a benchmark's rollup and print what that cost",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cost, err := ordering.Read(cmd.Context(), genesis, endpoint, from, blocks)
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(cost)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&genesis, "genesis", "", "genesis of the sequencer chain")
+	f.StringVar(&endpoint, "endpoint", "", "API of the node to read from")
+	f.Uint64Var(&from, "from", 1, "first height")
+	f.IntVar(&blocks, "blocks", 1, "how many blocks count")
+	return cmd
+}
+
 // byteSize is a flag such as 262144, 256KiB or 1MiB.
 type byteSize int64
 
