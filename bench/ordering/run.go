@@ -67,8 +67,11 @@ func (o Options) measure(ctx context.Context, r *Report) error {
 			// With a node of its own the reader takes nothing from what validators receive.
 			err := o.with(ctx, name, n, name == SystemOrdo, func(st *stage) error {
 				t, err := o.highest(ctx, st, fmt.Sprint(PartScale, "-", n))
+				if err != nil {
+					return err
+				}
 				r.Scale = append(r.Scale, t)
-				return err
+				return nil
 			})
 			if err != nil {
 				return err
