@@ -108,6 +108,7 @@ func Init(home string, cfg Config) error {
 // LoadConfig reads config.toml from a home.
 func LoadConfig(home string) (Config, error) {
 	cfg := DefaultConfig()
+	cfg.Layers = nil // those of the file alone: a default would mix with what the file says
 	if err := config.Load(filepath.Join(home, configFile), &cfg); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return cfg, fmt.Errorf("%s is not the home of a relayer: make one with `ordo relayer init`, or name another with --home", home)
@@ -115,6 +116,12 @@ func LoadConfig(home string) (Config, error) {
 		return cfg, err
 	}
 	return cfg, cfg.validate()
+}
+
+// ChainID is the ID of the sequencer chain, by the genesis in the home that the relayer trusts.
+func (c Config) ChainID(home string) (string, error) {
+	trust, err := follower.TrustGenesisFile(under(home, c.SequencerGenesis))
+	return trust.ChainID(), err
 }
 
 func (c Config) validate() error {

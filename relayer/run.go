@@ -1,6 +1,7 @@
 package relayer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -72,7 +74,7 @@ func Run(ctx context.Context, home string, cfg Config, claimer Claimer, logger *
 	r, err := New(Options{
 		Rollups: rollups, Layers: da.layers, Fallback: cfg.Fallback, FallbackAfter: time.Duration(cfg.FallbackAfter),
 		Open: order.open, ChainHead: order.head, Journal: filepath.Join(home, journalDir), Batch: cfg.Batch,
-		Claimer: claimer, ClaimInterval: time.Duration(cfg.ClaimInterval), Logger: logger, Registerer: registry,
+		Claimer: claimer, ClaimInterval: time.Duration(cfg.ClaimInterval), Confirmed: order.confirmed, Logger: logger, Registerer: registry,
 	})
 	if err != nil {
 		return err
@@ -151,6 +153,59 @@ func (n *nodes) head(ctx context.Context) (height uint64, err error) {
 		return info.Msg.GetLatestHeight(), nil
 	}
 	return 0, err
+}
+
+// confirmed is Options.Confirmed. Where several nodes answer it is what the second highest
+// says: one that lies must not make the relayer forget claims, and one that is behind
+// must not hold them up.
+func (n *nodes) confirmed(ctx context.Context, rollups []order.RollupID) (map[order.RollupID]Availability, error) {
+	req := &sequencerv1.GetAvailabilityRequest{}
+	for _, id := range rollups {
+		req.RollupIds = append(req.RollupIds, id[:])
+	}
+	answers := make([]*sequencerv1.GetAvailabilityResponse, len(n.cfg.Endpoints))
+	errs := make([]error, len(answers))
+	var all sync.WaitGroup
+	for i, url := range n.cfg.Endpoints {
+		all.Go(func() {
+			client := sequencerv1connect.NewSequencerServiceClient(n.client, url, connect.WithReadMaxBytes(1<<20))
+			res, err := client.GetAvailability(ctx, connect.NewRequest(req))
+			if errs[i] = err; err == nil {
+				answers[i] = res.Msg
+			}
+		})
+	}
+	all.Wait()
+	said := map[order.RollupID][]Availability{}
+	answered := 0
+	for _, res := range answers {
+		if res == nil {
+			continue
+		}
+		answered++
+		once := map[order.RollupID]bool{}
+		for _, r := range res.GetRollups() {
+			if id, err := order.RollupIDFromBytes(r.GetRollupId()); err == nil && !once[id] {
+				once[id] = true
+				said[id] = append(said[id], Availability{From: r.GetFrom(), To: r.GetTo(), Pending: int(r.GetPending()), Height: res.GetHeight()})
+			}
+		}
+	}
+	if answered == 0 {
+		return nil, errors.Join(errs...)
+	}
+	out := map[order.RollupID]Availability{}
+	for _, id := range rollups {
+		list := said[id]
+		if len(list) < min(2, answered) {
+			continue
+		}
+		slices.SortStableFunc(list, func(a, b Availability) int {
+			return cmp.Or(cmp.Compare(b.To, a.To), cmp.Compare(b.Height, a.Height))
+		})
+		out[id] = list[min(1, len(list)-1)]
+	}
+	return out, nil
 }
 
 // listen opens a port, or nothing where the address is empty.

@@ -121,7 +121,11 @@ func claimer(home string, cfg relayer.Config) (relayer.Claimer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim_key: %w", err)
 	}
-	a, err := account.New(account.Options{Endpoints: cfg.Sequencers, Key: key, Logger: slog.Default()})
+	chainID, err := cfg.ChainID(home)
+	if err != nil {
+		return nil, err
+	}
+	a, err := account.New(account.Options{Endpoints: cfg.Sequencers, ChainID: chainID, Key: key, Logger: slog.Default()})
 	if err != nil {
 		return nil, err
 	}

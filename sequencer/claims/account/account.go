@@ -1,7 +1,8 @@
 // Package account records claims on the sequencer chain with the money of an account.
 //
 // In come claims, out goes the height of the block that has them. Transactions of one
-// account go one after the other, each after the block of the one before. What an error
+// account go one after the other, each after the block of the one before. That a block has
+// the claims is believed where another node shows them than the one that said so. What an error
 // leaves open is told by its class: a claim that is recorded twice harms nobody.
 package account
 
@@ -44,8 +45,8 @@ const (
 	maxGas = 45_000_000
 	// callTimeout is above what a node waits for a block.
 	callTimeout = 40 * time.Second
-	// maxAnswerBytes bounds an answer: the log of a transaction is its largest part.
-	maxAnswerBytes = 1 << 20
+	// maxAnswerBytes bounds an answer: what one block can record is the largest, twice.
+	maxAnswerBytes = 16 << 20
 )
 
 // Gas of a transaction, about twice of what an ordinary one takes (the application's tests
@@ -64,8 +65,10 @@ type Options struct {
 	// Endpoints are APIs of sequencer nodes, at least one, such as http://127.0.0.1:26602.
 	Endpoints []string
 	Key       ed25519.PrivateKey
-	// GasPrice is what is paid for gas at first, in uordo; 0: DefaultGasPrice. Where a node
-	// asks for more, more is paid.
+	// ChainID is that of the genesis that is trusted. Empty: what a node says, of that node.
+	ChainID string
+	// GasPrice is what is paid for gas at first, in uordo; 0: DefaultGasPrice. Where all
+	// nodes that answer ask for more, more is paid for that transaction.
 	GasPrice   float64
 	HTTPClient *http.Client // nil: one of its own
 	Logger     *slog.Logger // may be nil
@@ -81,9 +84,8 @@ type Account struct {
 
 	mu       sync.Mutex // held from the sequence to the block
 	current  int        // of nodes
-	chainID  string     // once known
 	sequence uint64     // not below this one
-	price    float64
+	paid     float64    // price of the last transaction
 }
 
 var _ claims.Claimer = (*Account)(nil)
@@ -111,7 +113,7 @@ func New(o Options) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("account: %w", err)
 	}
-	a := &Account{opts: o, enc: enc, key: &sdked25519.PrivKey{Key: o.Key}, price: o.GasPrice}
+	a := &Account{opts: o, enc: enc, key: &sdked25519.PrivKey{Key: o.Key}, paid: o.GasPrice}
 	a.address = sdk.AccAddress(a.key.PubKey().Address())
 	for _, e := range o.Endpoints {
 		a.nodes = append(a.nodes, sequencerv1connect.NewSequencerServiceClient(o.HTTPClient, e, connect.WithReadMaxBytes(maxAnswerBytes)))
@@ -130,17 +132,47 @@ func (a *Account) Claim(ctx context.Context, list []da.Claim) (uint64, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	ask := make([]int, len(a.nodes))
+	for i := range ask {
+		ask[i] = (a.current + i) % len(a.nodes)
+	}
 	var errs []error
-	for range a.nodes {
-		node := a.nodes[a.current]
-		height, err := a.send(ctx, node, msgs, gas)
-		if err == nil || !errors.Is(err, da.ErrUnavailable) || ctx.Err() != nil {
-			return height, err
+	for price := a.opts.GasPrice; len(ask) > 0 && price <= maxGasPrice; price *= 4 {
+		var more []int // nodes that ask for more
+		taken := false
+		for _, at := range ask {
+			height, err := a.send(ctx, a.nodes[at], msgs, gas, price)
+			if err == nil {
+				taken = true
+				err = a.seen(ctx, at, height, list)
+			}
+			if err == nil {
+				a.current = at
+				a.pays(price)
+				return height, nil
+			}
+			if !errors.Is(err, da.ErrUnavailable) || errors.Is(err, claims.ErrNoRoom) || ctx.Err() != nil {
+				a.current = (at + 1) % len(a.nodes) // it may not be true
+				return 0, err
+			}
+			errs = append(errs, fmt.Errorf("sequencer node %s: %w", a.opts.Endpoints[at], err))
+			if errors.Is(err, errFee) {
+				more = append(more, at)
+			}
 		}
-		errs = append(errs, fmt.Errorf("sequencer node %s: %w", a.opts.Endpoints[a.current], err))
-		a.current = (a.current + 1) % len(a.nodes)
+		if ask = more; taken {
+			break // it may be there: no more is paid for it now
+		}
 	}
 	return 0, errors.Join(errs...)
+}
+
+// pays says where the price changes.
+func (a *Account) pays(price float64) {
+	if price != a.paid {
+		a.opts.Logger.Info("the gas price of claims changes with what sequencer nodes ask for", "before", a.paid, "now", price)
+	}
+	a.paid = price
 }
 
 // messages returns the messages of one transaction, and the gas that they may take.
@@ -185,11 +217,11 @@ func (a *Account) messages(list []da.Claim) ([]sdk.Msg, uint64, error) {
 
 // send signs and submits a transaction, and waits for its block.
 // Errors: da.ErrRejected, da.ErrUnavailable.
-func (a *Account) send(ctx context.Context, node sequencerv1connect.SequencerServiceClient, msgs []sdk.Msg, gas uint64) (uint64, error) {
+func (a *Account) send(ctx context.Context, node sequencerv1connect.SequencerServiceClient, msgs []sdk.Msg, gas uint64, price float64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	for {
-		raw, err := a.sign(ctx, node, msgs, gas)
+		raw, sequence, err := a.sign(ctx, node, msgs, gas, price)
 		if err != nil {
 			return 0, err
 		}
@@ -199,17 +231,15 @@ func (a *Account) send(ctx context.Context, node sequencerv1connect.SequencerSer
 		}
 		m := res.Msg
 		if m.GetHeight() > 0 { // it counts, even if it failed
-			a.sequence++
+			a.sequence = sequence + 1
 		}
 		switch {
 		case m.GetCode() == 0 && m.GetHeight() == 0:
 			return 0, fmt.Errorf("%w: submit claims: the node's answer makes no sense", da.ErrUnavailable)
 		case m.GetCode() == 0:
 			return m.Height, nil
-		case is(m, sdkerrors.ErrInsufficientFee.Codespace(), sdkerrors.ErrInsufficientFee.ABCICode()) && a.price*4 <= maxGasPrice:
-			a.price *= 4
-			a.opts.Logger.Info("the sequencer node asks for a higher gas price", "now_paid", a.price)
-			continue
+		case is(m, sdkerrors.ErrInsufficientFee.Codespace(), sdkerrors.ErrInsufficientFee.ABCICode()):
+			return 0, fmt.Errorf("%w: %w than %v uordo: %s (code %d of %s)", da.ErrUnavailable, errFee, price, m.Log, m.Code, m.Codespace)
 		case is(m, sdkerrors.ErrOutOfGas.Codespace(), sdkerrors.ErrOutOfGas.ABCICode()):
 			if gas *= 2; gas > maxGas {
 				return 0, fmt.Errorf("%w for one transaction of the sequencer chain: %s", da.ErrTooLarge, m.Log)
@@ -217,6 +247,8 @@ func (a *Account) send(ctx context.Context, node sequencerv1connect.SequencerSer
 			continue
 		case is(m, availability.ModuleName, availability.CodeClaim):
 			return 0, fmt.Errorf("%w: %s", da.ErrRejected, m.Log)
+		case is(m, availability.ModuleName, availability.CodeNoRoom):
+			return 0, fmt.Errorf("%w: %w: %s", da.ErrUnavailable, claims.ErrNoRoom, m.Log)
 		case is(m, sdkerrors.ErrWrongSequence.Codespace(), sdkerrors.ErrWrongSequence.ABCICode()):
 			a.sequence = 0 // what was counted here is of no use
 		}
@@ -224,38 +256,41 @@ func (a *Account) send(ctx context.Context, node sequencerv1connect.SequencerSer
 	}
 }
 
+var errFee = errors.New("the sequencer chain asks for a higher gas price")
+
 func is(m *v1.SubmitTransactionResponse, codespace string, code uint32) bool {
 	return m.GetCodespace() == codespace && m.GetCode() == code
 }
 
-// sign returns the transaction, signed for the account as the node knows it.
-func (a *Account) sign(ctx context.Context, node sequencerv1connect.SequencerServiceClient, msgs []sdk.Msg, gas uint64) ([]byte, error) {
-	if a.chainID == "" {
+// sign returns the transaction, signed for the account as the node knows it, and its sequence.
+func (a *Account) sign(ctx context.Context, node sequencerv1connect.SequencerServiceClient, msgs []sdk.Msg, gas uint64, price float64) (raw []byte, sequence uint64, err error) {
+	chainID := a.opts.ChainID
+	if chainID == "" {
 		info, err := node.GetInfo(ctx, connect.NewRequest(&v1.GetInfoRequest{}))
 		if err != nil {
-			return nil, fmt.Errorf("%w: read the chain's ID: %w", da.ErrUnavailable, err)
+			return nil, 0, fmt.Errorf("%w: read the chain's ID: %w", da.ErrUnavailable, err)
 		}
-		a.chainID = info.Msg.GetChainId()
+		chainID = info.Msg.GetChainId()
 	}
 	state, err := node.GetAccount(ctx, connect.NewRequest(&v1.GetAccountRequest{Address: a.Address()}))
 	if err != nil {
-		return nil, fmt.Errorf("%w: read account %s: %w", da.ErrUnavailable, a.Address(), err)
+		return nil, 0, fmt.Errorf("%w: read account %s: %w", da.ErrUnavailable, a.Address(), err)
 	}
 	// The node may not have written the state of the last block yet.
-	a.sequence = max(a.sequence, state.Msg.GetSequence())
-	fee := uint64(math.Ceil(float64(gas) * a.price))
+	sequence = max(a.sequence, state.Msg.GetSequence())
+	fee := uint64(math.Ceil(float64(gas) * price))
 	b := a.enc.TxConfig.NewTxBuilder()
 	if err := b.SetMsgs(msgs...); err != nil {
-		return nil, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
+		return nil, 0, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
 	}
 	b.SetGasLimit(gas)
 	b.SetFeeAmount(sdk.NewCoins(app.Coin(fee)))
-	if err := app.SignTx(a.enc, b, a.chainID, a.key, state.Msg.GetAccountNumber(), a.sequence); err != nil {
-		return nil, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
+	if err := app.SignTx(a.enc, b, chainID, a.key, state.Msg.GetAccountNumber(), sequence); err != nil {
+		return nil, 0, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
 	}
-	raw, err := a.enc.TxConfig.TxEncoder()(b.GetTx())
+	raw, err = a.enc.TxConfig.TxEncoder()(b.GetTx())
 	if err != nil {
-		return nil, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
+		return nil, 0, fmt.Errorf("%w: make transaction: %w", da.ErrRejected, err)
 	}
-	return raw, nil
+	return raw, sequence, nil
 }

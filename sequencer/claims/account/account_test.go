@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authsigning "github.com/cosmos/cosmos-sdk/x/auth/signing"
@@ -22,6 +23,7 @@ import (
 	"github.com/ordo-network/ordo/sequencer/app"
 	"github.com/ordo-network/ordo/sequencer/availability"
 	availabilityv1 "github.com/ordo-network/ordo/sequencer/availability/v1"
+	"github.com/ordo-network/ordo/sequencer/claims"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
 )
@@ -44,9 +46,15 @@ type testNode struct {
 	sequence uint64 // as it tells
 	unknown  bool   // the account
 	got      []seen
+	recorded []*v1.RecordedClaim
+	list     func() error // where set, comes before an answer of ListClaims
+	infos    int          // how often it was asked about the chain
 }
 
 func (n *testNode) GetInfo(context.Context, *connect.Request[v1.GetInfoRequest]) (*connect.Response[v1.GetInfoResponse], error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.infos++
 	return connect.NewResponse(&v1.GetInfoResponse{ChainId: "ordo-test"}), nil
 }
 
@@ -84,10 +92,55 @@ func (n *testNode) SubmitTransaction(_ context.Context, r *connect.Request[v1.Su
 	if err != nil {
 		return nil, err
 	}
+	if res.Code == 0 && res.Height > 0 {
+		n.record(s, res.Height)
+	}
 	return connect.NewResponse(res), nil
 }
 
+func (n *testNode) record(s seen, height uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.note(s, height)
+}
+
+func (n *testNode) note(s seen, height uint64) {
+	for _, m := range s.messages {
+		for _, c := range m.Claims {
+			r := &v1.RecordedClaim{Height: height, Relayer: m.Relayer, Claim: new(v1.Claim)}
+			raw, err := c.Marshal()
+			if err := errors.Join(err, proto.Unmarshal(raw, r.Claim)); err != nil {
+				n.t.Error(err)
+			}
+			n.recorded = append(n.recorded, r)
+		}
+	}
+}
+
+func (n *testNode) ListClaims(_ context.Context, r *connect.Request[v1.ListClaimsRequest]) (*connect.Response[v1.ListClaimsResponse], error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.list != nil {
+		if err := n.list(); err != nil {
+			return nil, err
+		}
+	}
+	out := &v1.ListClaimsResponse{ToHeight: 100}
+	for _, c := range n.recorded {
+		if bytes.Equal(c.Claim.RollupId, r.Msg.RollupId) && c.Height >= r.Msg.FromHeight {
+			out.Claims = append(out.Claims, c)
+		}
+	}
+	return connect.NewResponse(out), nil
+}
+
 func start(t *testing.T, answer func(seen) (*v1.SubmitTransactionResponse, error)) (*testNode, *Account) {
+	t.Helper()
+	n, url := serve(t, answer)
+	return n, account(t, "ordo-test", "http://127.0.0.1:1", url)
+}
+
+func serve(t *testing.T, answer func(seen) (*v1.SubmitTransactionResponse, error)) (*testNode, string) {
 	t.Helper()
 	enc, err := app.NewEncoding()
 	if err != nil {
@@ -98,11 +151,16 @@ func start(t *testing.T, answer func(seen) (*v1.SubmitTransactionResponse, error
 	mux.Handle(sequencerv1connect.NewSequencerServiceHandler(n))
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	a, err := New(Options{Endpoints: []string{"http://127.0.0.1:1", s.URL}, Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))})
+	return n, s.URL
+}
+
+func account(t *testing.T, chainID string, endpoints ...string) *Account {
+	t.Helper()
+	a, err := New(Options{Endpoints: endpoints, ChainID: chainID, Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n, a
+	return a
 }
 
 func included(seen) (*v1.SubmitTransactionResponse, error) {
@@ -169,9 +227,9 @@ func TestAnswersAreClassed(t *testing.T) {
 		"malformed claim": {func() (*v1.SubmitTransactionResponse, error) {
 			return refused(9, availability.CodeClaim, availability.ModuleName)
 		}, da.ErrRejected, "the reason"},
-		"ignored": {func() (*v1.SubmitTransactionResponse, error) {
-			return refused(9, availability.CodeIgnored, availability.ModuleName)
-		}, da.ErrUnavailable, "the reason"},
+		"no room": {func() (*v1.SubmitTransactionResponse, error) {
+			return refused(9, availability.CodeNoRoom, availability.ModuleName)
+		}, claims.ErrNoRoom, "the reason"},
 		"no money":          {func() (*v1.SubmitTransactionResponse, error) { return refused(0, 5, "sdk") }, da.ErrUnavailable, "the reason"},
 		"wrong sequence":    {func() (*v1.SubmitTransactionResponse, error) { return refused(0, 32, "sdk") }, da.ErrUnavailable, "code 32 of sdk"},
 		"always more gas":   {func() (*v1.SubmitTransactionResponse, error) { return refused(9, 11, "sdk") }, da.ErrTooLarge, "the reason"},
@@ -229,8 +287,9 @@ func TestPaysWhatIsAskedFor(t *testing.T) {
 	if want := []uint64{5, 5, 5, 6}; !slices.Equal(sequences, want) {
 		t.Errorf("sequences %v, want %v", sequences, want)
 	}
-	if _, err := a.Claim(t.Context(), list(1, 0)); err != nil || len(n.got) != 6 {
-		t.Errorf("%d transactions, %v: the price is remembered", len(n.got), err)
+	// The next one is tried for less again.
+	if _, err := a.Claim(t.Context(), list(1, 0)); err != nil || n.got[4].fee != n.got[0].fee {
+		t.Errorf("%d transactions, the last first for %s, %v", len(n.got), n.got[4].fee, err)
 	}
 }
 
