@@ -67,7 +67,7 @@ type index struct {
 }
 
 // retention is for how many heights something is kept; 0 keeps all.
-type retention struct{ bundles, claims uint64 }
+type retention struct{ bundles, claims, presence uint64 }
 
 func openIndex(dir string, retain retention, c *chain, m *metrics, log *slog.Logger) (*index, error) {
 	cache := pebble.NewCache(4 << 20)
@@ -246,6 +246,9 @@ func (x *index) prune(height uint64) error {
 		if err := x.pruneClaims(batch, height-keep); err != nil {
 			return err
 		}
+	}
+	if keep := x.retain.presence; keep > 0 && height > keep {
+		prunePresence(batch, height-keep)
 	}
 	return batch.Commit(pebble.NoSync)
 }

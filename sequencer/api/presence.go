@@ -189,9 +189,14 @@ func (s *Server) ForgetPresence(upTo uint64) error {
 	defer x.mu.Unlock()
 	batch := x.db.NewBatch()
 	defer func() { _ = batch.Close() }()
+	prunePresence(batch, upTo)
+	return batch.Commit(pebble.NoSync)
+}
+
+// prunePresence forgets the runs that end at the height or before.
+func prunePresence(batch *pebble.Batch, upTo uint64) {
 	end := runOf(upTo + 1)
 	for _, prefix := range []byte{keyPresence, keyCrowded} {
 		_ = batch.DeleteRange([]byte{prefix}, binary.BigEndian.AppendUint64([]byte{prefix}, end), nil)
 	}
-	return batch.Commit(pebble.NoSync)
 }

@@ -46,7 +46,10 @@ type Options struct {
 	IndexDir     string // where the index of bundles and claims stands
 	Retain       uint64 // heights for which the fate of a bundle is kept; 0 keeps all
 	RetainClaims uint64 // heights for which claims are kept; 0 keeps all
-	Limits       Limits // zero fields take DefaultLimits
+	// RetainPresence is for how many heights it is kept for which rollups blocks were, unless
+	// ForgetPresence comes first; 0 keeps all.
+	RetainPresence uint64
+	Limits         Limits // zero fields take DefaultLimits
 
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
@@ -90,7 +93,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.chain = newChain(opts, newBatches(s.stopping, opts, m), m)
-	if s.index, err = openIndex(opts.IndexDir, retention{opts.Retain, opts.RetainClaims}, s.chain, m, opts.Logger); err != nil {
+	if s.index, err = openIndex(opts.IndexDir, retention{opts.Retain, opts.RetainClaims, opts.RetainPresence}, s.chain, m, opts.Logger); err != nil {
 		s.stop()
 		return nil, err
 	}
