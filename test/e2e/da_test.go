@@ -239,7 +239,7 @@ func testAvailability(t *testing.T, n *network) {
 }
 
 // testFalseClaim has an account claim that blocks are on a layer where nothing is:
-// nothing is confirmed by it, and the account is not heard again. Others are.
+// nothing is confirmed by it, and the account is ignored for a time. Others are not.
 func testFalseClaim(t *testing.T, n *network) {
 	key, err := keys.Load(filepath.Join(n.home, "rollup-beta", "payer.json"))
 	if err != nil {
@@ -259,10 +259,23 @@ func testFalseClaim(t *testing.T, n *network) {
 		t.Fatal(err)
 	}
 	t.Logf("the claim is recorded at height %d", height)
-	eventually(t, settleTime, "the account to be ignored", func() error {
-		_, err := liar.Claim(t.Context(), []da.Claim{lie})
-		if err == nil || !strings.Contains(err.Error(), "claimed 1 times what was not true") {
-			return fmt.Errorf("another claim of it: %w", err)
+	eventually(t, settleTime, "the claim to be found false", func() error {
+		out, err := ordo(t.Context(), "sequencer", "query", "availability", "Relayer", fmt.Sprintf("{%q:%q}", "address", liar.Address()),
+			"--node", n.endpoints.CometRPC, "--output", "json")
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		var told struct {
+			Relayer struct {
+				FalseClaims  string `json:"false_claims"`
+				IgnoredUntil string `json:"ignored_until"`
+			}
+		}
+		if err := json.Unmarshal([]byte(out), &told); err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		if until, err := strconv.ParseUint(told.Relayer.IgnoredUntil, 10, 64); err != nil || until <= height || told.Relayer.FalseClaims != "1" {
+			return fmt.Errorf("the chain says %s", out)
 		}
 		return nil
 	})
