@@ -10,7 +10,8 @@
 // alone.
 //
 // What always holds: a run of blocks is confirmed only by a commit in which validators
-// with more than two thirds of the power confirmed one claim for each of its blocks; the
-// state that claims take is bounded, whoever makes them; and a claim that the chain took
-// stands in the events of its block, where readers find it, whatever becomes of it.
+// with more than two thirds of the power confirmed one claim for each of its blocks; what
+// waits is bounded, whoever makes claims, and no claim gives way to another one of its
+// relayer; and a claim that the chain took stands in the events of its block, where readers
+// find it, whatever becomes of it.
 package availability

@@ -15,9 +15,9 @@ import (
 // again later.
 var ErrNoRoom = errors.New("no room for the claim now")
 
-// Gas of claims. It does not depend on what others claimed, so that a relayer knows what to
-// pay, and a block that is full of claims is executed in a part of the time that there is
-// for a block. What is looked at costs each validator a fetch for each part.
+// Gas of claims, in place of that of the rows they change: a relayer knows what to pay, and
+// a block that is full of claims is executed in a part of the time that there is for a
+// block. What is looked at costs each validator a fetch for each part.
 const (
 	RecordGas   = 30_000 // of each claim
 	ByteGas     = 40     // of each byte of it
