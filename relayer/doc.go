@@ -20,6 +20,10 @@
 // for on the layer by its content, and sent again only when it is not there and can
 // come no more. Memory does not grow with the backlog, nor goroutines with the rollups.
 //
+// What was posted is claimed on the sequencer chain, and claimed again where the chain lets
+// it fall before it is confirmed; claims are forgotten only beyond a bound, or after
+// they came to nothing several times, which is counted and logged.
+//
 // Where a layer confirms nothing for a while, its rollups' blobs go to the fallback
 // until it does again. What was under way to it then may be on both, as may be the one
 // blob now and then by which it is tried: readers drop what they have read.
