@@ -1,13 +1,11 @@
 package da
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -41,9 +39,6 @@ func (s *stage) startRelayer(ctx context.Context, label string, rollups []string
 	if err := relayer.Init(home, cfg); err != nil {
 		return nil, fmt.Errorf("lay out %s: %w", label, err)
 	}
-	if err := elsewhere(filepath.Join(home, "config.toml")); err != nil {
-		return nil, fmt.Errorf("lay out %s: %w", label, err)
-	}
 	p, err := s.network.Start(label, s.o.Binary, "relayer", "start", "--home", home, "--log-level", "warn")
 	if err != nil {
 		return nil, err
@@ -61,17 +56,6 @@ func (s *stage) startRelayer(ctx context.Context, label string, rollups []string
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-}
-
-// elsewhere says in a relayer's settings that it does not run the local layer itself,
-// which it does where they are silent.
-func elsewhere(path string) error {
-	const table = "[layers.local]\n"
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, bytes.Replace(raw, []byte(table), []byte(table+"listen = ''\n"), 1), 0o600)
 }
 
 // maxStatusBytes is more than the status of ten thousand rollups has.
