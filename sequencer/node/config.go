@@ -72,7 +72,7 @@ type Config struct {
 		ClaimHeights         uint64 `toml:"claim_heights" comment:"Blocks for which the claims of relayers are kept; readers of EigenDA find its blobs by them. 0 is for ever."`
 	} `toml:"retention" comment:"How long this node remembers."`
 	DA struct {
-		Workers        int                      `toml:"workers" comment:"Claims of relayers that are looked at at the same time. Each may take some 150 MB."`
+		Workers        int                      `toml:"workers" comment:"Claims of relayers that are looked at at the same time, of each layer. Each may take some 150 MB."`
 		BytesPerSecond int                      `toml:"bytes_per_second" comment:"Bytes that are fetched per second to look at them."`
 		Layers         map[string]layers.Config `toml:"layers" comment:"A table for each layer that this validator has access to, such as [da.layers.celestia]. Of claims about other layers it says nothing."`
 	} `toml:"da" comment:"The DA layers on which a validator looks whether relayers have published what they claim."`

@@ -225,7 +225,8 @@ func (n *Node) openAPI(h home, version string, registerer prometheus.Registerer)
 		Pool: n.app.Pool(), Batches: n.retriever, Lanes: n.lanes(), Committee: n.committee, Available: n.available,
 		Transactions: transactions{n.app},
 		Params:       n.params, CatchingUp: env.ConsensusReactor.WaitSync,
-		IndexDir: h.index(), Retain: n.config.Retention.BundleHeights, RetainClaims: n.config.Retention.ClaimHeights, Limits: n.config.apiLimits(),
+		IndexDir: h.index(), Retain: n.config.Retention.BundleHeights, RetainClaims: n.config.Retention.ClaimHeights,
+		RetainPresence: n.presenceHeights(), Limits: n.config.apiLimits(),
 		Registerer: registerer, Logger: n.log,
 	})
 	if err != nil {

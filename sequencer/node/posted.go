@@ -36,6 +36,21 @@ func (n *Node) posted() *posted {
 	}
 }
 
+// presenceHeights is for how many blocks the index keeps whom they were for: what is older
+// than unposted shards is given up in any case. Where shards are never given up, but nobody
+// asks, since no shards are removed or there are none, it is what it is by default.
+func (n *Node) presenceHeights() uint64 {
+	return presenceHeights(n.config, n.dispersal != nil)
+}
+
+func presenceHeights(c Config, shards bool) uint64 {
+	asks := shards && c.Retention.ShardHeights > 0
+	if keep := c.Retention.UnpostedShardHeights; keep > 0 || asks {
+		return keep
+	}
+	return DefaultConfig().Retention.UnpostedShardHeights
+}
+
 // askEvery is how many blocks go by between two looks.
 const askEvery = 64
 

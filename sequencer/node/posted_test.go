@@ -77,3 +77,28 @@ func TestPosted(t *testing.T) {
 		}
 	}
 }
+
+// The index that tells whom blocks were for ends somewhere on each node: where nothing asks
+// and forgets, after some time.
+func TestPresenceIsNotKeptForEver(t *testing.T) {
+	t.Parallel()
+	for _, s := range []struct {
+		name             string
+		shards, unposted uint64
+		validator        bool
+		want             uint64
+	}{
+		{"validator", 5000, 9000, true, 9000},
+		{"validator that gives no shards up: it forgets what is posted", 5000, 0, true, 0},
+		{"validator that keeps all shards", 0, 9000, true, 9000},
+		{"validator that keeps all shards in any case", 0, 0, true, 1_728_000},
+		{"full node", 5000, 9000, false, 9000},
+		{"full node without a bound", 5000, 0, false, 1_728_000},
+	} {
+		c := DefaultConfig()
+		c.Retention.ShardHeights, c.Retention.UnpostedShardHeights = s.shards, s.unposted
+		if got := presenceHeights(c, s.validator); got != s.want {
+			t.Errorf("%s: %d, want %d", s.name, got, s.want)
+		}
+	}
+}
