@@ -27,7 +27,7 @@ const (
 	DefaultPatience = time.Minute
 
 	maxSubmitBytes = 128 << 20
-	maxSubmitBlobs = 256
+	maxSubmitBlobs = 128
 	// parallel bounds the requests of each kind that are under way.
 	parallel = 4
 	// maxHeightBytes is what one call of Blobs holds in memory, and as much more as comes

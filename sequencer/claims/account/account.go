@@ -49,13 +49,13 @@ const (
 	maxAnswerBytes = 16 << 20
 )
 
-// Gas of a transaction, about twice of what an ordinary one takes (the application's tests
-// measure it). One that runs out of it is sent again with more: claims that others made
-// may have to give way, which takes more the larger they are.
+// Gas of a transaction: what package availability charges for its claims, and of the rest
+// about twice of what is ordinary. One that runs out of it is sent again with more: claims
+// that others made may have to give way.
 const (
 	txGas       = 120_000
-	claimGas    = 60_000
-	gasPerByte  = 60
+	claimGas    = availability.RecordGas + availability.LookGas
+	gasPerByte  = availability.ByteGas + 20
 	txOverhead  = 1 << 10
 	msgOverhead = 128
 )
@@ -204,11 +204,13 @@ func (a *Account) messages(list []da.Claim) ([]sdk.Msg, uint64, error) {
 		msgs = append(msgs, m)
 		size += m.Size() + msgOverhead
 	}
-	var count int
+	var count, parts int
 	for _, m := range msgs {
-		count += len(m.(*availabilityv1.MsgClaim).Claims)
+		for _, c := range m.(*availabilityv1.MsgClaim).Claims {
+			count, parts = count+1, parts+len(c.Parts)
+		}
 	}
-	gas := uint64(txGas + claimGas*count + gasPerByte*size)
+	gas := uint64(txGas + claimGas*count + availability.PartGas*parts + gasPerByte*size)
 	if size > maxTxBytes || gas > maxGas {
 		return nil, 0, fmt.Errorf("%d claims of %d bytes do not fit into one transaction of the sequencer chain: %w", count, size, da.ErrTooLarge)
 	}

@@ -206,7 +206,7 @@ func TestClaim(t *testing.T) {
 func TestLargestTransaction(t *testing.T) {
 	t.Parallel()
 	n, a := start(t, included)
-	if _, err := a.Claim(t.Context(), list(256, 1500)); err != nil {
+	if _, err := a.Claim(t.Context(), list(128, 1500)); err != nil {
 		t.Fatal(err)
 	}
 	if got := n.got[0]; got.gas > maxGas || len(got.messages) != 4 {
