@@ -16,7 +16,7 @@ const (
 	// maxClaims is how many claims are sent together.
 	maxClaims = 64
 	// maxOpen is how many claims about a rollup wait on the sequencer chain at a time. It
-	// lets 64 of a relayer wait.
+	// lets a relayer have 64.
 	maxOpen = 16
 	// maxKept bounds the claims in the journal, of all rollups; each has an equal share.
 	maxKept = 1 << 20

@@ -209,7 +209,7 @@ func TestLargestTransaction(t *testing.T) {
 	if _, err := a.Claim(t.Context(), list(128, 1500)); err != nil {
 		t.Fatal(err)
 	}
-	if got := n.got[0]; got.gas > maxGas || len(got.messages) != 4 {
+	if got := n.got[0]; got.gas > maxGas || len(got.messages) != 2 {
 		t.Fatalf("%d messages of %d gas", len(got.messages), got.gas)
 	}
 	if _, err := a.Claim(t.Context(), list(256, 4000)); !errors.Is(err, da.ErrTooLarge) {
