@@ -271,7 +271,7 @@ func TestPaysWhatIsAskedFor(t *testing.T) {
 			return nil, err
 		case float64(fee.Amount.Int64()) < math.Floor(float64(s.gas)*0.01):
 			return refused(0, 13, "sdk")
-		case s.gas < 300_000:
+		case s.gas < 500_000:
 			return refused(9, 11, "sdk")
 		}
 		return &v1.SubmitTransactionResponse{Height: 10}, nil
