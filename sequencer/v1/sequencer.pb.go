@@ -1351,8 +1351,8 @@ func (x *GetAvailabilityResponse) GetHeight() uint64 {
 type RollupAvailability struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	RollupId []byte                 `protobuf:"bytes,1,opt,name=rollup_id,json=rollupId,proto3" json:"rollup_id,omitempty"`
-	// The first height that was confirmed, and the last of those without gap from there.
-	// Zero where nothing was.
+	// First and last height of a range that was confirmed without gap: of those that grew
+	// lately the longest. Zero where nothing was confirmed.
 	From uint64 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
 	To   uint64 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
 	// Layer of the claim that was confirmed last.
