@@ -128,8 +128,6 @@ func (s *ordo) certified(ctx context.Context, validator int, l *ledger, stands f
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case connect.CodeOf(err) == connect.CodeUnimplemented:
-		return nil // a node without lanes: there is nothing to be certified
 	case err == nil:
 		err = errors.New("the stream ended")
 	}
