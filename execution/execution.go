@@ -18,21 +18,53 @@ var (
 	// ErrHeight is returned by Execute for a sequencer height that does not rise
 	// above the one that the soft head was made from.
 	ErrHeight = errors.New("sequencer height does not rise")
+	// ErrTime is returned by Execute, of clients whose blocks must rise in time by whole
+	// seconds, for a block that does not lie after the soft head. Pace keeps from it.
+	ErrTime = errors.New("time does not rise")
 	// ErrFirm is returned by SetFirm for a head that is unknown, that falls, or
 	// stands above soft.
 	ErrFirm = errors.New("firm head is not acceptable")
+	// ErrDisagree is returned where an execution client that checks a block finds it to be
+	// another one: nothing goes on until a person has looked.
+	ErrDisagree = errors.New("the execution clients disagree")
 )
 
 // Hash is a block hash, of the rollup or of the sequencer chain.
 type Hash = [32]byte
 
-// Block is what one block of the sequencer chain orders for the rollup.
+// Block is what one block of the rollup is made from: what one block of the sequencer
+// chain orders for it or, where they are gathered, several, the last of which gives
+// height, hash and time.
 type Block struct {
 	Height       uint64    // of the sequencer chain
 	Hash         Hash      // of the sequencer chain's header
 	Time         time.Time // of the sequencer chain's header, agreed on by consensus
 	Transactions [][]byte  // opaque, in order; the implementation must not change them
+	// Legs says how the transactions came, in order: each leg takes the next ones. Nil
+	// where that is not known: then no leg has terms (see execution/terms).
+	Legs []Leg
 }
+
+// Leg is one leg of a bundle: the transactions that belong together.
+type Leg struct {
+	Bundle       Hash   // the bundle's ID
+	Index        int    // of the leg in its bundle
+	Rollups      []Hash // rollup IDs of all legs of the bundle, this one's too, by index
+	Transactions int    // how many of the block's transactions are of this leg; 0 where it is void
+	// Verdict is what lockstep execution decided of a leg whose terms hang on other
+	// rollups; Undecided for all others, and outside of a domain.
+	Verdict Verdict
+}
+
+// Verdict is the fate of a leg that is applied only with those of other rollups.
+type Verdict uint8
+
+// The verdicts. A client that is told Apply applies the leg as it did when it was tried.
+const (
+	Undecided Verdict = iota
+	Apply
+	Refuse
+)
 
 // Head names a block of the rollup.
 type Head struct {
@@ -81,16 +113,4 @@ type Client interface {
 	SetFirm(ctx context.Context, firm Hash) error
 	// Close releases everything. Idempotent.
 	Close() error
-}
-
-// HeartbeatInterval is the time after which a rollup makes a block although the
-// order holds nothing for it.
-const HeartbeatInterval = time.Second
-
-// Due reports whether a sequencer block becomes a rollup block: where it holds
-// transactions, or where the clock of the order has run on by a heartbeat, in
-// whole seconds, since the soft head. It depends on the order alone, so that
-// every node makes the same blocks.
-func Due(soft Head, b Block) bool {
-	return len(b.Transactions) > 0 || b.Time.Unix() >= soft.Time.Unix()+int64(HeartbeatInterval/time.Second)
 }

@@ -28,7 +28,7 @@ func TestDue(t *testing.T) {
 		{"fraction, next second", soft.Add(900 * time.Millisecond), soft.Add(time.Second), nil, true},
 		{"fraction, same second", soft.Add(900 * time.Millisecond), soft.Add(999 * time.Millisecond), nil, false},
 	} {
-		got := execution.Due(execution.Head{Time: test.soft}, execution.Block{Time: test.at, Transactions: test.txs})
+		got := (execution.Pace{}).Due(execution.Head{Time: test.soft}, execution.Block{Time: test.at, Transactions: test.txs})
 		if got != test.want {
 			t.Errorf("%s: due is %t, want %t", test.name, got, test.want)
 		}

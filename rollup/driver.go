@@ -126,7 +126,7 @@ func (d *driver) take(ctx context.Context, b *follower.Block) error {
 	}
 	block := execution.Block{Height: b.Height, Hash: b.Hash, Time: b.Time, Transactions: b.Transactions()}
 	out := outcome{Block: b}
-	if execution.Due(d.soft, block) {
+	if (execution.Pace{}).Due(d.soft, block) {
 		start := time.Now()
 		res, err := d.client.Execute(ctx, d.soft.Hash, block)
 		if err != nil {

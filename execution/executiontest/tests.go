@@ -119,7 +119,7 @@ func testHeartbeat(s *suite) {
 	made := 0
 	for range 40 {
 		b := s.next(0)
-		if execution.Due(soft, b) {
+		if (execution.Pace{}).Due(soft, b) {
 			soft = s.applied(b)
 			made++
 		}

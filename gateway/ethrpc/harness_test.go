@@ -164,7 +164,7 @@ func (r *rollup) order() execution.Head {
 	if err != nil {
 		r.t.Error(err)
 	}
-	if !execution.Due(session.Soft, b) {
+	if !(execution.Pace{}).Due(session.Soft, b) {
 		if err := r.gateway.Observe(context.Background(), o); err != nil && !errors.Is(err, gateway.ErrStopped) {
 			r.t.Error(err)
 		}
