@@ -48,6 +48,7 @@ type Block struct {
 // Leg is one leg of a bundle: the transactions that belong together.
 type Leg struct {
 	Bundle       Hash   // the bundle's ID
+	Position     int    // of the bundle among all that its sequencer block orders
 	Index        int    // of the leg in its bundle
 	Rollups      []Hash // rollup IDs of all legs of the bundle, this one's too, by index
 	Transactions int    // how many of the block's transactions are of this leg; 0 where it is void
