@@ -75,12 +75,17 @@ var rules = []rule{
 		why: "the chain is one process among others; whoever reads the order needs its wire types and CometBFT's light client, not the chain's framework",
 	},
 	{
-		name: "go-ethereum stays at the EVM", except: []string{"/execution/evm", "/gateway/ethrpc", "/rollup", "/cmd", "/bench", "/test"}, forbids: []string{ethereum},
+		name: "go-ethereum stays at the EVM", except: []string{"/execution/evm", "/execution/engine", "/gateway/ethrpc", "/gateway/ordorpc", "/rollup", "/cmd", "/bench", "/test", "/examples"}, forbids: []string{ethereum},
 		why: "the order is for rollups of any virtual machine: only what executes or speaks EVM may know it",
 	},
 	{
+		name: "the plain door speaks JSON-RPC and no EVM", of: []string{"/gateway/ordorpc"}, forbids: []string{ethereum},
+		allows: []string{ethereum + "/rpc", ethereum + "/common/hexutil"},
+		why:    "it serves rollups of any virtual machine: of go-ethereum it uses the JSON-RPC server alone",
+	},
+	{
 		name: "whoever reads or moves the order is light", of: []string{"/follower", "/relayer", "/da", "/gateway", "/keys", "/config", "/internal"},
-		except: []string{"/gateway/ethrpc"}, forbids: []string{cosmos, ethereum}, deep: true,
+		except: []string{"/gateway/ethrpc", "/gateway/ordorpc"}, forbids: []string{cosmos, ethereum}, deep: true,
 		why: "these packages are for rollups of any kind and for small machines, also through what they import",
 	},
 	{
