@@ -3,6 +3,7 @@
 package executiontest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -26,6 +27,16 @@ type Harness struct {
 	// Invalid are transactions that are never applied, beside what the suite makes
 	// up itself.
 	Invalid [][]byte
+	// BlockTime is the least time between two blocks, in whole seconds, of clients whose
+	// blocks must rise in time: the suite's blocks are that far apart, and the client
+	// refuses with ErrTime what does not rise. Zero stands for clients without that need.
+	BlockTime time.Duration
+	// EveryHeight says that the client makes one block of each sequencer height and
+	// refuses with ErrHeight what leaves one out.
+	EveryHeight bool
+	// Silent says that the client does not report what it skips: the suite then goes by
+	// heads alone.
+	Silent bool
 }
 
 // Run runs the suite.
@@ -41,7 +52,7 @@ func Run(t *testing.T, h Harness) {
 		{"the same blocks give the same heads", testDeterminism},
 		{"what cannot be applied is skipped", testSkipped},
 		{"blocks may be empty", testHeartbeat},
-		{"blocks share a second", testSharedSecond},
+		{"blocks share a second or are refused", testSharedSecond},
 		{"time never falls", testTime},
 		{"firm moves up to soft", testFirm},
 		{"a session resumes after close", testReopen},
@@ -61,12 +72,12 @@ func Run(t *testing.T, h Harness) {
 var epoch = time.Unix(1_900_000_000, 0).UTC()
 
 // Block returns the sequencer block of that height, on a chain of ten blocks a
-// second.
-func Block(height uint64, txs ...[]byte) execution.Block {
+// second or, where the client needs it, one block per BlockTime.
+func (h Harness) Block(height uint64, txs ...[]byte) execution.Block {
 	return execution.Block{
 		Height:       height,
 		Hash:         sha256.Sum256(binary.BigEndian.AppendUint64([]byte("sequencer block"), height)),
-		Time:         epoch.Add(time.Duration(height) * 100 * time.Millisecond),
+		Time:         epoch.Add(time.Duration(height) * cmp.Or(h.BlockTime, 100*time.Millisecond)),
 		Transactions: txs,
 	}
 }
@@ -126,7 +137,7 @@ func (s *suite) next(n int) execution.Block {
 		txs = append(txs, s.Transaction(s.T, s.sent))
 		s.sent++
 	}
-	return Block(s.height, txs...)
+	return s.Block(s.height, txs...)
 }
 
 // execute executes the block on the soft head and checks what holds for any block.
@@ -155,7 +166,7 @@ func (s *suite) execute(b execution.Block) execution.Result {
 func (s *suite) applied(b execution.Block) execution.Head {
 	s.Helper()
 	res := s.execute(b)
-	if len(res.Skipped) != 0 {
+	if len(res.Skipped) != 0 { // a silent client skips unseen
 		s.Errorf("sequencer block %d: skipped %v, want nothing skipped", b.Height, res.Skipped)
 	}
 	return res.Head

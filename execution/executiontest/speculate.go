@@ -37,7 +37,7 @@ func testSpeculate(s *suite) {
 		parent := s.session().Soft
 
 		// Another block first, which does not come, with transactions that do.
-		other := Block(b.Height, slices.Concat(garbage(), b.Transactions)...)
+		other := s.Block(b.Height, slices.Concat(garbage(), b.Transactions)...)
 		if _, err := sp.Speculate(s.Context(), parent.Hash, other); err != nil {
 			s.Fatalf("speculate: %v", err)
 		}
@@ -75,7 +75,7 @@ func testSpeculateParent(s *suite) {
 	_, err := sp.Extend(s.Context(), s.genesis.Hash, nil)
 	s.fails(err, execution.ErrParent, "extend before anything was tried")
 	for _, parent := range []execution.Hash{{}, sha256.Sum256([]byte("unknown"))} {
-		_, err := sp.Speculate(s.Context(), parent, Block(1))
+		_, err := sp.Speculate(s.Context(), parent, s.Block(1))
 		s.fails(err, execution.ErrParent, "speculate on another parent")
 	}
 	b := s.next(2)

@@ -44,13 +44,19 @@ func testParent(s *suite) {
 func testHeight(s *suite) {
 	first := s.next(1)
 	head := s.applied(first)
-	again := Block(first.Height, s.Transaction(s.T, s.sent))
-	for _, b := range []execution.Block{first, again, Block(first.Height - 1)} {
+	again := s.Block(first.Height, s.Transaction(s.T, s.sent))
+	for _, b := range []execution.Block{first, again, s.Block(first.Height - 1)} {
 		_, err := s.client.Execute(s.Context(), head.Hash, b)
 		s.fails(err, execution.ErrHeight, "execute a height once more")
 	}
 	s.same("soft head", s.session().Soft, head)
-	s.height += 1000 // heights without a block are ordinary
+	if s.EveryHeight {
+		_, err := s.client.Execute(s.Context(), head.Hash, s.Block(s.height+2))
+		s.fails(err, execution.ErrHeight, "leave a height out")
+		s.same("soft head", s.session().Soft, head)
+	} else {
+		s.height += 1000 // heights without a block are ordinary
+	}
 	s.applied(s.next(1))
 }
 
@@ -88,7 +94,14 @@ func testSkipped(s *suite) {
 	s.sent++
 	txs = append(txs, last)
 
-	res := s.execute(Block(s.height, txs...))
+	res := s.execute(s.Block(s.height, txs...))
+	if s.Silent {
+		// The same transactions in an order in which other ones come to nothing.
+		s.height++
+		s.execute(s.Block(s.height, append([][]byte{last, valid}, garbage()...)...))
+		s.applied(s.next(3))
+		return
+	}
 	var want []int
 	for i := range txs {
 		if i != len(invalid) && i != len(txs)-1 {
@@ -107,7 +120,7 @@ func testSkipped(s *suite) {
 	}
 	// Those applied must not be applied once more in a later block.
 	s.height++
-	if res := s.execute(Block(s.height, valid, last)); len(res.Skipped) != 2 {
+	if res := s.execute(s.Block(s.height, valid, last)); len(res.Skipped) != 2 {
 		s.Errorf("skipped %v of two transactions of an earlier block, want both", res.Skipped)
 	}
 	// Nothing of the skipped ones stays behind.
@@ -116,21 +129,37 @@ func testSkipped(s *suite) {
 
 func testHeartbeat(s *suite) {
 	soft := s.applied(s.next(1))
-	made := 0
+	made, want := 0, 4
+	if s.BlockTime > 0 || s.EveryHeight {
+		want = 40
+	}
+	pace := execution.Pace{BlockTime: s.BlockTime, Every: s.EveryHeight}
 	for range 40 {
 		b := s.next(0)
-		if (execution.Pace{}).Due(soft, b) {
+		if pace.Due(soft, b) {
 			soft = s.applied(b)
 			made++
 		}
 	}
-	if made != 4 {
-		s.Errorf("%d heartbeat blocks in 4 s, want 4", made)
+	if made != want {
+		s.Errorf("%d heartbeat blocks of 40 sequencer blocks, want %d", made, want)
 	}
 }
 
 func testSharedSecond(s *suite) {
 	first := s.applied(s.next(1))
+	if s.BlockTime > 0 {
+		b := s.next(1)
+		for _, early := range []time.Time{first.Time, first.Time.Add(time.Second - time.Nanosecond), first.Time.Add(-time.Hour)} {
+			refused := b
+			refused.Time = early
+			_, err := s.client.Execute(s.Context(), first.Hash, refused)
+			s.fails(err, execution.ErrTime, "execute a block that is not a second later")
+			s.same("soft head", s.session().Soft, first)
+		}
+		s.applied(b)
+		return
+	}
 	for i := range 5 {
 		head := s.applied(s.next(i % 2))
 		if head.Time.Unix() != first.Time.Unix() {
@@ -140,6 +169,9 @@ func testSharedSecond(s *suite) {
 }
 
 func testTime(s *suite) {
+	if s.BlockTime > 0 {
+		s.Skip("such blocks are refused")
+	}
 	s.applied(s.next(1))
 	b := s.next(1)
 	b.Time = b.Time.Add(-time.Hour)
