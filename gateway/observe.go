@@ -11,6 +11,10 @@ import (
 type Observed struct {
 	// Height of the sequencer chain.
 	Height uint64
+	// Block and Time are of the rollup's head once the height is executed: of the block
+	// that holds what the height ordered, where one does. Zero where they are not known.
+	Block uint64
+	Time  time.Time
 	// Bundles holds the IDs of all bundles with a leg for this rollup.
 	Bundles []order.BundleID
 	// Executed holds the hashes of the transactions that the rollup's block holds.
@@ -22,6 +26,7 @@ type Observed struct {
 // Skipped is a transaction that was ordered and not executed.
 type Skipped struct {
 	Hash   [32]byte
+	Bundle order.BundleID // that held it: there may be several copies; zero where not told
 	Reason string
 	// Retry says that it may become valid: its nonce was too high.
 	Retry bool

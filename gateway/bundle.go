@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ordo-network/ordo/order"
+)
+
+// Errors of users' bundles, told apart by errors.Is.
+var (
+	// ErrTooLate: the bundle was sent and cannot be held back any more.
+	ErrTooLate = errors.New("bundle is being ordered already")
+	// ErrUnknown: nothing is known here by that name.
+	ErrUnknown = errors.New("not known here")
+)
+
+// Bundle is handed in by a user as one: its transactions are ordered together, as they
+// stand, in one bundle that holds nothing else, or not at all.
+type Bundle struct {
+	// Ref names the bundle here; the caller derives it from what makes two bundles the
+	// same. A Ref that is known is not taken again.
+	Ref [32]byte
+	// Txs are the leg for this gateway's rollup, at least one. Sender and Nonce are of no
+	// account: they are ordered as they stand, whatever else of their senders waits.
+	Txs []Tx
+	// Terms stands before them in the leg where it is not empty.
+	Terms []byte
+	// Others are the legs for other rollups; Position is the index of the own leg among
+	// all of them.
+	Others   []order.Leg
+	Position int
+	// The bundle is held until the rollup's head has number FromBlock-1 or more and the
+	// clock shows NotBefore. It is dropped where it has not been sent when the head has
+	// UntilBlock or the clock has passed NotAfter. Zero stands for no bound.
+	FromBlock, UntilBlock uint64
+	NotBefore, NotAfter   time.Time
+	// Replacement, where not empty, names it for CancelReplacement, and ends the bundle
+	// that was handed in under the same name before. At most 256 bytes.
+	Replacement string
+}
+
+// BundlePhase is where a user's bundle stands.
+type BundlePhase uint8
+
+// The phases of a user's bundle.
+const (
+	BundleHeld      BundlePhase = iota + 1 // waits for its block or its time
+	BundleReceived                         // is sent, or about to be
+	BundleCertified                        // a sequencer says that it is certified
+	BundleOrdered                          // ended: what its transactions did is known
+	BundleDropped                          // ended without being ordered; Reason says why
+)
+
+// String returns the phase in a word.
+func (p BundlePhase) String() string {
+	switch p {
+	case BundleHeld:
+		return "held"
+	case BundleReceived:
+		return "received"
+	case BundleCertified:
+		return "certified"
+	case BundleOrdered:
+		return "ordered"
+	case BundleDropped:
+		return "dropped"
+	}
+	return "unknown"
+}
+
+// BundleState is what the gateway knows of a user's bundle.
+type BundleState struct {
+	Ref   [32]byte
+	Phase BundlePhase
+	// Reason says why it was dropped, or what keeps it from being ordered.
+	Reason string
+	// ID in the order; zero while it is held. One that expired before it was ordered is
+	// sent again, if its time allows, under another ID.
+	ID order.BundleID
+	// Height of the sequencer chain that ordered it; 0 where none did or none was seen to.
+	Height uint64
+	// Block is the number of the rollup's head after that height.
+	Block    uint64
+	Received time.Time
+	// Certified is when a sequencer said that the bundle is certified: a hint, and
+	// forgotten at a restart. Zero where none did.
+	Certified time.Time
+	Ended     time.Time // zero while it has not ended
+	// Txs are the transactions of the own leg, in order.
+	Txs []TxOutcome
+}
+
+// TxOutcome is what became of one transaction of a user's bundle.
+type TxOutcome struct {
+	Hash     [32]byte
+	Executed bool
+	Reason   string // why it was ordered and not executed; "" where it was not ordered
+}
+
+// AdmitBundle hands in a user's bundle. As with Admit, it is accepted when Wait of the
+// Admission has returned: from then on it ends as ordered, or as dropped with a reason that can be asked for.
+// Errors: ErrKnown, ErrFull, ErrTooLarge, ErrUnfunded, ErrTooLate where what it would
+// replace was sent, ErrStopped; any other says what is wrong with it.
+func (g *Gateway) AdmitBundle(Bundle) (*Admission, error) { return nil, errors.ErrUnsupported }
+
+// CancelBundle ends a user's bundle that was not sent yet; it returns once that is on
+// disk. Errors: ErrUnknown, ErrTooLate, ErrStopped.
+func (g *Gateway) CancelBundle(_ context.Context, ref [32]byte) error { return errors.ErrUnsupported }
+
+// CancelReplacement is CancelBundle for the bundle that was handed in last under the name.
+func (g *Gateway) CancelReplacement(_ context.Context, replacement string) error {
+	return errors.ErrUnsupported
+}
+
+// Bundle returns what is known of a user's bundle, by its Ref or by its ID.
+func (g *Gateway) Bundle(name [32]byte) (BundleState, bool) { return BundleState{}, false }
+
+// Watch tells of each change of what Get or Bundle says for the name, a transaction's hash
+// or a bundle's Ref. Changes that come before the last one was read are one. The caller
+// calls stop when it is done. Errors: ErrFull.
+func (g *Gateway) Watch(name [32]byte) (changes <-chan struct{}, stop func(), err error) {
+	return nil, nil, errors.ErrUnsupported
+}
