@@ -47,6 +47,7 @@ type Block struct {
 
 // Leg is one leg of a bundle: the transactions that belong together.
 type Leg struct {
+	Height       uint64 // of the sequencer block that orders it: Block.Height, or lower where blocks are gathered
 	Bundle       Hash   // the bundle's ID
 	Position     int    // of the bundle among all that its sequencer block orders
 	Index        int    // of the leg in its bundle

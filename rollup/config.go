@@ -32,6 +32,7 @@ type Config struct {
 	TrustingPeriod   config.Duration `toml:"trusting_period" comment:"How long the validators of a block are believed after it: shorter than the sequencer chain's unbonding time. A node that was off for longer must be told a newer block to trust."`
 	Metrics          MetricsConfig   `toml:"metrics"`
 	Execution        ExecutionConfig `toml:"execution"`
+	Domain           DomainConfig    `toml:"domain" comment:"Rollups that are executed together, so that a bundle may be applied on all of them or on none."`
 }
 
 // DAConfig names a DA layer.
@@ -59,9 +60,22 @@ type MetricsConfig struct {
 	Listen string `toml:"listen" comment:"Empty: off."`
 }
 
-// ExecutionConfig sizes the embedded EVM.
+// ExecutionConfig says what executes the rollup. mode and block_time make the chain: they
+// are the same on all its nodes, and never change.
 type ExecutionConfig struct {
-	CacheMB int `toml:"cache_mb" comment:"Memory for state and database caches, in MiB."`
+	Mode      string          `toml:"mode" comment:"What executes the rollup:\nevm: the EVM in this process. With engine set, its blocks are handed to an Ethereum client too, which checks them.\nop: an op-geth or op-reth behind engine builds the blocks.\ngrpc: a client of astria.execution.v2 behind endpoint.\ngo: a virtual machine of its own, in the program that runs this node.\nThe same on all nodes of the rollup, for ever."`
+	BlockTime config.Duration `toml:"block_time" comment:"Least time between two blocks of the rollup, in whole seconds: what is ordered meanwhile is gathered into the next one. 0: each sequencer block that holds transactions makes one at once.\nEthereum clients behind engine need 1s or more. The same on all nodes of the rollup, for ever."`
+	Engine    string          `toml:"engine" comment:"Engine API of the Ethereum client, such as http://127.0.0.1:8551. Modes evm and op."`
+	JWT       string          `toml:"jwt" comment:"File with the secret of the Engine API, in hex."`
+	Endpoint  string          `toml:"endpoint" comment:"Where the client of mode grpc listens, such as grpc://127.0.0.1:50051."`
+	ClientRPC string          `toml:"client_rpc" comment:"JSON-RPC of the client itself, which the door passes on to what it does not answer. Modes op, grpc and go."`
+	CacheMB   int             `toml:"cache_mb" comment:"Memory of the EVM in this process for state and database caches, in MiB."`
+}
+
+// DomainConfig names the rollups that are executed together.
+type DomainConfig struct {
+	Rollups     []string `toml:"rollups" comment:"Names of all rollups of the domain, this one's too, in the same order on each. Empty: no domain. All of them run in one process: ordo rollup start --home A --home B."`
+	StartHeight uint64   `toml:"start_height" comment:"First sequencer height that is executed together: the same on each."`
 }
 
 // DefaultConfig returns what a new node starts from.
@@ -70,7 +84,7 @@ func DefaultConfig() Config {
 		StartHeight: 1, Genesis: "genesis.json", SequencerGenesis: "sequencer-genesis.json", PayerKey: "payer.json",
 		RPC:       ethrpc.DefaultSettings(),
 		Gateway:   GatewayConfig{FlushInterval: config.Duration(20 * time.Millisecond), MaxTransactions: 50_000},
-		Execution: ExecutionConfig{CacheMB: evm.DefaultCacheMB}, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
+		Execution: ExecutionConfig{Mode: ModeEVM, CacheMB: evm.DefaultCacheMB}, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
 	}
 }
 

@@ -57,8 +57,11 @@ type Node struct {
 	approve func(*follower.Block) error // where set, looks at blocks of DA before they are executed
 }
 
-// Run runs the node in home until ctx ends, which is no error.
-func Run(ctx context.Context, home, version string, log *slog.Logger) error {
+// RunWith runs the node in home until ctx ends, which is no error.
+func RunWith(ctx context.Context, home string, o Options) error {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
 	cfg, err := LoadConfig(home)
 	if err != nil {
 		return err
@@ -77,7 +80,7 @@ func Run(ctx context.Context, home, version string, log *slog.Logger) error {
 		}
 		defer metrics.Close()
 	}
-	n, err := open(ctx, home, cfg, version, log)
+	n, err := open(ctx, home, cfg, o.Version, o.Logger)
 	if err != nil {
 		return err
 	}
