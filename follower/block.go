@@ -32,6 +32,9 @@ type Leg struct {
 	// Void says that the leg's batch does not hold what its owner said it would, as
 	// whoever looks finds. The leg keeps its place in the order and does nothing.
 	Void bool
+	// Siblings are all legs of the leg's bundle, this one's too, by LegIndex; none where the
+	// bundle has no other.
+	Siblings []order.LegSummary
 }
 
 // Checkpoint returns the block as a point to resume from: what comes next is
@@ -51,13 +54,22 @@ func (b *Block) Transactions() [][]byte {
 	return txs
 }
 
+// siblingBytes is about what a sibling takes in memory.
+const siblingBytes = 256
+
+func (l *Leg) weight() int64 {
+	n := siblingBytes * int64(len(l.Siblings))
+	if !l.Void {
+		n += int64(l.Length)
+	}
+	return n
+}
+
 // weight is about what the block takes in memory: what legs and void batches hold.
 func (b *Block) weight() int64 {
 	n := int64(0)
-	for _, leg := range b.Legs {
-		if !leg.Void {
-			n += int64(leg.Length)
-		}
+	for i := range b.Legs {
+		n += b.Legs[i].weight()
 	}
 	for _, v := range b.Proto.GetVoidBatches() {
 		for _, s := range v.GetShares() {

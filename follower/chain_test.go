@@ -243,6 +243,9 @@ func (b *testBlock) rollupBlock(id order.RollupID) *orderv1.RollupBlock {
 	shown := make(map[order.BatchID]bool)
 	for _, r := range records {
 		leg, batch := &orderv1.RollupLeg{Record: r.Proto()}, b.batches[r.Batch]
+		if r.LegCount > 1 {
+			leg.Bundle = b.order.Bundles[r.BundleIndex].Summary.Doc(testChainID)
+		}
 		rb.Legs = append(rb.Legs, leg)
 		if !batch.void {
 			leg.Transactions = batch.bundles[r.BatchIndex].Legs[r.LegIndex].Transactions

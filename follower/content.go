@@ -52,8 +52,8 @@ type held interface {
 	GetVoidBatches() []*orderv1.VoidBatch
 }
 
-// openContent verifies what a block holds for a rollup against the ordering header, which is the
-// block's. Known are batches that were shown to be void already, for openVoids. The Block lacks what
+// openContent verifies what a block holds for a rollup, what is told of other legs too, against
+// the ordering header, which is the block's. Known are batches that were shown to be void already, for openVoids. The Block lacks what
 // only the CometBFT header tells. Its Proto has what was verified
 // here, and no more.
 func openContent(rollup order.RollupID, header order.Header, in held, known map[order.BatchID]proven) (*Block, error) {
@@ -69,9 +69,16 @@ func openContent(rollup order.RollupID, header order.Header, in held, known map[
 		return nil, fmt.Errorf("legs against commitment %x: %w", header.Commitment.Bytes()[64:], err)
 	}
 	b := &Block{Height: header.Height, Legs: make([]Leg, len(records))}
+	docs := make([]*orderv1.BundleDoc, len(records))
 	lacking := make(map[order.BatchID]bool) // batches of legs that came without data
 	for i, r := range records {
 		b.Legs[i] = Leg{LegRecord: r, Transactions: in.GetLegs()[i].GetTransactions()}
+		doc := in.GetLegs()[i].GetBundle()
+		if bundle, err := r.OpenDoc(rollup, doc); err != nil {
+			return nil, fmt.Errorf("leg %d: %w: %w", i, err, ErrSiblings)
+		} else if bundle != nil {
+			b.Legs[i].Siblings, docs[i] = bundle.Legs, bundle.Doc(doc.GetChainId())
+		}
 		if len(b.Legs[i].Transactions) == 0 {
 			lacking[r.Batch] = true
 		} else if got, want := summary(rollup, b.Legs[i].Transactions), recorded(rollup, r); got != want {
@@ -90,7 +97,7 @@ func openContent(rollup order.RollupID, header order.Header, in held, known map[
 		Legs:           make([]*orderv1.RollupLeg, len(records)), VoidBatches: voids,
 	}
 	for i, r := range records {
-		b.Proto.Legs[i] = &orderv1.RollupLeg{Record: r.Proto(), Transactions: in.GetLegs()[i].GetTransactions()}
+		b.Proto.Legs[i] = &orderv1.RollupLeg{Record: r.Proto(), Transactions: in.GetLegs()[i].GetTransactions(), Bundle: docs[i]}
 	}
 	return b, nil
 }

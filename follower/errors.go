@@ -32,6 +32,8 @@ var (
 	ErrOrderingHeader = errors.New("wrong ordering header")
 	// ErrAlteredLeg: a leg's transactions are not those of its record.
 	ErrAlteredLeg = errors.New("altered leg")
+	// ErrSiblings: a leg's bundle has other legs, and what came does not show which, or it has none.
+	ErrSiblings = errors.New("other legs of the bundle are not shown")
 	// ErrLegOrder: legs do not stand in the order of the block.
 	ErrLegOrder = errors.New("legs out of order")
 	// ErrMissingLeg: the block orders more legs for the rollup than were given.
@@ -68,7 +70,7 @@ var reasons = []struct {
 }{
 	{ErrRollup, "rollup"}, {ErrChainID, "chain_id"}, {ErrHeight, "height"}, {ErrValidators, "validators"},
 	{ErrCommit, "commit"}, {ErrHeader, "header"}, {ErrFuture, "future"}, {ErrExpired, "expired"}, {ErrOrderingHeader, "ordering_header"},
-	{ErrAlteredLeg, "altered_leg"}, {ErrLegOrder, "leg_order"}, {ErrMissingLeg, "missing_leg"}, {ErrExtraLeg, "extra_leg"},
+	{ErrAlteredLeg, "altered_leg"}, {ErrSiblings, "siblings"}, {ErrLegOrder, "leg_order"}, {ErrMissingLeg, "missing_leg"}, {ErrExtraLeg, "extra_leg"},
 	{ErrNotVoid, "not_void"}, {ErrVoidData, "void_data"}, {ErrVoid, "void"}, {ErrAbsence, "absence"}, {ErrProof, "proof"}, {ErrMalformed, "malformed"},
 	{ErrBlobTooLarge, "blob_too_large"}, {ErrParts, "parts"}, {ErrBlob, "blob"},
 }

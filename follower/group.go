@@ -173,10 +173,8 @@ func (g *groupBlock) take(rollups []order.RollupID, part *sequencerv1.RollupPart
 func (g *groupBlock) weight() int64 {
 	n := int64(0)
 	for _, b := range g.blocks {
-		for _, leg := range b.Legs {
-			if !leg.Void {
-				n += int64(leg.Length)
-			}
+		for i := range b.Legs {
+			n += b.Legs[i].weight()
 		}
 	}
 	for _, v := range g.voids {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,10 +130,23 @@ func TestVerifierRefuses(t *testing.T) {
 		"record of another place": {func(rb *orderv1.RollupBlock) { rb.Legs[1].Record.BatchIndex++ }, ErrProof, "commitment"},
 		"record without a batch":  {func(rb *orderv1.RollupBlock) { rb.Legs[1].Record.BatchId = nil }, ErrMalformed, "batch ID of 0"},
 		"leg without record":      {func(rb *orderv1.RollupBlock) { rb.Legs[1].Record = nil }, ErrMalformed, "bundle ID of 0 bytes"},
-		"missing leg":             {func(rb *orderv1.RollupBlock) { rb.Legs = rb.Legs[1:] }, ErrMissingLeg, "2 legs, the proof covers 3"},
-		"missing leg, hidden":     {func(rb *orderv1.RollupBlock) { rb.Legs = rb.Legs[:2]; rb.NamespaceProof.End-- }, ErrProof, "2 legs"},
-		"all legs missing":        {func(rb *orderv1.RollupBlock) { rb.Legs = nil }, ErrMissingLeg, "0 legs, the proof covers 3"},
-		"extra leg":               {func(rb *orderv1.RollupBlock) { rb.Legs = append(rb.Legs, rb.Legs[2]) }, ErrExtraLeg, "4 legs, the proof covers 3"},
+		"siblings withheld":       {func(rb *orderv1.RollupBlock) { rb.Legs[1].Bundle = nil }, ErrSiblings, "has 2 legs, and its document is missing"},
+		"sibling left out":        {func(rb *orderv1.RollupBlock) { d := rb.Legs[1].Bundle; d.Legs = d.Legs[:1] }, ErrSiblings, "is that of bundle"},
+		"sibling added":           {func(rb *orderv1.RollupBlock) { d := rb.Legs[1].Bundle; d.Legs = append(d.Legs, d.Legs[0]) }, ErrSiblings, "is that of bundle"},
+		"sibling of another":      {func(rb *orderv1.RollupBlock) { rb.Legs[1].Bundle.Legs[1].RollupId = delta[:] }, ErrSiblings, "is that of bundle"},
+		"siblings swapped":        {func(rb *orderv1.RollupBlock) { l := rb.Legs[1].Bundle.Legs; l[0], l[1] = l[1], l[0] }, ErrSiblings, "is that of bundle"},
+		"sibling without ID":      {func(rb *orderv1.RollupBlock) { rb.Legs[1].Bundle.Legs[1].RollupId = nil }, ErrSiblings, "a rollup ID of 0 bytes"},
+		"no siblings":             {func(rb *orderv1.RollupBlock) { rb.Legs[1].Bundle = &orderv1.BundleDoc{} }, ErrSiblings, "payer of 0 bytes"},
+		"bundle of another chain": {func(rb *orderv1.RollupBlock) { rb.Legs[1].Bundle.ChainId = "ordo-evil" }, ErrSiblings, "is that of bundle"},
+		"document of one leg":     {func(rb *orderv1.RollupBlock) { rb.Legs[0].Bundle = rb.Legs[1].Bundle }, ErrSiblings, "has one leg"},
+		"too many siblings": {func(rb *orderv1.RollupBlock) {
+			d := rb.Legs[1].Bundle
+			d.Legs = slices.Repeat(d.Legs[:1], order.MaxLegs+1)
+		}, ErrSiblings, "65 legs, at most 64"},
+		"missing leg":         {func(rb *orderv1.RollupBlock) { rb.Legs = rb.Legs[1:] }, ErrMissingLeg, "2 legs, the proof covers 3"},
+		"missing leg, hidden": {func(rb *orderv1.RollupBlock) { rb.Legs = rb.Legs[:2]; rb.NamespaceProof.End-- }, ErrProof, "2 legs"},
+		"all legs missing":    {func(rb *orderv1.RollupBlock) { rb.Legs = nil }, ErrMissingLeg, "0 legs, the proof covers 3"},
+		"extra leg":           {func(rb *orderv1.RollupBlock) { rb.Legs = append(rb.Legs, rb.Legs[2]) }, ErrExtraLeg, "4 legs, the proof covers 3"},
 		"extra leg, hidden": {func(rb *orderv1.RollupBlock) {
 			extra := proto.CloneOf(rb.Legs[2])
 			extra.Record.BundleIndex++
@@ -442,6 +456,48 @@ func TestCheckpointRefusesDamage(t *testing.T) {
 	raw[0]++
 	if _, err := DecodeCheckpoint(raw); err == nil {
 		t.Error("another version decodes")
+	}
+}
+
+// TestLegsKnowTheirSiblings: each leg of a bundle tells of all of them, whether it is void or not,
+// and what is handed on tells it again, without anything that was not verified.
+func TestLegsKnowTheirSiblings(t *testing.T) {
+	t.Parallel()
+	c := newTestChain(testValidators(0, 4))
+	swap := bundle(1, txs(1, 2), gamma, alpha, beta)
+	c.append([]*order.Bundle{bundle(1, txs(2, 1), alpha), swap})
+	void := bundle(2, txs(3, 1), alpha, gamma)
+	garbled := newTestBatch(2, 0, []*order.Bundle{void}).garble()
+	garbled.void = true
+	c.appendBatches([]*testBatch{garbled})
+	for _, tc := range []struct {
+		height, leg int
+		bundle      *order.Bundle
+		void        bool
+	}{{1, 0, nil, false}, {1, 1, swap, false}, {2, 0, void, true}} {
+		b, _ := c.at(tc.height)
+		rb := b.rollupBlock(alpha)
+		if doc := rb.Legs[tc.leg].Bundle; doc != nil {
+			doc.ProtoReflect().SetUnknown([]byte{0xa0, 6, 1})
+			doc.Legs[0].ProtoReflect().SetUnknown([]byte{0xa0, 6, 1})
+		}
+		got, err := verifierAt(t, c, alpha, tc.height).Next(rb, c.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leg := got.Legs[tc.leg]
+		if tc.bundle == nil {
+			if leg.Siblings != nil || got.Proto.Legs[tc.leg].Bundle != nil {
+				t.Errorf("a leg that is alone has siblings %v", leg.Siblings)
+			}
+			continue
+		}
+		if !slices.Equal(leg.Siblings, tc.bundle.Summaries()) || leg.Siblings[leg.LegIndex].RollupID != alpha || leg.Void != tc.void {
+			t.Errorf("leg %+v of %v", leg, tc.bundle.Summaries())
+		}
+		if want := b.rollupBlock(alpha).Legs[tc.leg]; !proto.Equal(got.Proto.Legs[tc.leg].Bundle, want.Bundle) {
+			t.Errorf("handed on is %v, want %v", got.Proto.Legs[tc.leg].Bundle, want.Bundle)
+		}
 	}
 }
 

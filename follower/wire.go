@@ -20,8 +20,9 @@ const (
 	//
 	//	16 MiB    the legs' data
 	//	16 MiB    shards of the same batches, exactly k of each (shards.md)
-	//	 2 MiB    records: at most 128 bytes a leg, whose summary takes 179 of the 3 MiB of
-	//	          certificates
+	//	 5 MiB    records and documents of bundles with several legs: for one of two legs at
+	//	          most 407 bytes, whose summary takes 253 of the 3 MiB of certificates; for
+	//	          more legs less of what the summary takes, for one 128 of 179
 	//	 1 MiB    signed header, validators, and what proves header and records
 	//	29 MiB    beside the shards' data, for each of at most 256 batches:
 	//	            21.4 KiB  shards are filled up by less than 64 bytes, k is at most 342
@@ -31,7 +32,7 @@ const (
 	//	            10.4 KiB  200 holders, core, tags and lengths of 200 shares
 	//
 	// This holds for any stakes. The API's tests hold it against the chain's bounds.
-	MaxBlockBytes = 64 << 20
+	MaxBlockBytes = 68 << 20
 	// maxBlockLegs is more than the certificates that fit a block can stand for.
 	maxBlockLegs = 1 << 18
 	// maxVoidBatches is how many batches a block may hold.
@@ -53,6 +54,9 @@ const (
 	maxGroupHashes = 1 << 17
 	// maxBlockTransactions is more than fit 16 MiB of batches, where each takes three bytes.
 	maxBlockTransactions = 6 << 20
+	// minSiblingBytes is what a leg's summary takes: two hashes and two numbers. Shorter ones
+	// would take far more in memory than on the wire.
+	minSiblingBytes = 2*34 + 2*2
 	// maxHeight is CometBFT's: heights are int64 there, and no sum of two overflows.
 	maxHeight = math.MaxInt64 / 2
 )
@@ -76,6 +80,8 @@ const (
 	fieldMerkleProofAunts    = 3
 	fieldNamespaceProofNodes = 3
 	fieldLegTransactions     = 2
+	fieldLegBundle           = 3
+	fieldDocLegs             = 5
 )
 
 // DecodeBlock decodes a RollupBlock from anyone; it verifies nothing. A few hostile
@@ -161,9 +167,21 @@ func (c *contentBounds) leg(raw []byte) error {
 	if err := atMost("legs", c.legs, maxBlockLegs); err != nil {
 		return err
 	}
-	txs := 0
+	txs, siblings := 0, 0
 	return eachBytes(raw, func(num protowire.Number, tx []byte) error {
-		if num != fieldLegTransactions {
+		switch num {
+		case fieldLegTransactions:
+		case fieldLegBundle:
+			return eachBytes(tx, func(num protowire.Number, sibling []byte) error {
+				if num != fieldDocLegs {
+					return nil
+				}
+				if siblings++; len(sibling) < minSiblingBytes {
+					return fmt.Errorf("leg %d: summary %d of its bundle has %d bytes, at least %d: %w", c.legs-1, siblings-1, len(sibling), minSiblingBytes, ErrMalformed)
+				}
+				return atMost("legs of a bundle", siblings, order.MaxLegs)
+			})
+		default:
 			return nil
 		}
 		c.transactions++

@@ -39,6 +39,21 @@ func TestMessagesAreBoundedAsAWhole(t *testing.T) {
 			t.Errorf("a thousand parts of %s: %v", name, err)
 		}
 	}
+	// A sibling of a few bytes would take far more in memory, and a document may stand there twice.
+	sibling := field(fieldDocLegs, make([]byte, minSiblingBytes))
+	for name, tc := range map[string]struct {
+		leg []byte
+		ok  bool
+	}{
+		"all that a bundle may have": {field(fieldLegBundle, some(64, sibling)), true},
+		"one more":                   {field(fieldLegBundle, some(65, sibling)), false},
+		"more in two pieces":         {some(2, field(fieldLegBundle, some(33, sibling))), false},
+		"a small one":                {field(fieldLegBundle, field(fieldDocLegs, make([]byte, minSiblingBytes-1))), false},
+	} {
+		if err := boundBlock(field(fieldBlockLegs, tc.leg)); (err == nil) != tc.ok || !tc.ok && !errors.Is(err, ErrMalformed) {
+			t.Errorf("siblings, %s: %v", name, err)
+		}
+	}
 	// A field that holds one message may stand there twice: then its lists are joined.
 	block := field(1, some(4000, field(fieldBlockLegs, nil)))
 	for name, m := range map[string]proto.Message{

@@ -1488,9 +1488,12 @@ func (x *NamespaceProof) GetLeafHash() []byte {
 // RollupLeg is a leg as ordered: its leaf and its transactions. A leg that is void
 // has none; what shows that it is void stands in RollupBlock.void_batches.
 type RollupLeg struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Record        *LegRecord             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
-	Transactions  [][]byte               `protobuf:"bytes,2,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Record       *LegRecord             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Transactions [][]byte               `protobuf:"bytes,2,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	// Of the leg's bundle, where it has several legs, and there always: which other legs
+	// there are. The bundle ID is its hash.
+	Bundle        *BundleDoc `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1535,6 +1538,13 @@ func (x *RollupLeg) GetRecord() *LegRecord {
 func (x *RollupLeg) GetTransactions() [][]byte {
 	if x != nil {
 		return x.Transactions
+	}
+	return nil
+}
+
+func (x *RollupLeg) GetBundle() *BundleDoc {
+	if x != nil {
+		return x.Bundle
 	}
 	return nil
 }
@@ -1883,10 +1893,11 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x04R\x03end\x12\x14\n" +
 	"\x05nodes\x18\x03 \x03(\fR\x05nodes\x12\x1b\n" +
-	"\tleaf_hash\x18\x04 \x01(\fR\bleafHash\"a\n" +
+	"\tleaf_hash\x18\x04 \x01(\fR\bleafHash\"\x93\x01\n" +
 	"\tRollupLeg\x120\n" +
 	"\x06record\x18\x01 \x01(\v2\x18.ordo.order.v1.LegRecordR\x06record\x12\"\n" +
-	"\ftransactions\x18\x02 \x03(\fR\ftransactions\"4\n" +
+	"\ftransactions\x18\x02 \x03(\fR\ftransactions\x120\n" +
+	"\x06bundle\x18\x03 \x01(\v2\x18.ordo.order.v1.BundleDocR\x06bundle\"4\n" +
 	"\x06Holder\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x14\n" +
 	"\x05stake\x18\x02 \x01(\x03R\x05stake\"h\n" +
@@ -1956,16 +1967,17 @@ var file_order_v1_order_proto_depIdxs = []int32{
 	12, // 8: ordo.order.v1.Tips.tips:type_name -> ordo.order.v1.Tip
 	12, // 9: ordo.order.v1.VoteExtension.tips:type_name -> ordo.order.v1.Tip
 	16, // 10: ordo.order.v1.RollupLeg.record:type_name -> ordo.order.v1.LegRecord
-	20, // 11: ordo.order.v1.VoidBatch.holders:type_name -> ordo.order.v1.Holder
-	17, // 12: ordo.order.v1.RollupBlock.ordering_header_proof:type_name -> ordo.order.v1.MerkleProof
-	18, // 13: ordo.order.v1.RollupBlock.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
-	19, // 14: ordo.order.v1.RollupBlock.legs:type_name -> ordo.order.v1.RollupLeg
-	21, // 15: ordo.order.v1.RollupBlock.void_batches:type_name -> ordo.order.v1.VoidBatch
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	3,  // 11: ordo.order.v1.RollupLeg.bundle:type_name -> ordo.order.v1.BundleDoc
+	20, // 12: ordo.order.v1.VoidBatch.holders:type_name -> ordo.order.v1.Holder
+	17, // 13: ordo.order.v1.RollupBlock.ordering_header_proof:type_name -> ordo.order.v1.MerkleProof
+	18, // 14: ordo.order.v1.RollupBlock.namespace_proof:type_name -> ordo.order.v1.NamespaceProof
+	19, // 15: ordo.order.v1.RollupBlock.legs:type_name -> ordo.order.v1.RollupLeg
+	21, // 16: ordo.order.v1.RollupBlock.void_batches:type_name -> ordo.order.v1.VoidBatch
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_order_v1_order_proto_init() }

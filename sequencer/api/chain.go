@@ -218,8 +218,20 @@ func (c *chain) assemble(height uint64) (*served, error) {
 		validators: rawSet, validatorsHash: string(block.ValidatorsHash),
 		header:      txs[0],
 		headerProof: &orderv1.MerkleProof{Total: uint64(proof.Total), Index: uint64(proof.Index), Aunts: proof.Aunts},
-		order:       ordered, dropped: dropped, claims: claims, executed: ran, batches: cores, size: size,
+		order:       ordered, docs: docsOf(c.id, ordered), dropped: dropped, claims: claims, executed: ran, batches: cores, size: size,
 	}, nil
+}
+
+// docsOf returns the documents of the bundles that have several legs, by bundle. What they
+// take counts as part of the legs in the tree.
+func docsOf(chainID string, ordered *order.Block) []*orderv1.BundleDoc {
+	docs := make([]*orderv1.BundleDoc, len(ordered.Bundles))
+	for i, b := range ordered.Bundles {
+		if len(b.Summary.Legs) > 1 {
+			docs[i] = b.Summary.Doc(chainID)
+		}
+	}
+	return docs
 }
 
 // loadValidators leaves out the proposer priorities where the store can: they are in no hash, and

@@ -43,11 +43,31 @@ func voidOverhead() int {
 	return 8 + proto.Size(empty) + padding + most*share + 32*nodesOfShares(most)
 }
 
+const (
+	record, summary = 128, 179
+	// sibling is the least that one more leg takes in a summary, and in the bundle's document.
+	sibling = 74
+	// document is the most that one takes beside its legs, with its own tag and length.
+	document = 131
+)
+
+// tellingBytes bounds the records of a rollup's legs and the documents of their bundles, in a
+// block of so many bytes of certificates.
+func tellingBytes(certificates int) (most int) {
+	for legs := 1; legs <= order.MaxLegs; legs++ {
+		one := record
+		if legs > 1 {
+			one += document + sibling*legs // what is more in one is more in the other
+		}
+		most = max(most, certificates/(summary+sibling*(legs-1))*one)
+	}
+	return most
+}
+
 func TestTheLargestBlockIsTaken(t *testing.T) {
 	t.Parallel()
 	const (
-		record, summary = 128, 179
-		rest            = 1 << 20
+		rest = 1 << 20
 	)
 	p := ordering.DefaultParams()
 	valid := func(change func(p *ordering.Params)) bool {
@@ -67,7 +87,7 @@ func TestTheLargestBlockIsTaken(t *testing.T) {
 	batches := greatest(p.MaxBlockCertificates, func(p *ordering.Params, v uint64) { p.MaxBlockCertificates = v })
 	data := greatest(p.MaxBlockBytes, func(p *ordering.Params, v uint64) { p.MaxBlockBytes = v })
 	certificates := greatest(p.MaxBlockCertificateBytes, func(p *ordering.Params, v uint64) { p.MaxBlockCertificateBytes = v })
-	size := 2*data + certificates/summary*record + rest + batches*voidOverhead()
+	size := 2*data + tellingBytes(certificates) + rest + batches*voidOverhead()
 	t.Logf("%d batches of %d bytes beside their data, %d bytes in all", batches, voidOverhead(), size)
 	if size > follower.MaxBlockBytes {
 		t.Errorf("a block may have %d bytes, followers take %d", size, follower.MaxBlockBytes)
@@ -129,11 +149,20 @@ func TestRecordsAreSmallerThanSummaries(t *testing.T) {
 	if got := proto.Size(leg) + 3; got > 128 { // the leg's length takes up to 4 bytes
 		t.Errorf("a leg has %d bytes beside its data, want at most 128", got)
 	}
-	b := newBundle(1, alpha)
-	b.FeeLimit = 0
-	s := b.Summary()
-	h := order.BatchHeader{Bundles: []order.BundleSummary{s}}
-	if got := h.Size() - (&order.BatchHeader{}).Size(); got < 179 {
-		t.Errorf("a summary has %d bytes, want at least 179", got)
+	for legs := 1; legs <= order.MaxLegs; legs++ {
+		b := &order.Bundle{Expiry: 1}
+		for i := range legs {
+			b.Legs = append(b.Legs, order.Leg{RollupID: order.RollupID{1, byte(i)}, Transactions: [][]byte{{1}}})
+		}
+		s := b.Summary()
+		h := order.BatchHeader{Bundles: []order.BundleSummary{s}}
+		if got := h.Size() - (&order.BatchHeader{}).Size(); got < summary+sibling*(legs-1) {
+			t.Errorf("a summary of %d legs has %d bytes, want at least %d", legs, got, summary+sibling*(legs-1))
+		}
+		s.Expiry, s.FeeLimit = math.MaxUint64, math.MaxUint64
+		leg := &orderv1.RollupLeg{Bundle: s.Doc(strings.Repeat("x", order.MaxChainIDLen))}
+		if got := proto.Size(leg) - sibling*legs; got > document {
+			t.Errorf("a document of %d legs has %d bytes beside them, want at most %d", legs, got, document)
+		}
 	}
 }

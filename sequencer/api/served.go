@@ -20,6 +20,7 @@ type served struct {
 	header         []byte // transaction 0
 	headerProof    *orderv1.MerkleProof
 	order          *order.Block
+	docs           []*orderv1.BundleDoc // of the bundles; nil where one has a single leg
 	dropped        []ordering.Drop
 	claims         []*v1.RecordedClaim
 	executed       map[[sha256.Size]byte]executed    // ordinary transactions
@@ -39,7 +40,7 @@ func (s *served) rollup(id order.RollupID) (*orderv1.RollupBlock, []order.LegRec
 		NamespaceProof: proof, Legs: make([]*orderv1.RollupLeg, len(records)),
 	}
 	for i, r := range records {
-		b.Legs[i] = &orderv1.RollupLeg{Record: r.Proto()}
+		b.Legs[i] = &orderv1.RollupLeg{Record: r.Proto(), Bundle: s.docs[r.BundleIndex]}
 	}
 	return b, records
 }

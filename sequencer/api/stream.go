@@ -278,11 +278,22 @@ func insist[T any](ctx context.Context, s *Server, at *served, id order.RollupID
 }
 
 // dataBytes is what the legs' data takes on its way to a client: as a message, and
-// encoded.
+// encoded. So does what is told of other legs of their bundles, but for the message, which
+// the block has once.
 func dataBytes(records []order.LegRecord) int64 {
 	n := int64(0)
 	for _, r := range records {
 		n += 2 * int64(r.Length)
+		if r.LegCount > 1 {
+			n += docBytes + siblingBytes*int64(r.LegCount)
+		}
 	}
 	return n
 }
+
+const (
+	// docBytes is the most that a bundle's document takes beside its legs, and siblingBytes
+	// what each of those does.
+	docBytes     = 128
+	siblingBytes = 88
+)
