@@ -50,6 +50,7 @@ bench:
 
 proto: $(BUF)/buf $(GEN_GO)/protoc-gen-go $(GEN_CONN)/protoc-gen-connect-go
 	PATH="$(CURDIR)/$(GEN_GO):$(CURDIR)/$(GEN_CONN):$$PATH" $(BUF)/buf generate
+	PATH="$(CURDIR)/$(GEN_GO):$(CURDIR)/$(GEN_CONN):$$PATH" $(BUF)/buf generate --template execution/astria/buf.gen.yaml
 
 # The real celestia-app and celestia-node, for `ordo devnet --da celestia` and the tests of
 # the Celestia adapter: built once, into $ORDO_CACHE or the user's cache folder.

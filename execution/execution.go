@@ -21,6 +21,9 @@ var (
 	// ErrTime is returned by Execute, of clients whose blocks must rise in time by whole
 	// seconds, for a block that does not lie after the soft head. Pace keeps from it.
 	ErrTime = errors.New("time does not rise")
+	// ErrAhead is returned by Execute, of clients that bound how far soft may lead firm,
+	// where it leads by that much: the same call passes once firm has moved.
+	ErrAhead = errors.New("soft leads firm by all that the execution client allows")
 	// ErrFirm is returned by SetFirm for a head that is unknown, that falls, or
 	// stands above soft.
 	ErrFirm = errors.New("firm head is not acceptable")
