@@ -1,0 +1,277 @@
+package ethclients
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Options of a client. Zero values stand for the defaults.
+type Options struct {
+	// Program is the client to run.
+	Program Program
+	// Dir takes the client's chain and its secret; it is made where it is missing. A
+	// client that is started on it again goes on with that chain.
+	Dir string
+	// Genesis is the JSON that a chain is made from where there is none yet.
+	Genesis []byte
+	// Binary is the program's, by default that of Program.Binary.
+	Binary string
+	// EnginePort and RPCPort to listen on, on loopback; by default ones that are free.
+	EnginePort, RPCPort int
+	// Log takes what the client says, one JSON object per line.
+	Log io.Writer
+}
+
+const (
+	stopGrace  = 20 * time.Second // a client writes its state when it is stopped
+	maxLogLine = 64 << 10
+)
+
+// Process is a running client.
+type Process struct {
+	options Options
+	engine  string // host:port
+	rpc     string
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error // set before done is closed
+	pid     atomic.Int64
+}
+
+// Start starts a client and returns once it answers. Where ctx ends before that, the
+// client is stopped and the error is ctx's; afterwards ctx has no say.
+func Start(ctx context.Context, o Options) (*Process, error) {
+	p, err := start(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", o.Program.Name, err)
+	}
+	return p, nil
+}
+
+func start(ctx context.Context, o Options) (*Process, error) {
+	if o.Binary == "" {
+		var err error
+		if o.Binary, err = o.Program.Binary(); err != nil {
+			return nil, err
+		}
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	if err := prepare(ctx, o); err != nil {
+		return nil, err
+	}
+	life, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(life, o.Binary, arguments(o)...)
+	cmd.SysProcAttr = childAttributes()
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopGrace
+	log := &watcher{out: o.Log, servers: make(chan server, 8)}
+	cmd.Stdout, cmd.Stderr = log, log
+	p := &Process{options: o, cancel: cancel, done: make(chan struct{})}
+	go p.run(cmd, log)
+	if err := p.wait(ctx, log); err != nil {
+		_ = p.Stop() // err says more
+		return nil, err
+	}
+	return p, nil
+}
+
+// prepare makes the chain and the secret where they are missing.
+func prepare(ctx context.Context, o Options) error {
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return err
+	}
+	if _, err := os.Stat(secretFile(o.Dir)); errors.Is(err, os.ErrNotExist) {
+		var secret [32]byte
+		_, _ = rand.Read(secret[:]) // never fails
+		if err := os.WriteFile(secretFile(o.Dir), []byte(hex.EncodeToString(secret[:])), 0o600); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(filepath.Join(o.Dir, "geth")); err == nil {
+		return nil
+	}
+	genesis := filepath.Join(o.Dir, "genesis.json")
+	if err := os.WriteFile(genesis, o.Genesis, 0o644); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, o.Binary, "init", "--datadir", o.Dir, genesis).CombinedOutput()
+	if err != nil {
+		_ = os.RemoveAll(filepath.Join(o.Dir, "geth")) // no chain was made, so try again next time
+		return fmt.Errorf("make the chain from its genesis: %w: %s", err, lastLine(out))
+	}
+	return nil
+}
+
+func secretFile(dir string) string { return filepath.Join(dir, "jwt.hex") }
+
+// arguments keep a client to itself, small, and to what it is told by the Engine API.
+func arguments(o Options) []string {
+	return []string{
+		"--datadir", o.Dir, "--log.format", "json",
+		"--nodiscover", "--maxpeers", "0", "--port", "0", "--nat", "none", "--ipcdisable",
+		"--syncmode", "full", "--cache", "128",
+		"--authrpc.addr", "127.0.0.1", "--authrpc.port", strconv.Itoa(o.EnginePort), "--authrpc.jwtsecret", secretFile(o.Dir),
+		"--http", "--http.addr", "127.0.0.1", "--http.port", strconv.Itoa(o.RPCPort), "--http.api", "eth,net,web3,debug",
+	}
+}
+
+// run runs the process to its end.
+func (p *Process) run(cmd *exec.Cmd, log *watcher) {
+	// The kernel kills the child when the thread that started it ends, see
+	// childAttributes: this thread must live as long as the child.
+	runtime.LockOSThread()
+	defer close(p.done)
+	err := cmd.Start()
+	if err == nil {
+		p.pid.Store(int64(cmd.Process.Pid))
+		err = cmd.Wait()
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		p.err = fmt.Errorf("%w: %s", err, log.last())
+	}
+}
+
+// wait waits until both servers listen.
+func (p *Process) wait(ctx context.Context, log *watcher) error {
+	for p.engine == "" || p.rpc == "" {
+		select {
+		case s := <-log.servers:
+			if s.auth {
+				p.engine = s.address
+			} else {
+				p.rpc = s.address
+			}
+		case <-p.done:
+			if p.err != nil {
+				return p.err
+			}
+			return errors.New("it ended by itself")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// EngineURL is that of the Engine API.
+func (p *Process) EngineURL() string { return "http://" + p.engine }
+
+// RPCURL is that of the public JSON-RPC.
+func (p *Process) RPCURL() string { return "http://" + p.rpc }
+
+// SecretFile is the path of the secret that both sides of the Engine API know.
+func (p *Process) SecretFile() string { return secretFile(p.options.Dir) }
+
+// PID is the process ID.
+func (p *Process) PID() int { return int(p.pid.Load()) }
+
+// Done is closed when the process has ended, by Stop, Kill or by itself.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Stop ends the process in order and returns when it is gone. Its error is that of a
+// process that had ended badly. It may be called again.
+func (p *Process) Stop() error {
+	p.cancel()
+	<-p.done
+	return p.err
+}
+
+// Kill ends the process as a crash does and returns when it is gone.
+func (p *Process) Kill() {
+	if pid := p.PID(); pid != 0 {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone already
+	}
+	<-p.done
+	p.cancel()
+}
+
+// Restart starts the client anew, on the same chain and the same ports, after Stop or
+// Kill.
+func (p *Process) Restart(ctx context.Context) (*Process, error) {
+	o := p.options
+	o.EnginePort, o.RPCPort = port(p.engine), port(p.rpc)
+	return Start(ctx, o)
+}
+
+func port(address string) int {
+	n, _ := strconv.Atoi(address[bytes.LastIndexByte([]byte(address), ':')+1:]) // the client named it
+	return n
+}
+
+// server is one that the client said it runs.
+type server struct {
+	address string
+	auth    bool // that of the Engine API
+}
+
+// watcher passes the log on and looks in it for the addresses that the client got.
+type watcher struct {
+	out     io.Writer
+	servers chan server
+
+	mu   sync.Mutex
+	line []byte // the beginning of the current one
+	prev []byte
+}
+
+// Write implements io.Writer.
+func (w *watcher) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for rest := b; len(rest) > 0; {
+		line, after, whole := bytes.Cut(rest, []byte("\n"))
+		w.line = append(w.line, line[:min(len(line), maxLogLine-len(w.line))]...)
+		if whole {
+			w.look(w.line)
+			w.prev, w.line = w.line, nil
+		}
+		rest = after
+	}
+	return w.out.Write(b)
+}
+
+func (w *watcher) look(line []byte) {
+	var entry struct {
+		Msg, Endpoint string
+		Auth          json.RawMessage // true, or "true" of some versions
+	}
+	if json.Unmarshal(line, &entry) != nil || entry.Msg != "HTTP server started" || entry.Endpoint == "" {
+		return
+	}
+	select {
+	case w.servers <- server{address: entry.Endpoint, auth: bytes.Contains(entry.Auth, []byte("true"))}:
+	default:
+	}
+}
+
+// last returns the last line of the log, where a process says why it ends.
+func (w *watcher) last() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.line) > 0 {
+		return string(w.line)
+	}
+	return string(w.prev)
+}
+
+func lastLine(b []byte) []byte {
+	b = bytes.TrimSpace(b)
+	return b[bytes.LastIndexByte(b, '\n')+1:]
+}
