@@ -10,6 +10,7 @@ GEN_CONN := bin/protoc-gen-connect-go-v1.21.1
 
 .PHONY: build test lint fmt bench proto e2e sim clean
 .PHONY: celestia-bin devnet-celestia test-celestia eigenda-bin test-eigenda
+.PHONY: geth-bin opgeth-bin test-engine
 
 # The same flags as `go run` and `go test` compile with, so that the cache serves all.
 build:
@@ -84,3 +85,19 @@ $(GEN_CONN)/protoc-gen-connect-go:
 eigenda-bin:
 	@echo "building eigenda-proxy, unless it is there: about two minutes on two cores"
 	go run ./devnet/eigenda/build
+
+# The real geth and op-geth for rollups with a client of their own and the tests of
+# execution/engine, into the user's cache folder (or $ORDO_CACHE): about two minutes each on
+# two cores and 60 MB, once.
+geth-bin:
+	@echo "building geth, unless it is there: about two minutes on two cores"
+	go run ./devnet/ethclients/build geth
+
+opgeth-bin:
+	@echo "building op-geth, unless it is there: about two minutes on two cores"
+	go run ./devnet/ethclients/build op-geth
+
+# A thousand random blocks on every execution client, with crashes of all of them, where
+# `make test` runs a few dozen.
+test-engine:
+	go test -count=1 -timeout 60m -v ./test/clients -run . -clients.blocks=1000

@@ -143,9 +143,20 @@ func (p *Process) run(cmd *exec.Cmd, log *watcher) {
 		p.pid.Store(int64(cmd.Process.Pid))
 		err = cmd.Wait()
 	}
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil && !errors.Is(err, context.Canceled) && !terminated(err) {
 		p.err = fmt.Errorf("%w: %s", err, log.last())
 	}
+}
+
+// terminated reports whether a process ended by the signal that Stop sends, which takes
+// it down at once where it has not yet asked for signals.
+func terminated(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGTERM
 }
 
 // wait waits until both servers listen.
