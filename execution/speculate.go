@@ -20,3 +20,12 @@ type Speculator interface {
 	// Errors: ErrParent, also where the soft head has moved.
 	Extend(ctx context.Context, parent Hash, txs [][]byte) ([]Outcome, error)
 }
+
+// LegSpeculator is what a Speculator is where legs may have terms (see execution/terms):
+// Speculate goes by the block's legs.
+type LegSpeculator interface {
+	Speculator
+	// ExtendLegs is Extend for transactions that come in those legs, whole ones. Extend
+	// takes transactions whose legs have no terms.
+	ExtendLegs(ctx context.Context, parent Hash, txs [][]byte, legs []Leg) ([]Outcome, error)
+}

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/ethereum/go-ethereum/core/types"
+
+	"github.com/ordo-network/ordo/execution/terms"
 )
 
 // decode reads transactions from bytes that nobody has checked, and recovers their
@@ -33,6 +35,8 @@ func decodeTransaction(signer types.Signer, raw []byte) (*types.Transaction, err
 	switch {
 	case len(raw) > MaxTransactionBytes:
 		return nil, errTooLarge
+	case terms.Is(raw):
+		return nil, errTerms
 	case len(raw) > 0 && raw[0] == types.BlobTxType:
 		return nil, errBlob
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/core/vm"
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/trie"
 
@@ -46,48 +45,78 @@ func newPending(chain *core.BlockChain, parent *types.Header, b execution.Block)
 	if err != nil {
 		return nil, err
 	}
+	body.release()
 	return &Pending{
 		parent: parent, header: types.CopyHeader(body.header), body: body,
 		index: make(map[common.Hash]int), nonces: make(map[common.Address]uint64),
 	}, nil
 }
 
-// extend executes transactions one by one; readers get in between.
-func (p *Pending) extend(ctx context.Context, raw [][]byte, known *decoded) ([]execution.Outcome, error) {
-	out := make([]execution.Outcome, len(raw))
-	evm := p.body.newEVM()
-	defer evm.Release()
-	// In small parts: once the block is full, the rest costs nothing.
-	const part = 64
-	for first := 0; first < len(raw) && p.body.gas.Available(false) >= params.TxGas; first += part {
-		batch := raw[first:min(first+part, len(raw))]
-		txs, failed := decode(p.body.signer, batch, known)
+// extend executes transactions; readers get in between.
+func (p *Pending) extend(ctx context.Context, raw [][]byte, legs []execution.Leg, known *decoded) ([]execution.Outcome, error) {
+	parts, err := split(raw, legs)
+	if err != nil {
+		return nil, err
+	}
+	p.body.prepare()
+	defer p.body.release()
+	draft := draft{body: p.body}
+	for _, part := range parts {
+		if err := p.extendPart(ctx, &draft, part, known); err != nil {
+			return nil, err
+		}
+	}
+	return append(draft.outcomes, make([]execution.Outcome, len(raw)-len(draft.outcomes))...), nil
+}
+
+func (p *Pending) extendPart(ctx context.Context, draft *draft, all part, known *decoded) error {
+	// In small parts: once the block is full, the rest costs nothing. Legs with terms are
+	// not cut.
+	const most = 64
+	for first, n := 0, 0; first < len(all.raw) && p.body.gas.Available(false) >= params.TxGas; first += n {
+		n = min(len(all.raw)-first, most)
+		if all.leg != nil {
+			n = len(all.raw)
+		}
+		raw := all.raw[first : first+n]
+		txs, failed := decode(p.body.signer, raw, known)
+		for i, tx := range txs {
+			if failed[i] == nil {
+				known.put(raw[i], tx)
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if all.leg != nil {
+			if err := p.step(func() error { return draft.applyLeg(*all.leg, raw, txs, failed) }); err != nil {
+				return err
+			}
+			continue
+		}
 		for i, tx := range txs {
 			if err := ctx.Err(); err != nil {
-				return nil, err
+				return err
 			}
-			if failed[i] != nil {
-				continue
+			if err := p.step(func() error { draft.applyOne(tx, len(raw[i]), failed[i]); return nil }); err != nil {
+				return err
 			}
-			known.put(batch[i], tx)
-			if err := p.add(ctx, evm, tx, len(batch[i])); err != nil {
-				continue
-			}
-			out[first+i] = outcomeOf(p.body.receipts[len(p.body.receipts)-1])
 		}
 		var err error
 		if p.Read(func(s *state.StateDB) { err = s.Error() }); err != nil {
-			return nil, fmt.Errorf("read state: %w", err)
+			return fmt.Errorf("read state: %w", err)
 		}
 	}
-	return out, nil
+	return nil
 }
 
-func (p *Pending) add(ctx context.Context, evm *vm.EVM, tx *types.Transaction, size int) error {
+// step lets apply add transactions to the block, and then shows them.
+func (p *Pending) step(apply func() error) error {
 	p.mu.Lock()
-	err := p.body.add(ctx, evm, tx, size)
+	before := len(p.body.txs)
+	err := apply()
 	nonces := make(map[common.Address]uint64)
-	if err == nil {
+	for _, tx := range p.body.txs[before:] {
 		if from, err := types.Sender(p.body.signer, tx); err == nil {
 			nonces[from] = p.body.state.GetNonce(from)
 		}
@@ -98,14 +127,16 @@ func (p *Pending) add(ctx context.Context, evm *vm.EVM, tx *types.Transaction, s
 		}
 	}
 	p.mu.Unlock()
-	if err != nil {
+	if err != nil || len(p.body.txs) == before {
 		return err
 	}
 	p.view.Lock()
 	defer p.view.Unlock()
 	n := len(p.body.txs)
 	p.txs, p.receipts = p.body.txs[:n:n], p.body.receipts[:n:n]
-	p.index[tx.Hash()] = n - 1
+	for i, tx := range p.txs[before:] {
+		p.index[tx.Hash()] = before + i
+	}
 	maps.Copy(p.nonces, nonces)
 	return nil
 }
@@ -169,7 +200,7 @@ func (p *Pending) Fork() *state.StateDB {
 	return p.body.state.Copy()
 }
 
-var _ execution.Speculator = (*Client)(nil)
+var _ execution.LegSpeculator = (*Client)(nil)
 
 // speculation is the part of a client that tries out blocks.
 type speculation struct {
@@ -222,7 +253,7 @@ func (c *Client) Speculate(ctx context.Context, parent execution.Hash, b executi
 	if err != nil {
 		return nil, fmt.Errorf("speculate: %w", err)
 	}
-	out, err := p.extend(ctx, b.Transactions, &s.known)
+	out, err := p.extend(ctx, b.Transactions, b.Legs, &s.known)
 	if err != nil {
 		return nil, fmt.Errorf("speculate: %w", err)
 	}
@@ -232,6 +263,11 @@ func (c *Client) Speculate(ctx context.Context, parent execution.Hash, b executi
 
 // Extend implements execution.Speculator.
 func (c *Client) Extend(ctx context.Context, parent execution.Hash, txs [][]byte) ([]execution.Outcome, error) {
+	return c.ExtendLegs(ctx, parent, txs, nil)
+}
+
+// ExtendLegs implements execution.LegSpeculator.
+func (c *Client) ExtendLegs(ctx context.Context, parent execution.Hash, txs [][]byte, legs []execution.Leg) ([]execution.Outcome, error) {
 	s := &c.speculation
 	s.running.Lock()
 	defer s.running.Unlock()
@@ -242,7 +278,7 @@ func (c *Client) Extend(ctx context.Context, parent execution.Hash, txs [][]byte
 	if head := c.BlockChain().CurrentBlock(); p == nil || p.idle || p.Parent() != common.Hash(parent) || head.Hash() != common.Hash(parent) {
 		return nil, fmt.Errorf("extend speculation on %x, soft head is %s: %w", parent, head.Hash(), execution.ErrParent)
 	}
-	out, err := p.extend(ctx, txs, &s.known)
+	out, err := p.extend(ctx, txs, legs, &s.known)
 	s.show(p) // also what was added before an error
 	if err != nil {
 		return nil, fmt.Errorf("extend speculation: %w", err)

@@ -1,0 +1,184 @@
+package evm
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/accounts/abi"
+	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/core/vm"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/execution/terms"
+)
+
+// Rules of the chain for legs with terms. A leg that was executed and then undone costs
+// whoever sent it no gas, only the bytes in the order. So that nobody can slow down the
+// rollup with them, or fill its blocks for nothing:
+//
+//   - at most MaxTriedLegs legs with terms of a block are executed. Those that are refused
+//     before (terms that are not valid or do not allow the block, a transaction that cannot
+//     be decoded) do not count;
+//   - legs that are undone may use as much gas as the block's limit, all together, beside
+//     the gas of what is applied: a block never costs more than two full ones. A leg whose
+//     next transaction might use more than what is left of that is undone, too.
+const MaxTriedLegs = 128
+
+// maxReason bounds what a contract says of why it reverts.
+const maxReason = 200
+
+// Why a leg with terms is not applied, beside its own transactions.
+var (
+	errTogether = errors.New("all or nothing over rollups that are not executed together, or not all of whose legs say so")
+	errOther    = errors.New("another leg of its bundle could not be")
+	errTried    = fmt.Errorf("the block has %d legs with terms already", MaxTriedLegs)
+	errUndone   = errors.New("the gas for legs that are undone is used up in this block")
+)
+
+// termsOutcome is the outcome of the terms of a leg that was applied.
+var termsOutcome = execution.Outcome(sha256.Sum256([]byte("ordo/evm/terms/applied/v1\x00")))
+
+// part is a run of a block's transactions: a leg with terms, or any number of others.
+type part struct {
+	first int // in the block
+	raw   [][]byte
+	leg   *execution.Leg // with terms
+}
+
+// split parts a block's transactions into those that are applied one by one and those
+// that are as one.
+func split(raw [][]byte, legs []execution.Leg) (parts []part, err error) {
+	if legs == nil {
+		return []part{{raw: raw}}, nil
+	}
+	done, first := 0, 0 // transactions that are in parts, and in legs looked at
+	for i := range legs {
+		n := legs[i].Transactions
+		if n < 0 || n > len(raw)-first {
+			return nil, fmt.Errorf("leg %d of the block has %d transactions, %d are left", i, n, len(raw)-first)
+		}
+		if n > 0 && terms.Is(raw[first]) {
+			if done < first {
+				parts = append(parts, part{first: done, raw: raw[done:first]})
+			}
+			parts = append(parts, part{first: first, raw: raw[first : first+n], leg: &legs[i]})
+			done = first + n
+		}
+		first += n
+	}
+	if first != len(raw) {
+		return nil, fmt.Errorf("the block's legs have %d transactions, the block has %d", first, len(raw))
+	}
+	if done < first {
+		parts = append(parts, part{first: done, raw: raw[done:]})
+	}
+	return parts, nil
+}
+
+// applyLeg applies a leg with terms, or skips all of it.
+func (d *draft) applyLeg(leg execution.Leg, raw [][]byte, txs []*types.Transaction, failed []error) error {
+	t, _, err := terms.Decode(raw[0])
+	if err != nil {
+		d.refuse(len(raw), err)
+		return nil
+	}
+	verdict := execution.Undecided
+	if t.AllOrNothing && len(leg.Rollups) > 1 {
+		if verdict = leg.Verdict; verdict == execution.Undecided {
+			d.refuse(len(raw), errTogether)
+			return nil
+		}
+	}
+	// A leg that is refused is tried all the same: so it was when that was decided, and
+	// what it cost counts in the rest of the block.
+	before, err := d.try(t, raw, txs, failed)
+	switch {
+	case err != nil && verdict == execution.Apply:
+		return fmt.Errorf("leg %d of bundle %x is to be applied and cannot be: %w", leg.Index, leg.Bundle, err)
+	case err == nil && verdict == execution.Refuse:
+		d.undo(before)
+		err = errOther
+	}
+	if err != nil {
+		d.refuse(len(raw), err)
+	} else {
+		d.accept(before)
+	}
+	return nil
+}
+
+// refuse notes that the next n transactions, a leg, are not applied.
+func (d *draft) refuse(n int, err error) {
+	reason := notApplied(err)
+	for range n {
+		d.skip(reason, false)
+	}
+}
+
+func notApplied(err error) string { return "leg not applied: " + err.Error() }
+
+// accept notes that a leg was applied.
+func (d *draft) accept(before *mark) {
+	d.outcomes = append(d.outcomes, termsOutcome)
+	for _, receipt := range d.receipts[before.txs:] {
+		d.outcomes = append(d.outcomes, outcomeOf(receipt))
+	}
+}
+
+// try applies a leg with terms, and returns where the block stood before. On an error,
+// which says why the leg is not applied, the block stands there again.
+func (b *body) try(t terms.Terms, raw [][]byte, txs []*types.Transaction, failed []error) (before *mark, err error) {
+	if err := t.Allow(b.header.Number.Uint64(), b.header.Time); err != nil {
+		return nil, err
+	}
+	for i := 1; i < len(raw); i++ {
+		if failed[i] != nil {
+			return nil, fmt.Errorf("transaction %d (%s): %w", i, crypto.Keccak256Hash(raw[i]), failed[i])
+		}
+	}
+	if b.tried == MaxTriedLegs {
+		return nil, errTried
+	}
+	b.tried++
+	before = b.mark()
+	for i := 1; i < len(raw); i++ {
+		if err := b.tryOne(t, txs[i], len(raw[i]), b.header.GasLimit-b.undone-b.used(before)); err != nil {
+			b.undo(before)
+			return nil, fmt.Errorf("transaction %d (%s) %w", i, txs[i].Hash(), err)
+		}
+	}
+	return before, nil
+}
+
+// tryOne applies a transaction of a leg that may use that much gas.
+func (b *body) tryOne(t terms.Terms, tx *types.Transaction, size int, gas uint64) error {
+	if tx.Gas() > gas {
+		return fmt.Errorf("wants %d gas: %w", tx.Gas(), errUndone)
+	}
+	result, err := b.add(tx, size)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot be applied: %w", err)
+	case result.Failed() && !t.Tolerates(tx.Hash()):
+		return fmt.Errorf("reverted: %s", revertReason(result))
+	}
+	return nil
+}
+
+// revertReason says why a transaction reverted, as far as it is known.
+func revertReason(r *core.ExecutionResult) string {
+	data := r.Revert()
+	if !errors.Is(r.Err, vm.ErrExecutionReverted) {
+		return r.Err.Error()
+	}
+	if reason, err := abi.UnpackRevert(data); err == nil {
+		return fmt.Sprintf("%.*q", maxReason, reason)
+	}
+	if len(data) == 0 {
+		return "no reason given"
+	}
+	return fmt.Sprintf("%#x", data[:min(len(data), maxReason/4)])
+}
