@@ -3,7 +3,8 @@
 // out comes the first of them.
 //
 // What always holds: the ports lie below those that the kernel gives to outgoing
-// connections and to listeners on port 0, so that neither takes one by chance; at that
+// connections and to listeners on port 0, so that neither takes one by chance (where the
+// system leaves such ports); at that
 // moment each of them could be listened on; and no other call gets one of them, in this
 // process or in another of the same user with the same directory for temporary files,
 // until this process ends, however it ends. A port that is handed to a child process is
@@ -21,6 +22,13 @@ import (
 // lowest leaves out the ports below it: they are where people look for well-known services.
 const lowest = 10_000
 
+// Where the kernel gives away ports from so low on that fewer than fewest are left, the
+// ports end at usual, where it begins as a rule: then one may be taken by chance.
+const (
+	fewest = 4096
+	usual  = 32_768
+)
+
 // Claim returns the first of n ports in a row, which are the caller's until this process
 // ends. Nothing listens on them yet.
 func Claim(n int) (first int, err error) {
@@ -33,14 +41,14 @@ func Claim(n int) (first int, err error) {
 
 // process is the one ledger of this process.
 var process = sync.OnceValues(func() (*ledger, error) {
-	ephemeral, err := firstEphemeral()
+	end, err := firstEphemeral()
 	if err != nil {
 		return nil, err
 	}
-	if ephemeral <= lowest {
-		return nil, fmt.Errorf("the system gives ports from %d on to outgoing connections, which leaves none between %d and those: have it begin higher, with net.ipv4.ip_local_port_range = 32768 60999", ephemeral, lowest)
+	if end < lowest+fewest {
+		end = usual // of too few ports two processes would not find enough
 	}
 	// The name never changes, so that there is one file for each user.
 	path := filepath.Join(os.TempDir(), "ordo-ports-"+strconv.Itoa(os.Getuid()))
-	return openLedger(path, lowest, ephemeral)
+	return openLedger(path, lowest, end)
 })

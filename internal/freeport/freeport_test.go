@@ -49,6 +49,9 @@ func TestPortsAreNotTheKernels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if first < lowest+fewest {
+		t.Skipf("the system gives ports away from %d on", first)
+	}
 	for range 50 {
 		if low, high := claimed(t, 7); low < lowest || high > first {
 			t.Fatalf("ports from %d to %d, want some from %d to %d", low, high-1, lowest, first-1)
