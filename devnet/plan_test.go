@@ -103,16 +103,3 @@ func TestBackoffGrowsAndStartsOver(t *testing.T) {
 		}
 	}
 }
-
-func TestFreePortsAreFree(t *testing.T) {
-	t.Parallel()
-	base, err := FreePorts(64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for port := base; port < base+64; port++ {
-		if err := tryListen(port); err != nil {
-			t.Error(err)
-		}
-	}
-}

@@ -25,6 +25,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/dispersal/store"
 	"github.com/ordo-network/ordo/dispersal/transport"
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -206,15 +207,19 @@ func startOn(t testing.TB, n int, disk store.Options, tune func(*Options)) *netw
 }
 
 func (w *network) listen(v *validator) {
-	address := v.address
-	if address == "" {
-		address = "127.0.0.1:0"
+	if v.address == "" {
+		// It is listened on again after a stop: until then nobody else may have it.
+		port, err := freeport.Claim(1)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		v.address = fmt.Sprintf("127.0.0.1:%d", port)
 	}
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", v.address)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	v.listener, v.address = l, l.Addr().String()
+	v.listener = l
 }
 
 // committee is that of all validators with their newest keys.

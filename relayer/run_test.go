@@ -23,6 +23,7 @@ import (
 
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/da/layers"
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
@@ -116,12 +117,11 @@ func (c *testChain) genesisFile(t *testing.T) string {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Claim(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // home lays out a relayer for the chain and returns its home and its config.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/internal/jsonrpc"
 	"github.com/ordo-network/ordo/order"
 )
@@ -61,12 +61,11 @@ func (p *published) put(t *testing.T, blobs ...[]byte) {
 // nobody is a URL where nothing listens.
 func nobody(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Claim(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = ln.Close() }()
-	return "http://" + ln.Addr().String()
+	return fmt.Sprintf("http://127.0.0.1:%d", port)
 }
 
 // home lays out a node whose sequencers do not answer.

@@ -46,12 +46,11 @@ type Options struct {
 	// LayerBlockTime is the time between blocks of a layer that is started here.
 	LayerBlockTime time.Duration
 
-	Binary    string // whose subcommands the processes are
-	Dir       string // for their data; empty: the system's for temporary files
-	Keep      bool   // do not remove it
-	FreePorts func(n int) (first int, err error)
-	Logger    *slog.Logger
-	Progress  func(line string)
+	Binary   string // whose subcommands the processes are
+	Dir      string // for their data; empty: the system's for temporary files
+	Keep     bool   // do not remove it
+	Logger   *slog.Logger
+	Progress func(line string)
 }
 
 // DefaultOptions take some minutes on two cores.

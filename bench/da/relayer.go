@@ -11,6 +11,7 @@ import (
 
 	"github.com/ordo-network/ordo/bench/testnet"
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/relayer"
 )
 
@@ -22,7 +23,7 @@ type runningRelayer struct {
 
 // startRelayer lays out a relayer and starts it. It posts from the height on.
 func (s *stage) startRelayer(ctx context.Context, label string, rollups []string, from uint64) (*runningRelayer, error) {
-	port, err := s.o.FreePorts(1)
+	port, err := freeport.Claim(1)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func newStage(ctx context.Context, o Options) (_ *stage, err error) {
 		s.workloads = append(s.workloads, w)
 	}
 	s.network, err = testnet.Start(ctx, testnet.Options{
-		Binary: o.Binary, Dir: o.Dir, Keep: o.Keep, Validators: o.Validators, BlockTime: o.BlockTime, FreePorts: o.FreePorts,
+		Binary: o.Binary, Dir: o.Dir, Keep: o.Keep, Validators: o.Validators, BlockTime: o.BlockTime,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start %d validators: %w", o.Validators, err)

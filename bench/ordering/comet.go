@@ -13,6 +13,7 @@ import (
 
 	"github.com/ordo-network/ordo/bench/peers"
 	"github.com/ordo-network/ordo/bench/testnet"
+	"github.com/ordo-network/ordo/internal/freeport"
 )
 
 // comet is a network of plain CometBFT validators.
@@ -35,7 +36,7 @@ func startComet(ctx context.Context, o Options, validators int) (_ *comet, err e
 		}
 	}()
 	const ports = 4
-	base, err := o.FreePorts(ports * validators)
+	base, err := freeport.Claim(ports * validators)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,6 @@ type Options struct {
 	Dir        string // for the networks' data; empty: the system's for temporary files
 	Keep       bool   // do not remove it
 	ProfileDir string // for CPU profiles; empty: none
-	FreePorts  func(n int) (first int, err error)
 	Logger     *slog.Logger
 	Progress   func(line string)
 }

@@ -19,7 +19,7 @@ type ordo struct {
 // validator and serves the order.
 func startOrdo(ctx context.Context, o Options, validators int, reader bool) (*ordo, error) {
 	n, err := testnet.Start(ctx, testnet.Options{
-		Binary: o.Binary, Dir: o.Dir, Keep: o.Keep, Validators: validators, Reader: reader, BlockTime: o.BlockTime, FreePorts: o.FreePorts,
+		Binary: o.Binary, Dir: o.Dir, Keep: o.Keep, Validators: validators, Reader: reader, BlockTime: o.BlockTime,
 	})
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/bench/peers"
-	"github.com/ordo-network/ordo/bench/testnet"
 )
 
 // TestMain lets the test binary be what the benchmark starts: `ordo bench peer`.
@@ -39,30 +37,8 @@ func smokeOptions(t *testing.T) Options {
 	o.Systems, o.Parts = []string{SystemComet}, []string{PartThroughput, PartHalf}
 	o.Size, o.Duration, o.RateMBps = 16<<10, time.Second, 0.2
 	o.Binary, o.Dir = os.Args[0], t.TempDir()
-	o.FreePorts = freePorts
 	o.Progress = func(line string) { t.Log(line) }
 	return o
-}
-
-// freePorts finds ports in a row, below those that tests get by asking for port 0.
-func freePorts(n int) (int, error) {
-	for base := 21_000; base < 30_000; base += n {
-		free := true
-		for port := base; port < base+n; port++ {
-			ln, err := net.Listen("tcp", testnet.Loopback(port))
-			if err != nil {
-				free = false
-				break
-			}
-			if err := ln.Close(); err != nil {
-				return 0, err
-			}
-		}
-		if free {
-			return base, nil
-		}
-	}
-	return 0, errors.New("no free ports")
 }
 
 func TestAReportOfRealValidators(t *testing.T) {

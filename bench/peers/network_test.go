@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	cmttypes "github.com/cometbft/cometbft/types"
+
+	"github.com/ordo-network/ordo/internal/freeport"
 )
 
 // TestMain lets the test binary be a validator, where it gets a home.
@@ -32,8 +33,11 @@ func TestMain(m *testing.M) {
 func network(t *testing.T, n int, s Settings) (dir string, clients []Client) {
 	t.Helper()
 	dir = t.TempDir()
-	free := freePorts(t, 2*n)
-	ports := func(i int) Ports { return Ports{P2P: free[2*i], Door: free[2*i+1]} }
+	first, err := freeport.Claim(2 * n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports := func(i int) Ports { return Ports{P2P: first + 2*i, Door: first + 2*i + 1} }
 	if err := Init(dir, n, s, ports); err != nil {
 		t.Fatal(err)
 	}
@@ -64,20 +68,6 @@ func network(t *testing.T, n int, s Settings) (dir string, clients []Client) {
 		}
 	}
 	return dir, clients
-}
-
-// freePorts are free now; they are taken a moment later.
-func freePorts(t *testing.T, n int) (ports []int) {
-	t.Helper()
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = ln.Close() }()
-		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }
 
 func TestWhatIsSubmittedIsReadOnceAndVerified(t *testing.T) {

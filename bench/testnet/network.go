@@ -14,6 +14,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
@@ -42,7 +43,6 @@ type Options struct {
 	Validators int
 	Reader     bool // one more node, which is no validator and serves the order
 	BlockTime  time.Duration
-	FreePorts  func(n int) (first int, err error)
 }
 
 // Network is one of Ordo's validators.
@@ -84,7 +84,7 @@ func Start(ctx context.Context, o Options) (_ *Network, err error) {
 	if o.Reader {
 		nodes++
 	}
-	base, err := o.FreePorts(nodes * portStride)
+	base, err := freeport.Claim(nodes * portStride)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ordo-network/ordo/bench"
 	"github.com/ordo-network/ordo/devnet"
+	"github.com/ordo-network/ordo/internal/freeport"
 )
 
 func newBenchCmd() *cobra.Command {
@@ -76,7 +77,7 @@ func startBenchDevnet(ctx context.Context, log io.Writer) (file string, stop fun
 		return "", nil, err
 	}
 	file = filepath.Join(dir, "endpoints.json")
-	port, err := devnet.FreePorts(64)
+	port, err := freeport.Claim(64)
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ordo-network/ordo/bench/da"
-	"github.com/ordo-network/ordo/devnet"
 )
 
 func newBenchDACmd() *cobra.Command {
@@ -66,7 +65,7 @@ the figures say no more than that everything works.`,
 				o.Binary = self
 			}
 			began := time.Now()
-			o.FreePorts, o.Logger = devnet.FreePorts, slog.Default()
+			o.Logger = slog.Default()
 			o.Progress = func(line string) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%5.0fs  %s\n", time.Since(began).Seconds(), line)
 			}

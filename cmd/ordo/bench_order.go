@@ -14,7 +14,6 @@ import (
 
 	"github.com/ordo-network/ordo/bench/ordering"
 	"github.com/ordo-network/ordo/bench/peers"
-	"github.com/ordo-network/ordo/devnet"
 )
 
 func newBenchOrderCmd() *cobra.Command {
@@ -54,7 +53,7 @@ with --json, as JSON. All parts take about half an hour on two cores.`,
 				o.Binary = self
 			}
 			began := time.Now()
-			o.FreePorts, o.Logger = devnet.FreePorts, slog.Default()
+			o.Logger = slog.Default()
 			o.Progress = func(line string) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%5.0fs  %s\n", time.Since(began).Seconds(), line)
 			}

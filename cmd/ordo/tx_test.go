@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/internal/jsonrpc"
 )
 
@@ -76,9 +78,12 @@ func TestWatchFailsForADroppedTransaction(t *testing.T) {
 
 func TestWatchTellsOfANodeThatIsDown(t *testing.T) {
 	t.Parallel()
-	down := httptest.NewServer(http.NotFoundHandler())
-	down.Close()
-	err := watchTx(context.Background(), new(strings.Builder), []*jsonrpc.Client{answering(t, `null`), jsonrpc.New(down.URL, rpcTimeout)}, someHash)
+	port, err := freeport.Claim(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := jsonrpc.New(fmt.Sprintf("http://127.0.0.1:%d", port), rpcTimeout)
+	err = watchTx(context.Background(), new(strings.Builder), []*jsonrpc.Client{answering(t, `null`), down}, someHash)
 	if err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("error is %v", err)
 	}

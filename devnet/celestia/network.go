@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/freeport"
 )
 
 // DefaultBlockTime is shorter than the 2.6 s of the public networks, so that those who
@@ -90,14 +92,11 @@ func start(ctx context.Context, o Options) (*Network, error) {
 			return nil, err
 		}
 	}
-	appRPC, err := freePort()
+	appRPC, err := freeport.Claim(2)
 	if err != nil {
 		return nil, err
 	}
-	appGRPC, err := freePort()
-	if err != nil {
-		return nil, err
-	}
+	appGRPC := appRPC + 1
 	n.appRPC = "http://" + loopback(appRPC)
 	n.app = startProcess("celestia-app", filepath.Join(dir, "app.log"), o.AppBinary, nil, c.appArgs(o.BlockTime, appRPC, appGRPC)...)
 	if err := n.app.wait(ctx, n.nextBlock()); err != nil {

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/freeport"
 )
 
 // options of a network of the test's own. Where the binaries are not built the test is
@@ -259,7 +261,7 @@ func TestNetworkKeepsItsPort(t *testing.T) {
 	if again, err := endpointPort(dir, 0); err != nil || again != first {
 		t.Errorf("port %d, then %d: %v", first, again, err)
 	}
-	other, err := freePort()
+	other, err := freeport.Claim(1)
 	if err != nil {
 		t.Fatal(err)
 	}

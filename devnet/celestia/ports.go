@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/freeport"
 )
 
 // endpointPort returns the port of the bridge's JSON-RPC. A network keeps it, because
@@ -31,7 +32,7 @@ func endpointPort(dir string, asked int) (int, error) {
 		port = kept
 	}
 	if port == 0 {
-		if port, err = freePort(); err != nil {
+		if port, err = freeport.Claim(1); err != nil {
 			return 0, err
 		}
 	}
@@ -47,18 +48,6 @@ func endpointPort(dir string, asked int) (int, error) {
 		return 0, fmt.Errorf("keep the network's port: %w", err)
 	}
 	return port, nil
-}
-
-// freePort returns a port that is free on loopback now. It lies below those that the
-// system gives to outgoing connections, so that it stays free until it is used.
-func freePort() (int, error) {
-	const low, high, attempts = 10_000, 32_000, 100
-	for range attempts {
-		if port := low + rand.IntN(high-low); isFree(port) {
-			return port, nil
-		}
-	}
-	return 0, errors.New("find a free port: too many between 10000 and 32000 are taken")
 }
 
 // isFree asks by a connection: a socket that is bound to see whether it can be is still

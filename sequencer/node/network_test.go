@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/da/layers"
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/node"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -79,16 +80,11 @@ func newNetworkOf(t testing.TB, validators int, dal map[string]layers.Config) *n
 
 func freePorts(t testing.TB) node.Ports {
 	t.Helper()
-	var out [4]int
-	for i := range out {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = ln.Close() }()
-		out[i] = ln.Addr().(*net.TCPAddr).Port
+	first, err := freeport.Claim(4)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return node.Ports{P2P: out[0], RPC: out[1], API: out[2], Dispersal: out[3]}
+	return node.Ports{P2P: first, RPC: first + 1, API: first + 2, Dispersal: first + 3}
 }
 
 func (n *network) start(i int) {

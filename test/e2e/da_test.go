@@ -22,6 +22,7 @@ import (
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/avail/availtest"
 	"github.com/ordo-network/ordo/devnet"
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/relayer"
@@ -148,7 +149,7 @@ func newNode(t *testing.T, n *network, r devnet.RollupEndpoint, sequencers []str
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := devnet.FreePorts(2)
+	port, err := freeport.Claim(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +167,7 @@ func newNode(t *testing.T, n *network, r devnet.RollupEndpoint, sequencers []str
 // nowhere is where no sequencer is.
 func nowhere(t *testing.T) []string {
 	t.Helper()
-	port, err := devnet.FreePorts(1)
+	port, err := freeport.Claim(1)
 	if err != nil {
 		t.Fatal(err)
 	}

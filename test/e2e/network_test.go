@@ -21,6 +21,7 @@ import (
 	"github.com/ethereum/go-ethereum/ethclient"
 
 	"github.com/ordo-network/ordo/devnet"
+	"github.com/ordo-network/ordo/internal/freeport"
 )
 
 // Times that are long enough for a busy machine of two cores.
@@ -67,7 +68,7 @@ func (b *lockedBuffer) String() string {
 // started.
 func newHome(t *testing.T) *network {
 	t.Helper()
-	port, err := devnet.FreePorts(80)
+	port, err := freeport.Claim(80)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/ordo-network/ordo/devnet"
+	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
@@ -39,7 +39,7 @@ func TestPartition(t *testing.T) {
 		t.Skip("it is not part of the basic flow")
 	}
 	far := newNamespace(t)
-	base, err := devnet.FreePorts(40)
+	base, err := freeport.Claim(40)
 	if err != nil {
 		t.Fatal(err)
 	}
