@@ -22,12 +22,9 @@ import (
 // lowest leaves out the ports below it: they are where people look for well-known services.
 const lowest = 10_000
 
-// Where the kernel gives away ports from so low on that fewer than fewest are left, the
-// ports end at usual, where it begins as a rule: then one may be taken by chance.
-const (
-	fewest = 4096
-	usual  = 32_768
-)
+// fewest is how many ports there must be. Where the kernel gives away ports from so low on
+// that fewer are left, they end where it begins as a rule: then one may be taken by chance.
+const fewest = 4096
 
 // Claim returns the first of n ports in a row, which are the caller's until this process
 // ends. Nothing listens on them yet.
@@ -46,7 +43,7 @@ var process = sync.OnceValues(func() (*ledger, error) {
 		return nil, err
 	}
 	if end < lowest+fewest {
-		end = usual // of too few ports two processes would not find enough
+		end = usualEphemeral // of too few ports two processes would not find enough
 	}
 	// The name never changes, so that there is one file for each user.
 	path := filepath.Join(os.TempDir(), "ordo-ports-"+strconv.Itoa(os.Getuid()))
