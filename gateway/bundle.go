@@ -12,6 +12,8 @@ import (
 var (
 	// ErrTooLate: the bundle was sent and cannot be held back any more.
 	ErrTooLate = errors.New("bundle is being ordered already")
+	// ErrPast: the last block or time in which the bundle may be applied has passed.
+	ErrPast = errors.New("bundle's time has passed")
 	// ErrUnknown: nothing is known here by that name.
 	ErrUnknown = errors.New("not known here")
 )
@@ -50,7 +52,7 @@ const (
 	BundleReceived                         // is sent, or about to be
 	BundleCertified                        // a sequencer says that it is certified
 	BundleOrdered                          // ended: what its transactions did is known
-	BundleDropped                          // ended without being ordered; Reason says why
+	BundleDropped                          // ended, and was not seen to be ordered; Reason says why
 )
 
 // String returns the phase in a word.
@@ -101,25 +103,50 @@ type TxOutcome struct {
 
 // AdmitBundle hands in a user's bundle. As with Admit, it is accepted when Wait of the
 // Admission has returned: from then on it ends as ordered, or as dropped with a reason that can be asked for.
-// Errors: ErrKnown, ErrFull, ErrTooLarge, ErrUnfunded, ErrTooLate where what it would
-// replace was sent, ErrStopped; any other says what is wrong with it.
-func (g *Gateway) AdmitBundle(Bundle) (*Admission, error) { return nil, errors.ErrUnsupported }
+// Errors: ErrKnown, ErrFull, ErrTooLarge, ErrPast, ErrUnfunded, ErrTooLate where what it
+// would replace was sent, ErrStopped; any other says what is wrong with it.
+func (g *Gateway) AdmitBundle(b Bundle) (*Admission, error) {
+	if g.hasStopped() {
+		return nil, ErrStopped
+	}
+	a, err := g.take(func(c *core, now time.Time) error { return c.admitBundle(b, now) })
+	g.metrics.handedIn(err)
+	return a, err
+}
 
 // CancelBundle ends a user's bundle that was not sent yet; it returns once that is on
-// disk. Errors: ErrUnknown, ErrTooLate, ErrStopped.
-func (g *Gateway) CancelBundle(_ context.Context, ref [32]byte) error { return errors.ErrUnsupported }
+// disk. One that was dropped already is no error. Errors: ErrUnknown, ErrTooLate, ErrStopped.
+func (g *Gateway) CancelBundle(ctx context.Context, ref [32]byte) error {
+	return g.cancel(ctx, func(c *core) *parcel { return c.parcels.byRef[ref] })
+}
 
-// CancelReplacement is CancelBundle for the bundle that was handed in last under the name.
-func (g *Gateway) CancelReplacement(_ context.Context, replacement string) error {
-	return errors.ErrUnsupported
+// CancelReplacement is CancelBundle for the bundle that was handed in last under the
+// name, as long as it has not ended.
+func (g *Gateway) CancelReplacement(ctx context.Context, replacement string) error {
+	return g.cancel(ctx, func(c *core) *parcel { return c.parcels.byName[replacement] })
+}
+
+func (g *Gateway) cancel(ctx context.Context, find func(*core) *parcel) error {
+	if g.hasStopped() {
+		return ErrStopped
+	}
+	a, err := g.take(func(c *core, now time.Time) error { return c.cancel(find(c), now) })
+	if err != nil {
+		return err
+	}
+	return a.Wait(ctx)
 }
 
 // Bundle returns what is known of a user's bundle, by its Ref or by its ID.
-func (g *Gateway) Bundle(name [32]byte) (BundleState, bool) { return BundleState{}, false }
-
-// Watch tells of each change of what Get or Bundle says for the name, a transaction's hash
-// or a bundle's Ref. Changes that come before the last one was read are one. The caller
-// calls stop when it is done. Errors: ErrFull.
-func (g *Gateway) Watch(name [32]byte) (changes <-chan struct{}, stop func(), err error) {
-	return nil, nil, errors.ErrUnsupported
+func (g *Gateway) Bundle(name [32]byte) (BundleState, bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	p := g.core.parcels.byRef[name]
+	if p == nil {
+		p = g.core.parcels.byID[name]
+	}
+	if p == nil {
+		return BundleState{}, false
+	}
+	return g.core.parcelState(p, g.cfg.Now()), true
 }

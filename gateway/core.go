@@ -33,6 +33,8 @@ const (
 	bundleOverhead = 192
 	// maxAttempts bounds how often a transaction is ordered and skipped again.
 	maxAttempts = 16
+	// otherPayer is the trouble of a bundle that cannot be signed here.
+	otherPayer = "made by another payer's key: it is ordered as it was sent, or expires"
 	// staleAfter is the age at which the known height of the sequencer chain no
 	// longer serves to set an expiry.
 	staleAfter = 10 * time.Second
@@ -97,6 +99,9 @@ type bundle struct {
 	expiry   uint64
 	feeLimit uint64
 	txs      []*entry
+	parcel   *parcel // the user's bundle that it is; nil where it is of txs
+	sent     bool    // a sequencer may have it
+	unsure   bool    // not all heights that may have ordered it were observed: of parcels only
 
 	acked    uint64 // last epoch in which a sequencer took it; 0 for none
 	ackedAt  time.Time
@@ -129,13 +134,17 @@ type core struct {
 	cuts   uint64
 	cutAt  time.Time // last cut
 
-	observed uint64 // last sequencer height that was observed
-	views    uint64 // number of observations: what Chain said before is outdated
-	info     Info
-	head     uint64 // highest sequencer height known
-	headAt   time.Time
+	observed  uint64 // last sequencer height that was observed
+	block     uint64 // number of the rollup's head
+	blockTime time.Time
+	views     uint64 // number of observations: what Chain said before is outdated
+	info      Info
+	head      uint64 // highest sequencer height known
+	headAt    time.Time
 
 	history history
+	parcels parcels
+	touch   func(name [32]byte) // what is known of a transaction or a user's bundle changes
 	send    sending
 	sweepAt time.Time
 	stats   stats
@@ -151,8 +160,8 @@ func newCore(cfg *Config, l *loaded) (*core, error) {
 		txs: make(map[[32]byte]*entry), senders: make(map[string]*sender), byID: make(map[order.BundleID]*bundle),
 		ready: list.New(), held: list.New(), views: 1,
 		history: newHistory(cfg.KeepEnded), send: newSending(cfg.ResendAfter),
-		observed: l.observed, head: l.observed,
-		nextTx: l.nextTx, nextID: l.nextBundle,
+		observed: l.observed, head: l.observed, block: l.block, blockTime: l.blockTime,
+		nextTx: l.nextTx, nextID: l.nextBundle, parcels: newParcels(l.nextParcel), touch: func([32]byte) {},
 	}
 	bySeq := make(map[uint64]*entry, len(l.txs))
 	for _, e := range l.txs {
@@ -163,7 +172,7 @@ func newCore(cfg *Config, l *loaded) (*core, error) {
 		c.insert(e)
 	}
 	for _, rec := range l.bundles {
-		b := &bundle{seq: rec.seq, id: rec.id, payer: rec.payer, expiry: rec.expiry, feeLimit: rec.feeLimit}
+		b := &bundle{seq: rec.seq, id: rec.id, payer: rec.payer, expiry: rec.expiry, feeLimit: rec.feeLimit, sent: true}
 		for _, seq := range rec.txs {
 			e := bySeq[seq]
 			if e == nil || e.bundle != nil {
@@ -176,7 +185,7 @@ func newCore(cfg *Config, l *loaded) (*core, error) {
 			return nil, fmt.Errorf("bundle %s: its transactions make bundle %s", b.id, id)
 		}
 		if !c.signs(b) {
-			b.trouble = "made by another payer's key: it is ordered as it was sent, or expires"
+			b.trouble = otherPayer
 		}
 		c.live = append(c.live, b)
 		c.byID[b.id] = b
@@ -184,11 +193,14 @@ func newCore(cfg *Config, l *loaded) (*core, error) {
 	for _, r := range l.ended {
 		c.history.add(r)
 	}
-	return c, nil
+	return c, c.loadParcels(l)
 }
 
 // wire returns the bundle without a signature.
 func (c *core) wire(b *bundle) *order.Bundle {
+	if b.parcel != nil {
+		return &order.Bundle{Payer: b.payer, Expiry: b.expiry, FeeLimit: b.feeLimit, Legs: b.parcel.legs}
+	}
 	leg := order.Leg{RollupID: c.cfg.RollupID, Transactions: make([][]byte, len(b.txs))}
 	for i, e := range b.txs {
 		leg.Transactions[i] = e.Raw
@@ -220,7 +232,7 @@ func (c *core) admit(tx Tx, now time.Time) error {
 	if n := len(tx.Raw) + bundleOverhead; n > c.maxBundle() {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(tx.Raw), c.maxBundle()-bundleOverhead)
 	}
-	if r := c.history.get(tx.Hash); c.txs[tx.Hash] != nil || r != nil && r.Phase == PhaseExecuted {
+	if r := c.history.get(tx.Hash); c.txs[tx.Hash] != nil || r != nil && r.Phase == PhaseExecuted || c.executedInParcel(tx.Hash) {
 		return ErrKnown
 	}
 	if c.send.unfunded != "" {
@@ -259,6 +271,7 @@ func (c *core) admit(tx Tx, now time.Time) error {
 	c.insert(e)
 	c.change(txKey(e.seq), encodeTx(e))
 	c.sync = true
+	c.touch(e.Hash)
 	return nil
 }
 
@@ -290,6 +303,7 @@ func (c *core) end(e *entry, st State, now time.Time) {
 		c.change(endedKey(r.seq), encodeEnded(r))
 	}
 	c.prune(c.history.add(r))
+	c.touch(e.Hash)
 }
 
 func (c *core) forget(e *entry) {
@@ -333,6 +347,7 @@ func (c *core) sweep(now time.Time) {
 	}
 	c.sweepAt = now.Add(time.Second)
 	c.prune(c.history.expire(now))
+	c.expireOutcomes(now)
 	for n := min(c.held.Len(), 512); n > 0; n-- {
 		front := c.held.Front()
 		if front == nil {
@@ -368,6 +383,7 @@ type work struct {
 // step does what is due, after inputs were taken in.
 func (c *core) step(now time.Time) work {
 	c.sweep(now)
+	c.release(now)
 	c.cut(now)
 	var w work
 	if b, target, ok := c.nextSend(now); ok {

@@ -20,19 +20,26 @@ const (
 
 // mayCut reports whether a bundle may be made, as soon as the flush interval allows.
 func (c *core) mayCut(now time.Time) bool {
-	if c.ready.Len() == 0 || c.info.ChainID == "" || now.Sub(c.headAt) > staleAfter || len(c.live) >= c.cfg.MaxInFlight {
+	return c.ready.Len() > 0 && c.maySend(now) && len(c.live)-c.parcels.live < c.cfg.MaxInFlight && c.unsent(false) < maxUnsent
+}
+
+// maySend reports whether a bundle that is made now can be sent.
+func (c *core) maySend(now time.Time) bool {
+	if c.info.ChainID == "" || now.Sub(c.headAt) > staleAfter {
 		return false
 	}
-	if c.send.unfunded != "" && len(c.live) > 0 {
-		return false // one bundle is enough to see whether it has passed
-	}
-	unsent := 0
+	return c.send.unfunded == "" || len(c.live) == 0 // one bundle is enough to see whether it has passed
+}
+
+// unsent counts the bundles, users' or the gateway's own, that wait for their first
+// sending: each kind has its share, so that neither keeps out the other.
+func (c *core) unsent(users bool) (n int) {
 	for _, b := range c.live {
-		if b.acked == 0 && b.refusals == 0 && c.signs(b) {
-			unsent++
+		if b.acked == 0 && b.refusals == 0 && c.signs(b) && (b.parcel != nil) == users {
+			n++
 		}
 	}
-	return unsent < maxUnsent
+	return n
 }
 
 // maxBundle returns the bound on a bundle's bytes.

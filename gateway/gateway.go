@@ -31,12 +31,14 @@ type Config struct {
 	FlushInterval   time.Duration // least time between two bundles; default 5ms
 	ResendAfter     time.Duration // a bundle taken and not ordered goes to the next sequencer; default 3s
 	SendTimeout     time.Duration // of one call of a sequencer; default 2s
-	HoldFor         time.Duration // how long a transaction waits for a nonce gap to be filled; default 30min
+	HoldFor         time.Duration // how long a transaction waits for a nonce gap to be filled, a user's bundle for its first block; default 30min
 	KeepEnded       time.Duration // how long outcomes are remembered; default 1h
 	MaxTxs          int           // transactions held; default 50,000
 	MaxTxsPerSender int           // of one sender; default 2,048
 	MaxBytes        int           // of all transactions held; default 64 MiB
-	MaxInFlight     int           // live bundles; default 128
+	MaxInFlight     int           // live bundles, the gateway's own and users' each; default 128
+	MaxUserBundles  int           // users' bundles held; default 4,096
+	MaxUserBytes    int           // of all users' bundles held; default 32 MiB
 
 	Logger     *slog.Logger          // default: none
 	Registerer prometheus.Registerer // default: none
@@ -77,6 +79,8 @@ func (c *Config) check() error {
 	bound(&c.MaxTxsPerSender, 2048)
 	bound(&c.MaxBytes, 64<<20)
 	bound(&c.MaxInFlight, 128)
+	bound(&c.MaxUserBundles, 4096)
+	bound(&c.MaxUserBytes, 32<<20)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -96,9 +100,10 @@ type Gateway struct {
 	journal *journal
 	metrics *metrics
 
-	mu      sync.RWMutex // guards core and waiting
+	mu      sync.RWMutex // guards core, waiting and watches
 	core    *core
 	waiting []chan<- error // for what was taken in to be on disk
+	watches watches
 
 	wake    chan struct{} // something was taken in
 	started chan struct{} // a token: Run is called once
@@ -121,11 +126,12 @@ func New(cfg Config) (*Gateway, error) {
 	if g.core, err = newCore(&g.cfg, l); err != nil {
 		return nil, errors.Join(fmt.Errorf("read journal %s: %w", cfg.Dir, err), j.close())
 	}
+	g.core.touch = g.watches.tell
 	if g.metrics, err = newMetrics(cfg.Registerer, g); err != nil {
 		return nil, errors.Join(err, j.close())
 	}
-	if n := len(l.txs); n > 0 {
-		g.log.Info("gateway takes up transactions", "transactions", n, "bundles_in_flight", len(l.bundles), "observed_height", l.observed)
+	if n := g.core.counts(); n.Queued+n.InFlight+n.Users > 0 {
+		g.log.Info("gateway takes up transactions", "transactions", n.Queued+n.InFlight, "bundles_in_flight", n.Bundles, "users_bundles", n.Users, "observed_height", l.observed)
 	}
 	return g, nil
 }
@@ -277,14 +283,19 @@ func (g *Gateway) Pending(sender string) []Tx {
 	return txs
 }
 
-// Get returns what is known of a transaction. Raw is nil where it has ended.
+// Get returns what is known of a transaction. Raw is nil where it has ended, and where it
+// is known only from a user's bundle, which is nobody else's to see.
 func (g *Gateway) Get(hash [32]byte) (Tx, State, bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if e := g.core.txs[hash]; e != nil {
 		return e.Tx, g.core.state(e), true
 	}
-	if r := g.core.history.get(hash); r != nil {
+	r := g.core.history.get(hash)
+	if p, i := g.core.parcelOf(hash); p != nil && (r == nil || r.Phase != PhaseExecuted && (p.outcome == nil || p.outcome.Ended.After(r.Ended))) {
+		return Tx{Hash: hash}, g.core.stateInParcel(p, i, g.cfg.Now()), true
+	}
+	if r != nil {
 		return Tx{Hash: hash}, r.State, true
 	}
 	return Tx{}, State{}, false
@@ -317,7 +328,9 @@ func (g *Gateway) Content() map[string][]Tx {
 type Counts struct {
 	Queued, InFlight int // transactions
 	Bundles          int // live
-	Bytes            int
+	Users            int // users' bundles that have not ended
+	Bytes            int // of the transactions
+	UserBytes        int // of the users' bundles
 	// Unfunded says why no bundle is taken; "" where all is well.
 	Unfunded string
 }
@@ -330,7 +343,8 @@ func (g *Gateway) Counts() Counts {
 }
 
 func (c *core) counts() Counts {
-	n := Counts{Bundles: len(c.live), Bytes: c.bytes, Unfunded: c.send.unfunded}
+	ps := &c.parcels
+	n := Counts{Bundles: len(c.live), Users: len(ps.waiting) + ps.live, Bytes: c.bytes, UserBytes: ps.size, Unfunded: c.send.unfunded}
 	for _, b := range c.live {
 		for _, e := range b.txs {
 			if !e.ended {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -20,15 +21,22 @@ import (
 //	t seq       -> a transaction that has not ended, or whose bundle is live
 //	b seq       -> a live bundle, which names its transactions by seq
 //	e seq       -> how a transaction was dropped; seq was the transaction's
+//	mb          -> the rollup's head when that height was observed
+//	u seq       -> a user's bundle that has not ended
+//	v seq       -> a live bundle of one of those, which it names by seq; numbered with the b
+//	w seq       -> how a user's bundle ended; seq was its own
 //
 // Writes go to the log in the order of the core's changes, each step of the core in
 // one batch. What a crash cuts off is a tail of steps. Steps that somebody was told of are synced
 // before: an accepted transaction, a bundle about to be sent. Losing others makes
 // the gateway believe that a bundle is still live: it is sent again, which the
-// chain drops, and when it expires here its transactions turn out to be executed.
+// chain drops, and when it expires here its transactions turn out to be executed. The heights
+// that the same steps observed are lost with them: a user's bundle is sent under a new ID
+// only where each height that could order the old one was observed.
 var (
 	metaIdentity = []byte("mi")
 	metaHeight   = []byte("mh")
+	metaBlock    = []byte("mb")
 )
 
 func key(prefix byte, seq uint64) []byte {
@@ -38,6 +46,10 @@ func key(prefix byte, seq uint64) []byte {
 func txKey(seq uint64) []byte     { return key('t', seq) }
 func bundleKey(seq uint64) []byte { return key('b', seq) }
 func endedKey(seq uint64) []byte  { return key('e', seq) }
+
+func parcelKey(seq uint64) []byte       { return key('u', seq) }
+func parcelBundleKey(seq uint64) []byte { return key('v', seq) }
+func outcomeKey(seq uint64) []byte      { return key('w', seq) }
 
 // change is one write; a nil value deletes.
 type change struct{ key, value []byte }
@@ -50,6 +62,12 @@ type loaded struct {
 	txs                []*entry
 	bundles            []bundleRecord
 	ended              []*ended
+
+	block         uint64
+	blockTime     time.Time
+	nextParcel    uint64
+	parcels       []*parcel // those that have not ended by seq, those that have by seq
+	parcelBundles []parcelBundleRecord
 }
 
 type journal struct{ db *pebble.DB }
@@ -104,6 +122,8 @@ func (l *loaded) take(k, v []byte) (err error) {
 		l.identity = slices.Clone(v)
 	case slices.Equal(k, metaHeight):
 		l.observed, err = decodeHeight(v)
+	case slices.Equal(k, metaBlock):
+		l.block, l.blockTime, err = decodeBlock(v)
 	case len(k) == 9:
 		err = l.record(k[0], binary.BigEndian.Uint64(k[1:]), v)
 	default:
@@ -139,7 +159,7 @@ func (l *loaded) record(prefix byte, seq uint64, v []byte) error {
 		l.ended = append(l.ended, r)
 		l.nextTx = max(l.nextTx, seq+1)
 	default:
-		return errRecord
+		return l.parcelRecord(prefix, seq, v)
 	}
 	return nil
 }

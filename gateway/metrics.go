@@ -14,6 +14,7 @@ type stats struct {
 	bundlesMade, bundlesOrdered, bundlesExpired, bundlesDropped uint64
 	failovers                                                   uint64
 	executed, dropped                                           uint64
+	usersOrdered, usersDropped                                  uint64
 	latency, certified                                          func(time.Duration)
 }
 
@@ -28,9 +29,18 @@ func (s *stats) ended(st State) {
 	}
 }
 
+func (s *stats) parcelEnded(p BundlePhase) {
+	if p == BundleOrdered {
+		s.usersOrdered++
+		return
+	}
+	s.usersDropped++
+}
+
 type metrics struct {
 	collectors []prometheus.Collector
 	submits    *prometheus.CounterVec
+	users      *prometheus.CounterVec
 	sends      *prometheus.CounterVec
 	journal    prometheus.Histogram
 	unfunded   prometheus.Gauge
@@ -41,6 +51,9 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
 	m := &metrics{
 		submits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordo_gateway_submitted_total", Help: "Transactions handed in, by result.",
+		}, []string{"result"}),
+		users: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_gateway_user_bundles_submitted_total", Help: "Users' bundles handed in, by result.",
 		}, []string{"result"}),
 		sends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordo_gateway_sends_total", Help: "Bundles sent to a sequencer, by result.",
@@ -75,11 +88,15 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
 		})
 	}
 	m.collectors = []prometheus.Collector{
-		m.submits, m.sends, m.journal, m.unfunded, latency, certified,
+		m.submits, m.users, m.sends, m.journal, m.unfunded, latency, certified,
 		counts("ordo_gateway_queued_transactions", "Transactions that wait for a bundle.", func(c Counts) int { return c.Queued }),
 		counts("ordo_gateway_in_flight_transactions", "Transactions in live bundles.", func(c Counts) int { return c.InFlight }),
 		counts("ordo_gateway_in_flight_bundles", "Bundles that may still be ordered.", func(c Counts) int { return c.Bundles }),
 		counts("ordo_gateway_held_bytes", "Bytes of the transactions held.", func(c Counts) int { return c.Bytes }),
+		counts("ordo_gateway_user_bundles", "Users' bundles that have not ended.", func(c Counts) int { return c.Users }),
+		counts("ordo_gateway_user_bundles_bytes", "Bytes of the users' bundles that have not ended.", func(c Counts) int { return c.UserBytes }),
+		counter("ordo_gateway_user_bundles_ordered_total", "Users' bundles that ended as ordered.", func(s *stats) uint64 { return s.usersOrdered }),
+		counter("ordo_gateway_user_bundles_dropped_total", "Users' bundles that ended otherwise.", func(s *stats) uint64 { return s.usersDropped }),
 		counter("ordo_gateway_bundles_made_total", "Bundles made.", func(s *stats) uint64 { return s.bundlesMade }),
 		counter("ordo_gateway_bundles_ordered_total", "Bundles ordered.", func(s *stats) uint64 { return s.bundlesOrdered }),
 		counter("ordo_gateway_bundles_expired_total", "Bundles that expired without being ordered.", func(s *stats) uint64 { return s.bundlesExpired }),
@@ -105,17 +122,21 @@ func (m *metrics) unregister(reg prometheus.Registerer) {
 	}
 }
 
-func (m *metrics) submitted(err error) {
+func (m *metrics) submitted(err error) { m.submits.WithLabelValues(resultOf(err)).Inc() }
+
+func (m *metrics) handedIn(err error) { m.users.WithLabelValues(resultOf(err)).Inc() }
+
+func resultOf(err error) string {
 	result := "other"
 	for _, r := range []struct {
 		err  error
 		name string
-	}{{nil, "accepted"}, {ErrKnown, "known"}, {ErrFull, "full"}, {ErrUnfunded, "unfunded"}, {ErrTooLarge, "too_large"}, {ErrNonceInFlight, "nonce_in_flight"}} {
+	}{{nil, "accepted"}, {ErrKnown, "known"}, {ErrFull, "full"}, {ErrUnfunded, "unfunded"}, {ErrTooLarge, "too_large"}, {ErrNonceInFlight, "nonce_in_flight"}, {ErrTooLate, "too_late"}, {ErrPast, "past"}} {
 		if errors.Is(err, r.err) {
 			result = r.name
 		}
 	}
-	m.submits.WithLabelValues(result).Inc()
+	return result
 }
 
 func (m *metrics) answered(s Sequencer, err error) {

@@ -37,25 +37,29 @@ func (c *core) observe(o Observed, now time.Time) {
 	c.views++
 	if o.Height > c.observed+1 {
 		c.reconcile(now)
+		c.doubt()
 	}
 	c.observed = max(c.observed, o.Height)
+	if o.Block > c.block {
+		c.block, c.blockTime = o.Block, o.Time
+		c.change(metaBlock, encodeBlock(c.block, c.blockTime))
+	}
 	if o.Height >= c.head {
 		c.head, c.headAt = o.Height, now
 	}
-	executed := make(map[[32]byte]bool, len(o.Executed))
-	for _, h := range o.Executed {
-		executed[h] = true
-	}
-	skipped := make(map[[32]byte]Skipped, len(o.Skipped))
-	for _, s := range o.Skipped {
-		skipped[s.Hash] = s
-	}
+	f := newFates(o)
 	for _, id := range o.Bundles {
-		if b := c.byID[id]; b != nil {
-			c.resolve(b, func(e *entry) { c.settle(e, b, o.Height, executed, skipped, now) })
-			c.send.progress(c.cfg.ResendAfter)
+		b := c.byID[id]
+		switch {
+		case b == nil:
+			continue
+		case b.parcel != nil:
+			c.delivered(b, o, f, now)
+		default:
+			c.resolve(b, func(e *entry) { c.settle(e, b, o.Height, f, now) })
 			c.stats.bundlesOrdered++
 		}
+		c.send.progress(c.cfg.ResendAfter)
 	}
 	for _, h := range o.Executed {
 		if e := c.txs[h]; e != nil { // somebody else's copy
@@ -63,13 +67,51 @@ func (c *core) observe(o Observed, now time.Time) {
 		}
 	}
 	for _, b := range slices.Clone(c.live) {
-		if b.expiry <= o.Height {
-			// Every height at which it could be ordered has passed without it.
-			c.resolve(b, c.requeue)
-			c.stats.bundlesExpired++
+		if b.expiry > o.Height {
+			continue
 		}
+		// Every height at which it could be ordered has passed without it.
+		if b.parcel != nil {
+			c.lapsed(b, now)
+			continue
+		}
+		c.resolve(b, c.requeue)
+		c.stats.bundlesExpired++
 	}
 	c.change(metaHeight, encodeHeight(c.observed))
+}
+
+// fates are what became of a block's transactions. There may be several copies of one,
+// in several bundles.
+type fates struct {
+	executed map[[32]byte]bool
+	skipped  map[copyOf]Skipped
+}
+
+type copyOf struct {
+	hash   [32]byte
+	bundle order.BundleID
+}
+
+func newFates(o Observed) fates {
+	f := fates{executed: make(map[[32]byte]bool, len(o.Executed)), skipped: make(map[copyOf]Skipped, len(o.Skipped))}
+	for _, h := range o.Executed {
+		f.executed[h] = true
+	}
+	for _, s := range o.Skipped {
+		f.skipped[copyOf{s.Hash, s.Bundle}] = s
+	}
+	return f
+}
+
+// skippedIn returns why the bundle's copy was skipped, or one of which it is not told
+// whose it was.
+func (f fates) skippedIn(hash [32]byte, id order.BundleID) (Skipped, bool) {
+	s, ok := f.skipped[copyOf{hash, id}]
+	if !ok {
+		s, ok = f.skipped[copyOf{hash: hash}]
+	}
+	return s, ok
 }
 
 // certify notes that a live bundle is certified.
@@ -79,10 +121,17 @@ func (c *core) certify(id order.BundleID, now time.Time) {
 		return
 	}
 	b.certified = now
+	if b.parcel != nil {
+		c.touchParcel(b.parcel)
+	}
 	for _, e := range b.txs {
-		if !e.ended && c.stats.certified != nil {
+		if e.ended {
+			continue
+		}
+		if c.stats.certified != nil {
 			c.stats.certified(now.Sub(e.received))
 		}
+		c.touch(e.Hash)
 	}
 }
 
@@ -91,7 +140,7 @@ func (c *core) certify(id order.BundleID, now time.Time) {
 // ordering any more. Others wait for their expiry.
 func (c *core) reconcile(now time.Time) {
 	for _, b := range slices.Clone(c.live) {
-		if slices.ContainsFunc(b.txs, func(e *entry) bool {
+		if b.parcel != nil || slices.ContainsFunc(b.txs, func(e *entry) bool {
 			executed, err := c.chain.Executed(e.Hash)
 			return err != nil || !executed
 		}) {
@@ -104,12 +153,24 @@ func (c *core) reconcile(now time.Time) {
 	}
 }
 
-// resolve takes a bundle that can no longer be ordered out of the live ones and
-// hands on what it held and has not ended.
-func (c *core) resolve(b *bundle, each func(*entry)) {
+// retire takes a bundle out of the live ones.
+func (c *core) retire(b *bundle) {
 	c.live = slices.DeleteFunc(c.live, func(x *bundle) bool { return x == b })
 	delete(c.byID, b.id)
+	if p := b.parcel; p != nil {
+		p.live = nil
+		c.parcels.live--
+		delete(c.parcels.byID, b.id)
+		c.change(parcelBundleKey(b.seq), nil)
+		return
+	}
 	c.change(bundleKey(b.seq), nil)
+}
+
+// resolve retires a bundle that can no longer be ordered and hands on what it held and
+// has not ended.
+func (c *core) resolve(b *bundle, each func(*entry)) {
+	c.retire(b)
 	for _, e := range b.txs {
 		if e.ended {
 			c.forget(e)
@@ -120,14 +181,14 @@ func (c *core) resolve(b *bundle, each func(*entry)) {
 }
 
 // settle decides on a transaction whose bundle was ordered at the height.
-func (c *core) settle(e *entry, b *bundle, height uint64, executed map[[32]byte]bool, skipped map[[32]byte]Skipped, now time.Time) {
+func (c *core) settle(e *entry, b *bundle, height uint64, f fates, now time.Time) {
 	c.requeue(e)
-	if executed[e.Hash] {
+	if f.executed[e.Hash] {
 		c.end(e, State{Phase: PhaseExecuted, Bundle: b.id, Height: height, Certified: b.certified}, now)
 		return
 	}
 	e.attempts++
-	s, ok := skipped[e.Hash]
+	s, ok := f.skippedIn(e.Hash, b.id)
 	if ok && (!s.Retry || e.attempts >= maxAttempts) {
 		c.end(e, State{Phase: PhaseDropped, Reason: s.Reason, Bundle: b.id, Height: height, Certified: b.certified}, now)
 		return

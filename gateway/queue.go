@@ -49,6 +49,7 @@ func (c *core) assign(e *entry, b *bundle) {
 	s := c.senders[e.Sender]
 	s.inFlight++
 	c.place(s, c.ready)
+	c.touch(e.Hash)
 }
 
 // requeue puts a transaction of a bundle that is no longer live back.
@@ -57,6 +58,7 @@ func (c *core) requeue(e *entry) {
 	e.bundle = nil
 	s.inFlight--
 	c.place(s, c.ready)
+	c.touch(e.Hash)
 }
 
 // gap returns the index of the first transaction that stands behind a nonce gap.

@@ -54,24 +54,30 @@ func (c *core) nextSend(now time.Time) (*bundle, int, bool) {
 	if s.inProgress || now.Before(s.retryAt) || len(c.live) == 0 {
 		return nil, 0, false
 	}
-	if b := c.resendDue(); b != nil && !now.Before(b.ackedAt.Add(s.resendAfter)) {
+	if b := c.resendDue(now); b != nil && !now.Before(b.ackedAt.Add(s.resendAfter)) {
 		// Taken long ago and not ordered: the sequencer may have lost it, or be cut off.
 		s.resendAfter = min(2*s.resendAfter, maxResendAfter)
 		s.rotate()
 		c.stats.failovers++
 	}
 	for _, b := range c.live {
-		if b.acked != s.epoch && !now.Before(b.retryAt) && c.signs(b) {
-			s.inProgress = true
+		if b.acked != s.epoch && !now.Before(b.retryAt) && c.sends(b, now) {
+			s.inProgress, b.sent = true, true
 			return b, int((s.epoch - 1 + uint64(b.refusals)) % uint64(len(c.cfg.Sequencers))), true
 		}
 	}
 	return nil, 0, false
 }
 
+// sends reports whether the bundle is to be sent, again where it was: not where it is for
+// nothing, though it may be ordered all the same until it expires.
+func (c *core) sends(b *bundle, now time.Time) bool {
+	return c.signs(b) && (b.parcel == nil || c.past(b.parcel, now) == "")
+}
+
 // resendDue returns the oldest bundle that this epoch's sequencer took.
-func (c *core) resendDue() *bundle {
-	i := slices.IndexFunc(c.live, func(b *bundle) bool { return b.acked == c.send.epoch })
+func (c *core) resendDue(now time.Time) *bundle {
+	i := slices.IndexFunc(c.live, func(b *bundle) bool { return b.acked == c.send.epoch && c.sends(b, now) })
 	if i < 0 {
 		return nil
 	}
@@ -92,11 +98,12 @@ func (c *core) sent(b *bundle, target int, err error, now time.Time) {
 		s.failures, s.unfunded, s.unfundedVotes = 0, "", 0
 	case errors.Is(err, ErrDropped):
 		// No block will ever order it, if that is true. Where it is not, its
-		// transactions are paid for twice, and still executed once.
+		// transactions are paid for twice, and still executed once. Of a user's bundle
+		// nobody knows that it does no harm a second time: it waits until it has expired.
 		if !slices.Contains(b.dropped, target) {
 			b.dropped = append(b.dropped, target)
 		}
-		if 2*len(b.dropped) > n && c.byID[b.id] == b {
+		if 2*len(b.dropped) > n && c.byID[b.id] == b && b.parcel == nil {
 			c.resolve(b, c.requeue)
 			c.stats.bundlesDropped++
 			return
@@ -155,13 +162,21 @@ func (c *core) deadline(now time.Time) time.Time {
 	if c.mayCut(now) {
 		earlier(c.cutAt.Add(c.cfg.FlushInterval))
 	}
+	for _, p := range c.parcels.waiting {
+		if p.notBefore.After(now) {
+			earlier(p.notBefore)
+		}
+		if !p.notAfter.IsZero() {
+			earlier(p.notAfter.Add(1))
+		}
+	}
 	if s := &c.send; !s.inProgress {
 		for _, b := range c.live {
-			if b.acked != s.epoch && c.signs(b) {
+			if b.acked != s.epoch && c.sends(b, now) {
 				earlier(latest(s.retryAt, b.retryAt))
 			}
 		}
-		if b := c.resendDue(); b != nil {
+		if b := c.resendDue(now); b != nil {
 			earlier(latest(s.retryAt, b.ackedAt.Add(s.resendAfter)))
 		}
 	}
