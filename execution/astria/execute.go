@@ -1,0 +1,163 @@
+package astria
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/ordo-network/ordo/execution"
+	executionv2 "github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2"
+	sequencerblockv1 "github.com/ordo-network/ordo/execution/astria/proto/astria/sequencerblock/v1"
+)
+
+// Execute implements execution.Client. What the service skips it does not say: no
+// transaction is reported as skipped.
+// Errors: execution.ErrParent, ErrHeight, ErrTime, ErrAhead and ErrDisagree; ErrGap,
+// ErrEnded, ErrProtocol.
+func (c *Client) Execute(ctx context.Context, parent execution.Hash, b execution.Block) (execution.Result, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return execution.Result{}, ErrClosed
+	}
+	x := &executing{Client: c, parent: parent, block: b, request: newRequest(b)}
+	if err := c.persist(ctx, "execute a block", x.step); err != nil {
+		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, x.explain(err))
+	}
+	return execution.Result{Head: c.now.soft.head}, nil
+}
+
+func newRequest(b execution.Block) *executionv2.ExecuteBlockRequest {
+	req := &executionv2.ExecuteBlockRequest{Timestamp: timestamppb.New(b.Time), SequencerBlockHash: hex.EncodeToString(b.Hash[:])}
+	for _, tx := range b.Transactions {
+		req.Transactions = append(req.Transactions, &sequencerblockv1.RollupData{Value: &sequencerblockv1.RollupData_SequencedData{SequencedData: tx}})
+	}
+	return req
+}
+
+// executing is one block on its way into the service, over as many sessions as it takes.
+type executing struct {
+	*Client
+	parent  execution.Hash
+	block   execution.Block
+	request *executionv2.ExecuteBlockRequest
+
+	on   block  // the parent, once it was the soft block
+	made *block // what the service made of it, once it said so
+	sent bool   // the service may have executed the block
+	over bool   // a session was opened because the one before had ended
+}
+
+func (x *executing) step(ctx context.Context) error {
+	switch soft := x.now.soft; {
+	case soft.head.Hash == x.parent:
+		x.on = soft
+	case x.sent && x.isOurs(soft):
+		// The answer was lost, and the service, which had the block, began its new
+		// session from there.
+		return x.same(soft)
+	default:
+		return fmt.Errorf("on %x, the soft block is %d, %s: %w", x.parent, soft.head.Number, clip(soft.meta.GetHash()), execution.ErrParent)
+	}
+	if err := x.admit(); err != nil {
+		return err
+	}
+	x.request.SessionId, x.request.ParentHash = x.now.id, x.on.meta.GetHash()
+	x.sent = true
+	m, err := x.rpc.execute(ctx, x.request)
+	if err != nil {
+		return err
+	}
+	made, err := x.check(m)
+	if err != nil {
+		return err
+	}
+	if err := x.same(made); err != nil {
+		return err
+	}
+	return x.commit(ctx, made, x.now.firm)
+}
+
+// isOurs reports whether the service stands one block on, where this one has led it.
+func (x *executing) isOurs(soft block) bool {
+	return soft.head.Number == x.on.head.Number+1 && hashOf(soft.meta.GetParentHash()) == x.parent && madeFrom(soft.meta, x.block.Hash)
+}
+
+// same holds a block that was executed again against what came of it before.
+func (x *executing) same(b block) error {
+	if x.made != nil && x.made.head.Hash != b.head.Hash {
+		return fmt.Errorf("the same block was %s at first, and %s when it was executed again: %w", clip(x.made.meta.GetHash()), clip(b.meta.GetHash()), execution.ErrDisagree)
+	}
+	x.made = &b
+	return nil
+}
+
+// admit checks that the session takes the block.
+func (x *executing) admit() error {
+	p, soft, firm := x.now.parameters, x.now.soft.head, x.now.firm.head
+	number := soft.Number + 1
+	if p.EndNumber != 0 && number > p.EndNumber {
+		if !x.over {
+			x.over = true
+			return connect.NewError(connect.CodeOutOfRange, fmt.Errorf("the session ends with rollup block %d", p.EndNumber))
+		}
+		// The next session may hang on the firm block.
+		if x.cfg.Firm && firm.Number < soft.Number {
+			return fmt.Errorf("the session ends with rollup block %d, and firm is %d: %w", p.EndNumber, firm.Number, execution.ErrAhead)
+		}
+		return fmt.Errorf("its sessions end with rollup block %d: %w", p.EndNumber, ErrEnded)
+	}
+	switch want := p.Height(number); {
+	case x.block.Height <= soft.Height:
+		return fmt.Errorf("the soft block was made from %d: %w", soft.Height, execution.ErrHeight)
+	case x.block.Height != want:
+		return fmt.Errorf("rollup block %d is made from sequencer block %d: %w", number, want, ErrGap)
+	case x.cfg.Firm && p.LookAhead != 0 && soft.Number-firm.Number >= p.LookAhead:
+		return fmt.Errorf("soft is %d, firm %d, and may lead by %d: %w", soft.Number, firm.Number, p.LookAhead, execution.ErrAhead)
+	}
+	return nil
+}
+
+// check holds what the service says that it made against what it was to make.
+func (x *executing) check(m *executionv2.ExecutedBlockMetadata) (block, error) {
+	b, err := x.now.parameters.decodeBlock(m)
+	switch {
+	case err != nil:
+		return block{}, fmt.Errorf("the block: %w: %w", ErrProtocol, err)
+	case b.head.Number != x.on.head.Number+1 || hashOf(m.GetParentHash()) != x.parent:
+		return block{}, fmt.Errorf("the service made rollup block %d on %s, want %d on %s: %w", b.head.Number, clip(m.GetParentHash()),
+			x.on.head.Number+1, clip(x.on.meta.GetHash()), ErrProtocol)
+	case b.head.Hash == x.parent:
+		return block{}, fmt.Errorf("rollup block %d has its parent's hash, %s: %w", b.head.Number, clip(m.GetHash()), ErrProtocol)
+	case !madeFrom(m, x.block.Hash):
+		return block{}, fmt.Errorf("the service made it from sequencer block %s, want %x: %w", clip(m.GetSequencerBlockHash()), x.block.Hash, ErrProtocol)
+	case b.head.Time.Before(x.on.head.Time):
+		return block{}, fmt.Errorf("rollup block %d is of %s, before its parent's %s: %w", b.head.Number, b.head.Time, x.on.head.Time, ErrProtocol)
+	}
+	return b, nil
+}
+
+// explain says in Ordo's words why the service did not take the block.
+func (x *executing) explain(err error) error {
+	var call *connect.Error
+	if !errors.As(err, &call) {
+		return err
+	}
+	switch call.Code() {
+	case connect.CodeFailedPrecondition:
+		return fmt.Errorf("%w: %w", execution.ErrParent, err)
+	case connect.CodePermissionDenied:
+		return fmt.Errorf("%w: does another node open sessions on the same service? Each needs its own", err)
+	case connect.CodeInvalidArgument:
+		if x.block.Time.Unix() <= x.on.head.Time.Unix() {
+			return fmt.Errorf("%w: the service may want blocks of different seconds, and the order's come faster: %w", execution.ErrTime, err)
+		}
+	case connect.CodeResourceExhausted:
+		return fmt.Errorf("%w: raise the size of a message that the execution service takes", err)
+	}
+	return err
+}
