@@ -59,6 +59,7 @@ type Leg struct {
 	// Verdict is what lockstep execution decided of a leg whose terms hang on other
 	// rollups; Undecided for all others, and outside of a domain.
 	Verdict Verdict
+	Reason  string // of Refuse, for people
 }
 
 // Verdict is the fate of a leg that is applied only with those of other rollups.

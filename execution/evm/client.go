@@ -125,21 +125,35 @@ func (c *Client) Execute(ctx context.Context, parent execution.Hash, b execution
 	if err := ctx.Err(); err != nil {
 		return execution.Result{}, err
 	}
-	soft := c.BlockChain().CurrentBlock()
-	if soft.Hash() != common.Hash(parent) {
-		return execution.Result{}, fmt.Errorf("execute sequencer block %d on %x, soft head is %s: %w", b.Height, parent, soft.Hash(), execution.ErrParent)
-	}
-	if last := SequencerHeight(soft); b.Height <= last {
-		return execution.Result{}, fmt.Errorf("execute sequencer block %d, soft head was made from %d: %w", b.Height, last, execution.ErrHeight)
+	soft, err := c.softHead(parent, b)
+	if err != nil {
+		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
 	}
 	built, err := build(c.BlockChain(), soft, b, &c.speculation.known)
 	if err != nil {
 		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
 	}
-	if err := c.write(built); err != nil {
-		return execution.Result{}, fmt.Errorf("write rollup block %d: %w", built.block.NumberU64(), err)
+	return c.finish(built)
+}
+
+// softHead returns the soft head, where the block may come next on that parent.
+func (c *Client) softHead(parent execution.Hash, b execution.Block) (*types.Header, error) {
+	soft := c.BlockChain().CurrentBlock()
+	if soft.Hash() != common.Hash(parent) {
+		return nil, fmt.Errorf("parent %x, soft head is %s: %w", parent, soft.Hash(), execution.ErrParent)
 	}
-	return execution.Result{Head: headOf(built.block.Header()), Skipped: built.skipped, Outcomes: built.outcomes}, nil
+	if last := SequencerHeight(soft); b.Height <= last {
+		return nil, fmt.Errorf("soft head was made from %d: %w", last, execution.ErrHeight)
+	}
+	return soft, nil
+}
+
+// finish makes an executed block the soft head.
+func (c *Client) finish(b *built) (execution.Result, error) {
+	if err := c.write(b); err != nil {
+		return execution.Result{}, fmt.Errorf("write rollup block %d: %w", b.block.NumberU64(), err)
+	}
+	return execution.Result{Head: headOf(b.block.Header()), Skipped: b.skipped, Outcomes: b.outcomes}, nil
 }
 
 // SetFirm implements execution.Client. It sets geth's safe and finalized blocks.

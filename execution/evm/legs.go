@@ -98,9 +98,14 @@ func (d *draft) applyLeg(leg execution.Leg, raw [][]byte, txs []*types.Transacti
 	switch {
 	case err != nil && verdict == execution.Apply:
 		return fmt.Errorf("leg %d of bundle %x is to be applied and cannot be: %w", leg.Index, leg.Bundle, err)
-	case err == nil && verdict == execution.Refuse:
-		d.undo(before)
-		err = errOther
+	case verdict == execution.Refuse:
+		if err == nil {
+			d.undo(before)
+			err = errOther
+		}
+		if leg.Reason != "" {
+			err = errors.New(leg.Reason)
+		}
 	}
 	if err != nil {
 		d.refuse(len(raw), err)
@@ -112,13 +117,11 @@ func (d *draft) applyLeg(leg execution.Leg, raw [][]byte, txs []*types.Transacti
 
 // refuse notes that the next n transactions, a leg, are not applied.
 func (d *draft) refuse(n int, err error) {
-	reason := notApplied(err)
+	reason := "leg not applied: " + err.Error()
 	for range n {
 		d.skip(reason, false)
 	}
 }
-
-func notApplied(err error) string { return "leg not applied: " + err.Error() }
 
 // accept notes that a leg was applied.
 func (d *draft) accept(before *mark) {
