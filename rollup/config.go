@@ -198,5 +198,5 @@ func (c Config) validate() error {
 	if c.DA.Layer != "" && c.DA.Layer == c.Fallback.Layer {
 		return fmt.Errorf("da.layer and fallback.layer are both %q: a layer cannot stand in for itself", c.DA.Layer)
 	}
-	return errors.Join(c.DA.validate("da"), c.Fallback.validate("fallback"))
+	return errors.Join(c.DA.validate("da"), c.Fallback.validate("fallback"), c.validateExecution())
 }

@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,30 +24,71 @@ var ErrFork = errors.New("two signed blocks for one height")
 var ErrVoidExecuted = errors.New("this node executed a leg of a batch that is void, and its state is not the rollup's: " +
 	"remove data/evm from its home and start it again, to execute the order anew without that leg")
 
-// outcome is what the driver made of one block of the order.
+// maxAhead is by how much a genesis may lie ahead of the order where blocks are gathered.
+const maxAhead = time.Minute
+
+// errAgain ends a node that must be opened again to go on: what it goes on from lies
+// lower than what it had.
+var errAgain = errors.New("the node must start again")
+
+// outcome is what the driver made of the order since the last one.
 type outcome struct {
-	Block    *follower.Block
-	Executed bool // whether it became a rollup block
+	Blocks   []block // of the order, rising; at least one
+	Executed bool    // whether they became a rollup block
 	Result   execution.Result
-	Head     execution.Head // the rollup's soft head after it
+	Head     execution.Head // the rollup's soft head after them
+}
+
+// executor makes rollup blocks.
+type executor interface {
+	// offer takes the block that is next on soft, and makes it where it is due.
+	offer(ctx context.Context, soft execution.Head, b execution.Block) (res execution.Result, made bool, err error)
+}
+
+// alone executes a rollup by itself.
+type alone struct {
+	client execution.Client
+	pace   execution.Pace
+}
+
+func (a alone) offer(ctx context.Context, soft execution.Head, b execution.Block) (res execution.Result, made bool, err error) {
+	if !a.pace.Due(soft, b) {
+		return res, false, nil
+	}
+	res, err = a.client.Execute(ctx, soft.Hash, b)
+	return res, err == nil, err
+}
+
+// position is how far a driver has come.
+type position struct {
+	soft   execution.Head
+	height uint64 // last sequencer height that was taken in
+	firm   uint64 // last sequencer height known firm
 }
 
 // driver turns blocks of the order into rollup blocks. Soft blocks and firm
 // blocks come from two sources, each in order and already verified; whichever is
 // ahead is executed, and the firm one must then equal the soft one.
 type driver struct {
-	client  execution.Client
-	store   *store
-	metrics *metrics
-	now     func() time.Time
-	first   uint64 // first sequencer height that counts for the rollup
+	rollup   order.RollupID
+	client   execution.Client
+	executor executor
+	store    *store
+	metrics  *metrics
+	now      func() time.Time
+	first    uint64 // first sequencer height that counts for the rollup
+	// hash, where set, names transactions: where they are executed is kept in the store.
+	hash func(tx []byte) [32]byte
+	// gather, where set, is called in order with what waits for its rollup block, once it is on disk.
+	gather func(block)
 	// observe is called in order, once the block is on disk. After a crash it may be called again for the same block.
 	observe func(context.Context, outcome) error
 
-	mu     sync.Mutex
-	soft   execution.Head
-	height uint64 // last sequencer height that was taken in
-	firm   uint64 // last sequencer height known firm
+	mu       sync.Mutex // of the sources: one block at a time
+	gathered []block    // what waits for its rollup block, without a gap, up to at.height
+
+	view sync.Mutex // guards changes of at, for those who do not wait for a block
+	at   position
 }
 
 // open resumes where the execution client stands. Sequencer blocks above its
@@ -56,42 +98,45 @@ func (d *driver) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open execution client: %w", err)
 	}
-	d.soft, d.height, d.firm = session.Soft, session.Soft.Height, session.Firm.Height
-	if d.soft.Number == 0 {
-		d.height = d.first - 1
+	d.at = position{session.Soft, session.Soft.Height, session.Firm.Height}
+	if d.at.soft.Number == 0 {
+		d.at.height = d.first - 1
 	}
 	// What comes after the chain's data was removed executes the void leg no more: the
 	// store knows the batch.
 	switch wrong, ok, err := d.store.resync(); {
 	case err != nil:
 		return err
-	case ok && d.height >= wrong:
+	case ok && d.at.height >= wrong:
 		return fmt.Errorf("sequencer block %d: %w", wrong, ErrVoidExecuted)
 	case ok:
 		if err := d.store.resynced(); err != nil {
 			return err
 		}
 	}
-	for {
-		r, ok, err := d.store.record(d.height + 1)
-		if err != nil {
-			return err
-		}
-		if !ok || r.Head != d.soft.Hash {
-			break
-		}
-		d.height++
+	if err := d.recover(); err != nil {
+		return err
 	}
-	d.metrics.softHeight.Set(float64(d.height))
-	d.metrics.firmHeight.Set(float64(d.firm))
+	d.metrics.gathered.Set(float64(len(d.gathered)))
+	d.metrics.softHeight.Set(float64(d.at.height))
+	d.metrics.firmHeight.Set(float64(d.at.firm))
 	return nil
 }
 
 // state returns the last sequencer heights taken in and known firm.
 func (d *driver) state() (soft execution.Head, height, firm uint64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.soft, d.height, d.firm
+	d.view.Lock()
+	defer d.view.Unlock()
+	return d.at.soft, d.at.height, d.at.firm
+}
+
+// moved changes the position, of which the caller is the only one to do so.
+func (d *driver) moved(at position) {
+	d.view.Lock()
+	d.at = at
+	d.view.Unlock()
+	d.metrics.softHeight.Set(float64(at.height))
+	d.metrics.firmHeight.Set(float64(at.firm))
 }
 
 // onSoft takes in a block of the order. A block that was taken in before is
@@ -114,38 +159,86 @@ func (d *driver) take(ctx context.Context, b *follower.Block) error {
 			return fmt.Errorf("block %d, bundle %s of batch %s: %w", b.Height, leg.BundleID, leg.Batch, follower.ErrVoidData)
 		}
 	}
-	if b.Height <= d.height {
+	if b.Height <= d.at.height {
 		return d.compare(b, known)
 	}
-	if b.Height != d.height+1 {
-		return fmt.Errorf("sequencer block %d came after %d: the source left a gap", b.Height, d.height)
+	if b.Height != d.at.height+1 {
+		return fmt.Errorf("sequencer block %d came after %d: the source left a gap", b.Height, d.at.height)
 	}
 	// Before it is executed: after a crash the proof does not come again.
 	if err := d.store.putVoid(b.Height, b.Void); err != nil {
 		return fmt.Errorf("note void batches of sequencer block %d: %w", b.Height, err)
 	}
-	block := execution.Block{Height: b.Height, Hash: b.Hash, Time: b.Time, Transactions: b.Transactions()}
-	out := outcome{Block: b}
-	if (execution.Pace{}).Due(d.soft, block) {
-		start := time.Now()
-		res, err := d.client.Execute(ctx, d.soft.Hash, block)
-		if err != nil {
-			return fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
-		}
-		d.metrics.executeSeconds.Observe(time.Since(start).Seconds())
-		d.metrics.transactions.WithLabelValues("executed").Add(float64(len(block.Transactions) - len(res.Skipped)))
-		d.metrics.transactions.WithLabelValues("skipped").Add(float64(len(res.Skipped)))
-		out.Executed, out.Result = true, res
-		d.soft = res.Head
+	return d.execute(ctx, newBlock(d.rollup, b))
+}
+
+// execute makes a rollup block of what was gathered and the next block of the order, or
+// gathers that too.
+func (d *driver) execute(ctx context.Context, b block) error {
+	next := b.behind(d.gathered)
+	start := time.Now()
+	// What is not above the soft head was executed before a crash, and not noted.
+	res, made, err := execution.Result{Head: d.at.soft}, b.Height == d.at.soft.Height, error(nil)
+	if b.Height > d.at.soft.Height {
+		res, made, err = d.executor.offer(ctx, d.at.soft, next)
 	}
+	if err != nil {
+		return fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
+	}
+	res.Skipped = inOrder(res.Skipped, len(next.Transactions))
+	at := d.at
+	at.height = b.Height
+	if made {
+		at.soft = res.Head
+		d.metrics.executeSeconds.Observe(time.Since(start).Seconds())
+		d.metrics.transactions.WithLabelValues("executed").Add(float64(len(next.Transactions) - len(res.Skipped)))
+		d.metrics.transactions.WithLabelValues("skipped").Add(float64(len(res.Skipped)))
+	}
+	r := record{Hash: b.Hash, SeenAt: d.now(), Number: at.soft.Number, Head: at.soft.Hash}
+	if b.Height < at.soft.Height {
+		r.Head = execution.Hash{} // that of the block before, which is not known any more
+	}
+	if !made && len(next.Transactions) > 0 {
+		return d.wait(b, r, at)
+	}
+	out := outcome{Blocks: append(d.gathered, b), Executed: made, Result: res, Head: at.soft}
 	// A crash before this line: the client's head is one block ahead of the records,
 	// and open goes on from the head.
-	if err := d.store.putRecord(b.Height, record{Hash: b.Hash, SeenAt: d.now(), Number: d.soft.Number, Head: d.soft.Hash}); err != nil {
+	if err := d.store.putOutcome(r, out, d.hash); err != nil {
 		return fmt.Errorf("note sequencer block %d: %w", b.Height, err)
 	}
-	d.height, out.Head = b.Height, d.soft
-	d.metrics.softHeight.Set(float64(d.height))
+	d.gathered = nil
+	d.metrics.gathered.Set(0)
+	d.moved(at)
 	return d.observe(ctx, out)
+}
+
+// inOrder returns what was skipped of that many transactions by rising index, each once:
+// a client may say it in any way.
+func inOrder(skipped []execution.Skipped, transactions int) []execution.Skipped {
+	skipped = slices.DeleteFunc(slices.Clone(skipped), func(s execution.Skipped) bool { return s.Index < 0 || s.Index >= transactions })
+	slices.SortStableFunc(skipped, func(a, b execution.Skipped) int { return cmp.Compare(a.Index, b.Index) })
+	return slices.CompactFunc(skipped, func(a, b execution.Skipped) bool { return a.Index == b.Index })
+}
+
+// wait gathers a block.
+func (d *driver) wait(b block, r record, at position) error {
+	if at.soft.Number == 0 && b.Time.Add(maxAhead).Before(at.soft.Time) {
+		return fmt.Errorf("sequencer block %d is of %s, and the rollup's genesis is of %s, after which its blocks begin: give it an earlier timestamp, or a start_height beyond it: %w",
+			b.Height, b.Time.UTC().Format(time.RFC3339), at.soft.Time.UTC().Format(time.RFC3339), execution.ErrTime)
+	}
+	r.Waits = true
+	// A crash before this line: the block is taken in again.
+	if err := d.store.putGathered(b, r); err != nil {
+		return fmt.Errorf("gather sequencer block %d: %w", b.Height, err)
+	}
+	d.gathered = append(d.gathered, b)
+	d.metrics.gathered.Set(float64(len(d.gathered)))
+	d.moved(at)
+	if d.gather != nil {
+		d.gather(b)
+	}
+	return nil
 }
 
 // compare checks a block against the one that was taken in at its height, when those
@@ -167,14 +260,19 @@ func (d *driver) wrong(err error) error {
 	if !errors.As(err, &void) || errors.Is(err, ErrVoidExecuted) {
 		return err
 	}
-	return errors.Join(fmt.Errorf("%w: %w", err, ErrVoidExecuted), d.store.putResync(void.Height, void.Batches))
+	// A crash before this line executes the leg, and finds its proof again.
+	stored := d.store.putResync(void.Height, void.Batches)
+	if soft, _, _ := d.state(); void.Height > soft.Height {
+		return errors.Join(fmt.Errorf("%w, before it was executed: %w", err, errAgain), stored)
+	}
+	return errors.Join(fmt.Errorf("%w: %w", err, ErrVoidExecuted), stored)
 }
 
 // taken tells the reader of the DA layer what was made of a block.
 func (d *driver) taken(height uint64) (follower.Taken, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if height > d.height {
+	if height > d.at.height {
 		return follower.Taken{}, false, nil
 	}
 	r, ok, err := d.store.record(height)
@@ -190,7 +288,7 @@ func (d *driver) taken(height uint64) (follower.Taken, bool, error) {
 func (d *driver) onFirm(ctx context.Context, b *follower.Block, cursor []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if b.Height <= d.firm {
+	if b.Height <= d.at.firm {
 		return d.take(ctx, b)
 	}
 	// DA may be ahead where no sequencer answers: then it feeds the rollup alone.
@@ -201,7 +299,7 @@ func (d *driver) onFirm(ctx context.Context, b *follower.Block, cursor []byte) e
 	if err != nil {
 		return err
 	}
-	if ok {
+	if ok && r.Head != (execution.Hash{}) {
 		if err := d.client.SetFirm(ctx, r.Head); err != nil {
 			return fmt.Errorf("set firm head for sequencer block %d: %w", b.Height, err)
 		}
@@ -210,7 +308,8 @@ func (d *driver) onFirm(ctx context.Context, b *follower.Block, cursor []byte) e
 	if err := d.store.putFirm(b.Height, d.now(), cursor); err != nil {
 		return fmt.Errorf("note firm block %d: %w", b.Height, err)
 	}
-	d.firm = b.Height
-	d.metrics.firmHeight.Set(float64(d.firm))
+	at := d.at
+	at.firm = b.Height
+	d.moved(at)
 	return nil
 }

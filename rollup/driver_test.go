@@ -18,6 +18,7 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/follower"
 )
@@ -41,6 +42,12 @@ func openNode(t *testing.T, dir string) *testNode {
 // reopen is openNode where the driver may refuse to.
 func reopen(t *testing.T, dir string) (*testNode, error) {
 	t.Helper()
+	return reopenWith(t, dir, execution.Pace{})
+}
+
+// reopenWith is reopen of a rollup that goes at the pace.
+func reopenWith(t *testing.T, dir string, pace execution.Pace) (*testNode, error) {
+	t.Helper()
 	client, err := evm.New(evm.Config{DataDir: dir + "/evm", Genesis: evm.DevGenesis(31337, nil), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +58,13 @@ func reopen(t *testing.T, dir string) (*testNode, error) {
 	}
 	n := &testNode{evm: client}
 	n.driver = &driver{
-		client: client, store: st, first: 1, metrics: newMetrics(prometheus.NewRegistry()), now: time.Now,
-		observe: func(_ context.Context, o outcome) error { n.observed = append(n.observed, o.Block.Height); return nil },
+		client: client, executor: alone{client, pace}, store: st, first: 1, metrics: newMetrics(prometheus.NewRegistry()), now: time.Now,
+		observe: func(_ context.Context, o outcome) error {
+			for _, b := range o.Blocks {
+				n.observed = append(n.observed, b.Height)
+			}
+			return nil
+		},
 	}
 	if err := n.open(t.Context()); err != nil {
 		n.close(t)

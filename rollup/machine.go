@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"github.com/ordo-network/ordo/execution"
@@ -26,6 +27,9 @@ type machine interface {
 	chain() gateway.Chain
 	// hash names a transaction.
 	hash(tx []byte) [32]byte
+	// indexed reports whether the node must keep where transactions were executed, because
+	// the client does not tell.
+	indexed() bool
 	// door serves users. It is asked for once, when all that it shows is open.
 	door(n *Node) (door, error)
 }
@@ -35,4 +39,14 @@ type door interface {
 	// Serve answers on the listener, which it closes, until ctx ends, which is no error.
 	Serve(ctx context.Context, ln net.Listener) error
 	Close()
+}
+
+// openMachine opens what the settings name, and for an unmodified client outside of this
+// process waits until it answers.
+func (n *Node) openMachine(ctx context.Context, home string) (machine, error) {
+	switch n.cfg.Execution.Mode {
+	case ModeEVM:
+		return n.openEVM(ctx, home)
+	}
+	return nil, fmt.Errorf("execution.mode is %q: want %s, %s, %s or %s", n.cfg.Execution.Mode, ModeEVM, ModeOP, ModeGRPC, ModeGo)
 }

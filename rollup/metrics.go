@@ -3,7 +3,7 @@ package rollup
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	softHeight, firmHeight prometheus.Gauge
+	softHeight, firmHeight, gathered prometheus.Gauge
 	executeSeconds         prometheus.Histogram
 	transactions           *prometheus.CounterVec
 }
@@ -14,12 +14,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "ordo_rollup_soft_height", Help: "Last sequencer height that was taken in."}),
 		firmHeight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ordo_rollup_firm_height", Help: "Last sequencer height that was read back from DA."}),
+		gathered: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ordo_rollup_gathered_blocks", Help: "Blocks of the order that wait for their rollup block."}),
 		executeSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "ordo_rollup_execute_seconds", Help: "Time to execute one block.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
 		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordo_rollup_transactions_total", Help: "Ordered transactions by outcome."}, []string{"outcome"}),
 	}
-	reg.MustRegister(m.softHeight, m.firmHeight, m.executeSeconds, m.transactions)
+	reg.MustRegister(m.softHeight, m.firmHeight, m.gathered, m.executeSeconds, m.transactions)
 	return m
 }

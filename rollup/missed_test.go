@@ -81,7 +81,7 @@ func TestGatewayHearsOfWhatItMissed(t *testing.T) {
 	if _, st, ok := g.Get(hash); !ok || st.Phase != gateway.PhaseInFlight {
 		t.Fatalf("before it hears of the block: %+v, %v", st, ok)
 	}
-	n := &Node{gateway: g, chain: chain}
+	n := &Node{gateway: g, machine: &embedded{evm: node.evm, heads: chain}}
 	if err := n.observeMissed(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,6 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/layers"
-	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ethrpc"
@@ -33,6 +32,10 @@ import (
 // restart verifies at most that many headers again.
 const checkpointEvery = 50
 
+// resendAfter is after what time a bundle that was taken and not ordered goes to another
+// sequencer, beside the time that it may wait for its rollup block.
+const resendAfter = 3 * time.Second
+
 // Node is a rollup node, from New to Close.
 type Node struct {
 	cfg     Config
@@ -42,17 +45,17 @@ type Node struct {
 	version string
 
 	store    *store
-	client   *evm.Client
-	chain    *ethrpc.Chain
+	machine  machine
 	gateway  *gateway.Gateway
 	follower *follower.Follower
 	firm     *follower.FirmReader // nil without a DA layer
 	layers   []layers.Layer       // that firm reads
 	driver   *driver
-	pending  *pending.Overlay
-	door     *ethrpc.Server
+	pending  *pending.Overlay     // nil where nothing tries out what comes next
+	door     door
 	registry *prometheus.Registry
 
+	told    uint64                      // last sequencer height that was executed, and told to the gateway, before the node started
 	since   atomic.Uint64               // blocks since the last stored checkpoint
 	approve func(*follower.Block) error // where set, looks at blocks of DA before they are executed
 }
@@ -120,19 +123,14 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 		remotes[i], sources[i] = remote, remote
 	}
 	n.gateway, err = gateway.New(gateway.Config{
-		RollupID: n.id, ChainID: n.trust.ChainID(), Key: key, Dir: in("data/gateway"), Sequencers: remotes, Chain: n.chain,
+		RollupID: n.id, ChainID: n.trust.ChainID(), Key: key, Dir: in("data/gateway"), Sequencers: remotes, Chain: n.machine.chain(),
 		FlushInterval: time.Duration(cfg.Gateway.FlushInterval), MaxTxs: cfg.Gateway.MaxTransactions,
-		Logger: log, Registerer: n.registry,
+		ResendAfter: resendAfter + time.Duration(cfg.Execution.BlockTime), Logger: log, Registerer: n.registry,
 	})
 	if err != nil {
 		return nil, err
 	}
-	head, height, _ := n.driver.state()
-	n.pending, err = pending.New(pending.Config{
-		Rollup: n.id, Sources: sources, Speculator: n.client, Certified: n.gateway.Certified, Head: head, Height: height,
-		Logger: log, Registerer: n.registry,
-	})
-	if err != nil {
+	if err := n.openPending(sources); err != nil {
 		return nil, err
 	}
 	checkpoint, err := n.checkpoint()
@@ -146,10 +144,28 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 	if err != nil {
 		return nil, err
 	}
-	n.door, err = ethrpc.New(ethrpc.Config{
-		Settings: cfg.RPC, EVM: n.client, Gateway: n.gateway, Chain: n.chain, Order: n, Logger: log, Registerer: n.registry,
-	})
+	n.door, err = n.machine.door(n)
 	return n, err
+}
+
+// openPending makes what shows the pending block, where that can be tried out.
+func (n *Node) openPending(sources []pending.Source) (err error) {
+	speculator := n.machine.speculator()
+	if speculator == nil {
+		return nil
+	}
+	head, height, _ := n.driver.state()
+	n.pending, err = pending.New(pending.Config{
+		Rollup: n.id, Sources: sources, Speculator: speculator, Certified: n.gateway.Certified, Head: head, Height: height,
+		BlockTime: time.Duration(n.cfg.Execution.BlockTime), Logger: n.log, Registerer: n.registry,
+	})
+	if err != nil {
+		return err
+	}
+	for _, b := range n.driver.gathered {
+		n.gather(b)
+	}
+	return nil
 }
 
 // within makes paths relative to home absolute.
@@ -169,24 +185,27 @@ func (n *Node) openChain(ctx context.Context, home string, observe func(context.
 	if n.trust, err = follower.TrustGenesisFile(in(n.cfg.SequencerGenesis)); err != nil {
 		return err
 	}
-	genesis, err := evm.LoadGenesis(in(n.cfg.Genesis))
-	if err != nil {
-		return err
-	}
 	if n.store, err = openStore(in("data/node")); err != nil {
 		return err
 	}
-	if n.client, err = evm.New(evm.Config{DataDir: in("data/evm"), Genesis: genesis, CacheMB: n.cfg.Execution.CacheMB, Logger: n.log}); err != nil {
+	if err := n.store.pin(settingsOf(n.cfg)); err != nil {
 		return err
 	}
-	n.chain = ethrpc.NewChain(n.client.BlockChain())
+	if n.machine, err = n.openMachine(ctx, home); err != nil {
+		return err
+	}
+	client := n.machine.client()
 	n.driver = &driver{
-		client: n.client, store: n.store, metrics: newMetrics(n.registry), now: time.Now, observe: observe,
-		first: n.cfg.StartHeight,
+		rollup: n.id, client: client, executor: alone{client, n.cfg.pace()}, store: n.store, metrics: newMetrics(n.registry), now: time.Now,
+		gather: n.gather, observe: observe, first: n.cfg.StartHeight,
+	}
+	if n.machine.indexed() {
+		n.driver.hash = n.machine.hash
 	}
 	if err := n.driver.open(ctx); err != nil {
 		return err
 	}
+	n.told = n.driver.told()
 	return n.openFirm()
 }
 
@@ -239,7 +258,9 @@ func (n *Node) run(ctx context.Context, rpc, metrics net.Listener) error {
 	})
 	g.Go(func() error { return n.door.Serve(stages, rpc) })
 	g.Go(func() error { return n.follow(stages) })
-	g.Go(func() error { n.pending.Run(stages); return nil })
+	if n.pending != nil {
+		g.Go(func() error { n.pending.Run(stages); return nil })
+	}
 	if n.firm != nil {
 		g.Go(func() error { return n.readFirm(stages) })
 	}
@@ -264,14 +285,14 @@ func (n *Node) run(ctx context.Context, rpc, metrics net.Listener) error {
 const maxMissed = 1000
 
 // follow feeds the driver with the soft order. A crash between executing a block and
-// telling the gateway leaves the gateway behind: what it missed is read again.
+// telling the gateway leaves the gateway behind: what it missed is read again. Of what
+// waits for its rollup block the gateway hears when that is made.
 func (n *Node) follow(ctx context.Context) error {
-	_, height, _ := n.driver.state()
 	return n.follower.Run(ctx, n.resumes()+1, func(ctx context.Context, b *follower.Block) error {
 		if err := n.driver.onSoft(ctx, b); err != nil {
 			return err
 		}
-		if b.Height <= height {
+		if b.Height <= n.told {
 			return n.observeMissed(ctx, b)
 		}
 		if n.since.Add(1)%checkpointEvery == 0 {
@@ -284,7 +305,7 @@ func (n *Node) follow(ctx context.Context) error {
 // resumes returns the height that the soft follower goes on from.
 func (n *Node) resumes() uint64 {
 	_, height, _ := n.driver.state()
-	if seen := n.gateway.Height(); seen > 0 && seen < height && height-seen <= maxMissed {
+	if seen := n.gateway.Height(); seen > 0 && seen < n.told && n.told-seen <= maxMissed {
 		return seen
 	}
 	return height
@@ -329,7 +350,7 @@ func (n *Node) readFirm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, height, _ := n.driver.state(); cursor.Checkpoint.Height() > height {
+	if soft, height, _ := n.driver.state(); cursor.Checkpoint.Height() > max(height, soft.Height) {
 		// The execution client stands below what was firm: it lost its data. DA is read
 		// again from the beginning, and feeds it.
 		n.log.Warn("the rollup's chain is behind what was firm: reading DA again", "height", height, "firm_height", cursor.Checkpoint.Height())
@@ -409,8 +430,8 @@ func (n *Node) close() error {
 	if n.gateway != nil {
 		errs = append(errs, n.gateway.Close())
 	}
-	if n.client != nil {
-		errs = append(errs, n.client.Close())
+	if n.machine != nil {
+		errs = append(errs, n.machine.client().Close())
 	}
 	for _, l := range n.layers {
 		errs = append(errs, l.Close())

@@ -4,43 +4,82 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/ethereum/go-ethereum/crypto"
-
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
-	"github.com/ordo-network/ordo/gateway/ethrpc"
 	"github.com/ordo-network/ordo/gateway/pending"
+	"github.com/ordo-network/ordo/order"
 )
 
 // observe tells the gateway what became of its transactions, and the pending block
 // that there is a new one below it.
 func (n *Node) observe(ctx context.Context, out outcome) error {
-	n.pending.Ordered(ordered(out))
-	o := gateway.Observed{Height: out.Block.Height}
-	for _, leg := range out.Block.Legs {
-		o.Bundles = append(o.Bundles, leg.BundleID)
+	if n.pending != nil {
+		n.pending.Ordered(ordered(out))
 	}
-	if out.Executed {
-		o.Executed, o.Skipped = ethrpc.Outcome(out.Block.Transactions(), out.Result.Skipped)
+	for _, o := range observed(out, n.machine.hash) {
+		if err := n.tell(ctx, o); err != nil {
+			return err
+		}
 	}
-	return n.tell(ctx, o)
+	return nil
 }
 
-// ordered says what the pending block must know of a block of the order.
+// gather shows in the pending block what waits for its rollup block. The gateway hears of
+// it when that is made.
+func (n *Node) gather(b block) {
+	if n.pending == nil {
+		return
+	}
+	g := pending.Gathered{Height: b.Height, Time: b.Time}
+	for _, l := range b.Legs {
+		g.Legs = append(g.Legs, pending.GatheredLeg{Leg: l.Leg, Batch: l.Batch, Transactions: l.Txs})
+	}
+	n.pending.Gathered(g)
+}
+
+// observed says what the gateway must know: block by block of the order.
+func observed(out outcome, hash func([]byte) [32]byte) (all []gateway.Observed) {
+	skipped, offset := out.Result.Skipped, 0
+	for i := range out.Blocks {
+		b := &out.Blocks[i]
+		o := gateway.Observed{Height: b.Height, Block: out.Head.Number, Time: out.Head.Time}
+		for _, l := range b.Legs {
+			id := order.BundleID(l.Bundle)
+			o.Bundles = append(o.Bundles, id)
+			for _, tx := range l.Txs {
+				if len(skipped) > 0 && skipped[0].Index == offset {
+					o.Skipped = append(o.Skipped, gateway.Skipped{Hash: hash(tx), Bundle: id, Reason: skipped[0].Reason, Retry: skipped[0].Retry})
+					skipped = skipped[1:]
+				} else {
+					o.Executed = append(o.Executed, hash(tx))
+				}
+				offset++
+			}
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// ordered says what the pending block must know of what was executed.
 func ordered(out outcome) pending.Ordered {
-	b := pending.Ordered{Height: out.Block.Height, Time: out.Block.Time, Head: out.Head}
+	last := out.Blocks[len(out.Blocks)-1]
+	b := pending.Ordered{Height: last.Height, Time: last.Time, Head: out.Head}
 	outcomes := out.Result.Outcomes
-	for _, leg := range out.Block.Legs {
-		var mine []execution.Outcome
-		if n := len(leg.Transactions); n <= len(outcomes) {
-			mine, outcomes = outcomes[:n:n], outcomes[n:]
+	for i := range out.Blocks {
+		for _, leg := range out.Blocks[i].Legs {
+			var mine []execution.Outcome
+			if n := len(leg.Txs); n <= len(outcomes) {
+				mine, outcomes = outcomes[:n:n], outcomes[n:]
+			}
+			id := order.BundleID(leg.Bundle)
+			if last := len(b.Bundles) - 1; last >= 0 && b.Bundles[last].ID == id {
+				b.Bundles[last].Outcomes = append(b.Bundles[last].Outcomes, mine...) // another leg of it
+				continue
+			}
+			b.Bundles = append(b.Bundles, pending.OrderedBundle{ID: id, Batch: leg.Batch, Outcomes: mine})
 		}
-		if last := len(b.Bundles) - 1; last >= 0 && b.Bundles[last].ID == leg.BundleID {
-			b.Bundles[last].Outcomes = append(b.Bundles[last].Outcomes, mine...) // another leg of it
-			continue
-		}
-		b.Bundles = append(b.Bundles, pending.OrderedBundle{ID: leg.BundleID, Batch: leg.Batch, Outcomes: mine})
 	}
 	return b
 }
@@ -53,8 +92,8 @@ func (n *Node) observeMissed(ctx context.Context, b *follower.Block) error {
 		o.Bundles = append(o.Bundles, leg.BundleID)
 	}
 	for _, raw := range b.Transactions() {
-		hash := crypto.Keccak256Hash(raw)
-		executed, err := n.chain.Executed(hash)
+		hash := n.machine.hash(raw)
+		executed, err := n.machine.chain().Executed(hash)
 		if err != nil {
 			return err
 		}

@@ -130,8 +130,8 @@ func TestOrdered(t *testing.T) {
 	leg := func(id byte, n int) follower.Leg {
 		return follower.Leg{LegRecord: order.LegRecord{BundleID: order.BundleID{id}, Batch: order.BatchID{id}}, Transactions: make([][]byte, n), Void: n == 0}
 	}
-	block := testBlock(7)
-	block.Legs = []follower.Leg{leg(1, 1), leg(1, 1), leg(2, 0), leg(3, 1)}
+	at := testBlock(7)
+	at.Legs = []follower.Leg{leg(1, 1), leg(1, 1), leg(2, 0), leg(3, 1)}
 	for _, test := range []struct {
 		name     string
 		outcomes []execution.Outcome
@@ -140,8 +140,8 @@ func TestOrdered(t *testing.T) {
 		{"executed", []execution.Outcome{a, b, c}, [][]execution.Outcome{{a, b}, {}, {c}}},
 		{"not told", nil, [][]execution.Outcome{{}, {}, {}}},
 	} {
-		got := ordered(outcome{Block: block, Result: execution.Result{Outcomes: test.outcomes}, Head: execution.Head{Number: 4}})
-		if got.Height != 7 || got.Head.Number != 4 || !got.Time.Equal(block.Time) || len(got.Bundles) != 3 {
+		got := ordered(outcome{Blocks: []block{newBlock(order.RollupID{}, at)}, Result: execution.Result{Outcomes: test.outcomes}, Head: execution.Head{Number: 4}})
+		if got.Height != 7 || got.Head.Number != 4 || !got.Time.Equal(at.Time) || len(got.Bundles) != 3 {
 			t.Fatalf("%s: %+v", test.name, got)
 		}
 		for i, x := range got.Bundles {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -17,22 +18,34 @@ import (
 // Keys of the store:
 //
 //	h/<sequencer height>  record: what the node made of that block of the order
+//	g/<sequencer height>  block of the order that waits for its rollup block
+//	b/<rollup block>      made: what that block was made from
+//	i/<bundle ID>         sequencer height that ordered the bundle
+//	t/<transaction hash>  place: where the transaction was executed, if the node keeps an index
 //	f/<sequencer height>  unix ms at which the order was firm up to that height
 //	v/<sequencer height>  batches that are known to be void there, 32 bytes each
 //	void                  height at which a leg was executed that is void: resync
 //	soft                  checkpoint of the soft follower
 //	firm                  cursor of the firm reader
+//	chain                 settings that made the chain
 //
-// All but v/ and void can be derived again from the order. It is written without sync: a
-// killed process loses nothing, a machine that loses power may lose the newest
-// entries, and the driver treats a missing record as one that it has yet to make.
+// All but v/, void and chain can be derived again from the order. It is written without
+// sync: a killed process loses nothing, a machine that loses power may lose the newest
+// entries, and the driver treats a missing record as one that it has yet to make. What
+// is gathered is synced, since the sources that gave it may not give it again soon; so is
+// the index, which nobody else keeps.
 const (
-	keyRecord = "h/"
-	keyFirmAt = "f/"
-	keyVoid   = "v/"
-	keyResync = "void"
-	keySoft   = "soft"
-	keyFirm   = "firm"
+	keyRecord   = "h/"
+	keyGathered = "g/"
+	keyMade     = "b/"
+	keyBundle   = "i/"
+	keyPlace    = "t/"
+	keyFirmAt   = "f/"
+	keyVoid     = "v/"
+	keyResync   = "void"
+	keySoft     = "soft"
+	keyFirm     = "firm"
+	keyChain    = "chain"
 )
 
 // keepRecords is how many sequencer heights below the firm one keep their
@@ -45,27 +58,34 @@ type record struct {
 	SeenAt time.Time      // when this node took it in, to the millisecond
 	Number uint64         // the rollup's soft head after it
 	Head   execution.Hash
+	// Waits says that the block was gathered: without what is gathered, it is not taken in.
+	Waits bool
 }
 
-const recordLen = 32 + 8 + 8 + 32
+const recordLen = 32 + 8 + 8 + 32 // and one byte more where it waits
 
 func (r record) encode() []byte {
-	b := make([]byte, 0, recordLen)
+	b := make([]byte, 0, recordLen+1)
 	b = append(b, r.Hash[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.SeenAt.UnixMilli()))
 	b = binary.BigEndian.AppendUint64(b, r.Number)
-	return append(b, r.Head[:]...)
+	b = append(b, r.Head[:]...)
+	if r.Waits {
+		b = append(b, 1)
+	}
+	return b
 }
 
 func decodeRecord(b []byte) (record, error) {
 	var r record
-	if len(b) != recordLen {
+	if len(b) != recordLen && len(b) != recordLen+1 {
 		return r, fmt.Errorf("record of %d bytes, want %d", len(b), recordLen)
 	}
 	copy(r.Hash[:], b)
 	r.SeenAt = time.UnixMilli(int64(binary.BigEndian.Uint64(b[32:])))
 	r.Number = binary.BigEndian.Uint64(b[40:])
 	copy(r.Head[:], b[48:])
+	r.Waits = len(b) > recordLen
 	return r, nil
 }
 
@@ -163,6 +183,10 @@ func (s *store) putResync(height uint64, ids []order.BatchID) (err error) {
 	if err := b.Set([]byte(keyResync), binary.BigEndian.AppendUint64(nil, height), nil); err != nil {
 		return err
 	}
+	// What waits for its block is read again.
+	if err := b.DeleteRange(heightKey(keyGathered, height), heightKey(keyGathered, math.MaxUint64), nil); err != nil {
+		return err
+	}
 	return b.Commit(pebble.Sync)
 }
 
@@ -175,7 +199,23 @@ func (s *store) resync() (uint64, bool, error) {
 	return binary.BigEndian.Uint64(v), true, nil
 }
 
-func (s *store) resynced() error { return s.db.Delete([]byte(keyResync), pebble.Sync) }
+// resynced notes that the order is executed anew: what is known of blocks and
+// transactions is of another chain.
+func (s *store) resynced() (err error) {
+	b := s.db.NewBatch()
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for _, prefix := range []string{keyMade, keyBundle, keyPlace} {
+		end := []byte(prefix)
+		end[len(end)-1]++
+		if err := b.DeleteRange([]byte(prefix), end, nil); err != nil {
+			return err
+		}
+	}
+	if err := b.Delete([]byte(keyResync), nil); err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
 
 func (s *store) putCheckpoint(raw []byte) error {
 	return s.db.Set([]byte(keySoft), raw, pebble.NoSync)
@@ -194,6 +234,9 @@ func (s *store) putFirm(height uint64, at time.Time, cursor []byte) (err error) 
 	}
 	// Seldom, since each range deletion is one more thing for reads to look at.
 	if height > keepRecords && height%1000 == 0 {
+		if err := s.pruneMade(b, height-keepRecords); err != nil {
+			return err
+		}
 		for _, prefix := range []string{keyRecord, keyFirmAt, keyVoid} {
 			if err := b.DeleteRange(heightKey(prefix, 0), heightKey(prefix, height-keepRecords), nil); err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,8 @@ type Config struct {
 	// Head is the rollup's soft head, Height the last sequencer height taken in.
 	Head   execution.Head
 	Height uint64
+	// BlockTime is the least time between two blocks of the rollup; 0 for none.
+	BlockTime time.Duration
 
 	Logger     *slog.Logger          // default: none
 	Registerer prometheus.Registerer // default: none
@@ -50,7 +53,23 @@ type Config struct {
 	Random     func() float64        // in [0, 1); default math/rand
 }
 
-// Ordered is one block of the sequencer chain, after the rollup has executed it.
+// Gathered is a block of the sequencer chain that waits for the rollup block that will
+// hold it.
+type Gathered struct {
+	Height uint64
+	Time   time.Time
+	Legs   []GatheredLeg // for the rollup, in order
+}
+
+// GatheredLeg is a leg with its transactions.
+type GatheredLeg struct {
+	execution.Leg
+	Batch        order.BatchID // that brought it
+	Transactions [][]byte
+}
+
+// Ordered is one block of the sequencer chain, or several that were gathered, after the
+// rollup has executed them.
 type Ordered struct {
 	Height  uint64
 	Time    time.Time
@@ -75,6 +94,7 @@ type Overlay struct {
 
 	mu     sync.Mutex
 	set    *set
+	waits  []*entry // what is ordered and gathered: stands first
 	head   execution.Head
 	height uint64
 	at     time.Time // of the last sequencer block, and
@@ -200,21 +220,56 @@ func (o *Overlay) Ordered(b Ordered) {
 	defer o.signal()
 	o.head, o.height, o.at, o.seen = b.Head, b.Height, b.Time, o.cfg.Now()
 	ordered, passed := o.set.order(b.Bundles)
+	for _, e := range o.waits {
+		ordered[e.id] = e
+	}
+	o.waits = nil
 	for _, x := range b.Bundles {
 		if e := ordered[x.ID]; e != nil {
 			o.settle(e, x.Outcomes)
 		}
 	}
+	o.left(passed, b.Height)
+}
+
+// left settles what will not be ordered any more.
+func (o *Overlay) left(passed []*entry, height uint64) {
 	for _, e := range passed {
 		o.settle(e, nil)
 	}
-	for _, e := range o.set.expire(b.Height) {
+	for _, e := range o.set.expire(height) {
 		o.settle(e, nil)
 		if o.untrue[e.source]++; o.untrue[e.source] >= maxUntrue {
 			clear(o.untrue)
 			o.reader.leave(e.source)
 		}
 	}
+}
+
+// Gathered takes in the next block of the order where that waits for its rollup block:
+// until then it stands first in the pending block, before all that is certified. It does
+// not wait for anything.
+func (o *Overlay) Gathered(b Gathered) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer o.signal()
+	o.height, o.at, o.seen = b.Height, b.Time, o.cfg.Now()
+	waits := gatheredEntries(b)
+	bundles := make([]OrderedBundle, len(waits))
+	for i, e := range waits {
+		bundles[i] = OrderedBundle{ID: e.id, Batch: e.batch}
+	}
+	ordered, passed := o.set.order(bundles)
+	for i, e := range waits {
+		// What was said of it before it was ordered may be wrong.
+		if said := ordered[e.id]; said != nil && said.same(e) {
+			waits[i] = said
+		} else if said != nil {
+			o.settle(said, nil)
+		}
+	}
+	o.waits = append(o.waits, waits...)
+	o.left(passed, b.Height)
 }
 
 // settle counts what became of what was shown. What is being tried out right now
@@ -255,14 +310,17 @@ func (o *Overlay) next() (p plan, ok bool) {
 	if !o.seen.IsZero() {
 		p.at = o.at.Add(p.at.Sub(o.seen)) // by the clock of the order
 	}
+	if next := o.head.Time.Add(o.cfg.BlockTime); o.cfg.BlockTime > 0 && p.at.Before(next) {
+		p.at = next // it is not made before
+	}
 	if o.behind() {
 		return p, false
 	}
-	p.anew = o.parent != o.head.Hash || len(o.built) > len(o.set.entries)
+	rest := slices.Concat(o.waits, o.set.entries)
+	p.anew = o.parent != o.head.Hash || len(o.built) > len(rest)
 	for i := 0; i < len(o.built) && !p.anew; i++ {
-		p.anew = o.built[i] != o.set.entries[i]
+		p.anew = o.built[i] != rest[i]
 	}
-	rest := o.set.entries
 	if !p.anew {
 		rest = rest[len(o.built):]
 	}
@@ -285,15 +343,19 @@ func (o *Overlay) step(ctx context.Context) error {
 		return nil
 	}
 	var txs [][]byte
+	legs := []execution.Leg{} // known, even where there are none
 	for _, e := range p.entries {
-		txs = append(txs, e.txs...)
+		txs, legs = append(txs, e.txs...), append(legs, e.legs...)
 	}
 	start := time.Now()
 	var outcomes []execution.Outcome
 	var err error
-	if p.anew {
-		outcomes, err = o.cfg.Speculator.Speculate(ctx, p.parent, execution.Block{Height: p.height, Time: p.at, Transactions: txs})
-	} else {
+	switch s, ok := o.cfg.Speculator.(execution.LegSpeculator); {
+	case p.anew:
+		outcomes, err = o.cfg.Speculator.Speculate(ctx, p.parent, execution.Block{Height: p.height, Time: p.at, Transactions: txs, Legs: legs})
+	case ok:
+		outcomes, err = s.ExtendLegs(ctx, p.parent, txs, legs)
+	default:
 		outcomes, err = o.cfg.Speculator.Extend(ctx, p.parent, txs)
 	}
 	o.metrics.trial(p.anew, time.Since(start))

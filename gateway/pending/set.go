@@ -1,6 +1,7 @@
 package pending
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -44,6 +45,7 @@ type entry struct {
 	id     order.BundleID
 	batch  order.BatchID
 	txs    [][]byte
+	legs   []execution.Leg // that the transactions come in
 	size   int
 	source int       // who said so
 	seen   uint64    // sequencer height at which it came
@@ -53,6 +55,27 @@ type entry struct {
 	trying bool                // right now
 	gone   bool                // settled meanwhile,
 	final  []execution.Outcome // with this
+}
+
+// gatheredEntries returns the bundles of a gathered block, in order.
+func gatheredEntries(b Gathered) (entries []*entry) {
+	for _, l := range b.Legs {
+		id := order.BundleID(l.Bundle)
+		last := len(entries) - 1
+		if last < 0 || entries[last].id != id {
+			entries = append(entries, &entry{id: id, batch: l.Batch})
+			last++
+		}
+		e := entries[last] // or another leg of it
+		e.txs, e.legs = append(e.txs, l.Transactions...), append(e.legs, l.Leg)
+		e.fates = make([]fate, len(e.txs))
+	}
+	return entries
+}
+
+// same reports whether what was said of a bundle is what was ordered.
+func (e *entry) same(ordered *entry) bool {
+	return len(e.legs) == len(ordered.legs) && len(ordered.legs[0].Rollups) <= 1 && slices.EqualFunc(e.txs, ordered.txs, bytes.Equal)
 }
 
 // fate is what was shown of a transaction.
@@ -128,6 +151,8 @@ func (s *set) add(b gateway.Certified, source int, height uint64, now time.Time)
 		e := &entry{
 			place: place{at, b.Position, x.Index}, id: x.ID, batch: b.Batch, txs: x.Transactions,
 			source: source, seen: height, heard: now, fates: make([]fate, len(x.Transactions)),
+			// Whether it has more legs than one is not said.
+			legs: []execution.Leg{{Height: height + 1, Bundle: execution.Hash(x.ID), Transactions: len(x.Transactions)}},
 		}
 		for _, tx := range x.Transactions {
 			e.size += len(tx)
@@ -171,7 +196,7 @@ func (s *set) order(bundles []OrderedBundle) (ordered map[order.BundleID]*entry,
 		}
 	}
 	if len(ordered) == 0 {
-		return nil, nil
+		return ordered, nil
 	}
 	passed = s.remove(func(e *entry) bool {
 		return ordered[e.id] != nil || e.Mark.Compare(s.lane(e.Owner).decided) <= 0

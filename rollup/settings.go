@@ -1,0 +1,137 @@
+package rollup
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ordo-network/ordo/execution"
+)
+
+// settings are those that make the chain: with others there would be other blocks.
+type settings struct {
+	Mode        string        `json:"mode"`
+	BlockTime   time.Duration `json:"block_time"`
+	Domain      []string      `json:"domain,omitempty"`
+	DomainStart uint64        `json:"domain_start,omitempty"`
+}
+
+func settingsOf(c Config) settings {
+	return settings{Mode: c.Execution.Mode, BlockTime: time.Duration(c.Execution.BlockTime), Domain: c.Domain.Rollups, DomainStart: c.Domain.StartHeight}
+}
+
+// difference says which setting is another one than at the first start.
+func (s settings) difference(first settings) error {
+	changed := func(setting, is, was string) error {
+		return fmt.Errorf("%s is %s and was %s when this chain began: with another one the node would make other blocks than the rest; "+
+			"set it back, or lay out a new home for a new rollup", setting, is, was)
+	}
+	switch {
+	case s.Mode != first.Mode:
+		return changed("execution.mode", s.Mode, first.Mode)
+	case s.BlockTime != first.BlockTime:
+		return changed("execution.block_time", s.BlockTime.String(), first.BlockTime.String())
+	case !slices.Equal(s.Domain, first.Domain):
+		return changed("domain.rollups", "["+strings.Join(s.Domain, ", ")+"]", "["+strings.Join(first.Domain, ", ")+"]")
+	case s.DomainStart != first.DomainStart:
+		return changed("domain.start_height", fmt.Sprint(s.DomainStart), fmt.Sprint(first.DomainStart))
+	}
+	return nil
+}
+
+// pin keeps the settings at the first start, and later refuses others. A home from before
+// there were any ran the EVM without a block time.
+func (s *store) pin(now settings) error {
+	raw, ok, err := s.get([]byte(keyChain))
+	if err != nil {
+		return err
+	}
+	first := settings{Mode: ModeEVM}
+	if ok {
+		if err := json.Unmarshal(raw, &first); err != nil {
+			return fmt.Errorf("read the chain's settings: %w", err)
+		}
+		return now.difference(first)
+	}
+	used, err := s.used()
+	if err != nil {
+		return err
+	}
+	if used {
+		if err := now.difference(first); err != nil {
+			return err
+		}
+	}
+	if raw, err = json.Marshal(now); err != nil {
+		return fmt.Errorf("keep the chain's settings: %w", err)
+	}
+	return s.db.Set([]byte(keyChain), raw, pebble.Sync)
+}
+
+// used reports whether the store holds a record.
+func (s *store) used() (used bool, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: heightKey(keyRecord, 0), UpperBound: []byte("h0")})
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	return it.First(), it.Error()
+}
+
+// pace says which blocks of the order become blocks of the rollup.
+func (c Config) pace() execution.Pace {
+	if c.Execution.Mode == ModeGRPC {
+		return execution.Pace{Every: true}
+	}
+	return execution.Pace{BlockTime: time.Duration(c.Execution.BlockTime)}
+}
+
+// validateExecution says what is wrong with what executes the rollup.
+func (c Config) validateExecution() error {
+	e := c.Execution
+	if err := c.pace().Check(); err != nil {
+		return fmt.Errorf("execution.block_time: %w", err)
+	}
+	missing := func(setting, why string) error { return fmt.Errorf("execution.%s is empty: %s", setting, why) }
+	switch e.Mode {
+	case ModeEVM:
+		if e.Engine == "" {
+			return nil
+		}
+		fallthrough
+	case ModeOP:
+		switch {
+		case e.Engine == "":
+			return missing("engine", "mode op needs the Engine API of an op-geth, such as http://127.0.0.1:8551")
+		case e.JWT == "":
+			return missing("jwt", "name the file with the secret of the Engine API: the one that the client was started with")
+		case e.BlockTime == 0:
+			return errors.New("execution.block_time is 0, and an Ethereum client takes no two blocks of one second: set it to 1s or more; it cannot be changed once the chain has begun")
+		}
+		return httpURL("execution.engine", e.Engine)
+	case ModeGRPC:
+		if e.BlockTime != 0 {
+			return errors.New("execution.block_time is set, and in mode grpc each sequencer block becomes one of the rollup: set it to 0s")
+		}
+		if e.Endpoint == "" {
+			return missing("endpoint", "mode grpc needs a client of astria.execution.v2, such as grpc://127.0.0.1:50051")
+		}
+	case ModeGo:
+	default:
+		return fmt.Errorf("execution.mode is %q: want %s, %s, %s or %s", e.Mode, ModeEVM, ModeOP, ModeGRPC, ModeGo)
+	}
+	return nil
+}
+
+func httpURL(setting, value string) error {
+	if u, err := url.Parse(value); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%s is %q: want a URL such as http://127.0.0.1:8551", setting, value)
+	}
+	return nil
+}
