@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/gateway/ordorpc"
 )
 
 const (
@@ -129,7 +130,7 @@ func (d *door) judge(h *head, from common.Address, tx *types.Transaction, ready 
 	delegated := code != (common.Hash{}) && code != types.EmptyCodeHash
 	if err != nil {
 		if ready && errors.Is(err, core.ErrNonceTooHigh) {
-			return &syncError{code: codeNonceGap, msg: err.Error(), data: fmt.Sprintf("0x%x", account.next)}
+			return &ordorpc.SyncError{Code: ordorpc.CodeNonceGap, Msg: err.Error(), Data: fmt.Sprintf("0x%x", account.next)}
 		}
 		return err
 	}

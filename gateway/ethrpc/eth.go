@@ -10,6 +10,8 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/ordo-network/ordo/gateway/ordorpc"
 )
 
 // maxListed bounds the transactions that one answer lists.
@@ -23,7 +25,7 @@ type ethAPI struct {
 	polls    *pollers
 	geth     *rpc.Client
 	receipts receipts
-	sync     syncTimeouts
+	sync     ordorpc.SyncTimeouts
 }
 
 // SendRawTransaction accepts a signed transaction: its hash is the promise that it

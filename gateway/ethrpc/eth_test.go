@@ -18,7 +18,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/ordo-network/ordo/gateway/ethrpc"
+	"github.com/ordo-network/ordo/gateway/ordorpc"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
@@ -40,7 +40,7 @@ func TestLifeOfATransaction(t *testing.T) {
 	if got, pending, err := r.eth.TransactionByHash(t.Context(), tx.Hash()); err != nil || !pending || got.Hash() != tx.Hash() {
 		t.Errorf("by hash: %v, pending %v, %v", got, pending, err)
 	}
-	var proof *ethrpc.InclusionProof
+	var proof *ordorpc.InclusionProof
 	if err := r.rpc.Call(&proof, "ordo_getInclusionProof", tx.Hash()); err == nil {
 		t.Error("inclusion proof of what is not ordered")
 	}
@@ -60,7 +60,7 @@ func TestLifeOfATransaction(t *testing.T) {
 	}
 	s := r.status(tx.Hash())
 	at, _ := r.OrderedAt(head.Height)
-	if s.Status != "ordered" || !s.Executed || *s.BlockHash != head.Hash || uint64(*s.BlockNumber) != head.Number || uint64(*s.SequencerHeight) != head.Height ||
+	if s.Status != "ordered" || !s.Executed || *s.BlockHash != ordorpc.Hash(head.Hash) || uint64(*s.BlockNumber) != head.Number || uint64(*s.SequencerHeight) != head.Height ||
 		s.TransactionIndex == nil || s.BundleID == nil || uint64(*s.OrderedAt) != uint64(at.UnixMilli()) || s.SafeAt != nil || s.ReceivedAt == nil {
 		t.Errorf("ordered: %+v", s)
 	}
@@ -71,7 +71,7 @@ func TestLifeOfATransaction(t *testing.T) {
 	}
 	leg := block.Legs[proof.Leg]
 	if crypto.Keccak256Hash(leg.Transactions[proof.TransactionIndex]) != tx.Hash() || proof.Rollup != "alpha" || uint64(proof.SequencerHeight) != head.Height ||
-		proof.TransactionHash != tx.Hash() || string(*s.BundleID) != string(leg.Record.BundleId) {
+		proof.TransactionHash != ordorpc.Hash(tx.Hash()) || string(s.BundleID[:]) != string(leg.Record.BundleId) {
 		t.Errorf("proof: %+v", proof)
 	}
 
@@ -84,9 +84,9 @@ func TestLifeOfATransaction(t *testing.T) {
 	if s := r.status(tx.Hash()); s.Status != "finalized" || s.SafeAt == nil || s.FinalizedAt == nil || *s.SafeAt <= *s.OrderedAt {
 		t.Errorf("finalized: %+v", s)
 	}
-	var info ethrpc.InfoResult
+	var info ordorpc.InfoResult
 	r.call(&info, "ordo_info")
-	if info.Name != "alpha" || string(info.RollupID) != string(rollupID[:]) || uint64(info.FirmHeight) != head.Height {
+	if info.Name != "alpha" || string(info.RollupID[:]) != string(rollupID[:]) || uint64(info.FirmHeight) != head.Height {
 		t.Errorf("info: %+v", info)
 	}
 }
@@ -127,7 +127,7 @@ func TestDropped(t *testing.T) {
 	if s.Status != "dropped" || s.Executed || !strings.HasPrefix(s.Reason, "nonce too low") || s.SequencerHeight == nil || s.BundleID == nil || s.OrderedAt == nil {
 		t.Errorf("status: %+v", s)
 	}
-	var proof *ethrpc.InclusionProof
+	var proof *ordorpc.InclusionProof
 	r.call(&proof, "ordo_getInclusionProof", spend.Hash())
 	if uint64(proof.SequencerHeight) != uint64(*s.SequencerHeight) {
 		t.Errorf("proof at height %d", proof.SequencerHeight)

@@ -28,6 +28,7 @@ import (
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ethrpc"
+	"github.com/ordo-network/ordo/gateway/ordorpc"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
@@ -355,9 +356,9 @@ func (r *rollup) call(result any, method string, args ...any) {
 	}
 }
 
-func (r *rollup) status(hash common.Hash) *ethrpc.Status {
+func (r *rollup) status(hash common.Hash) *ordorpc.Status {
 	r.t.Helper()
-	var s *ethrpc.Status
+	var s *ordorpc.Status
 	r.call(&s, "ordo_transactionStatus", hash)
 	return s
 }

@@ -2,7 +2,6 @@ package ethrpc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +23,7 @@ import (
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/gateway/ordorpc"
 )
 
 // Settings are what an operator chooses.
@@ -46,17 +46,6 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Bounds on what clients send and get.
-const (
-	maxBody          = 5 << 20
-	maxBatch         = 1000
-	maxBatchResponse = 25 << 20
-	readTimeout      = 30 * time.Second
-	headerTimeout    = 10 * time.Second
-	writeTimeout     = 30 * time.Second
-	idleTimeout      = 2 * time.Minute
-)
-
 // EVM is the embedded geth.
 type EVM interface {
 	APIs() []rpc.API
@@ -72,6 +61,7 @@ type Config struct {
 	Gateway  *gateway.Gateway
 	Chain    *Chain // default: a new one; sharing the gateway's saves reading state twice
 	Order    Order
+	Records  ordorpc.Records // default: none
 
 	Logger     *slog.Logger          // default: slog.Default
 	Registerer prometheus.Registerer // default: none
@@ -80,13 +70,13 @@ type Config struct {
 // Server serves one rollup's JSON-RPC from New to Close.
 type Server struct {
 	cfg    Config
-	conns  *conns
+	port   *ordorpc.Port
 	hub    *hub
 	metric *metrics
 	rpc    *rpc.Server
-	geth   *rpc.Server // its own services only
-	client *rpc.Client // of geth
-	http   *http.Server
+	geth   *rpc.Server      // its own services only
+	client *rpc.Client      // of geth
+	ordo   *ordorpc.Service // the namespace ordo
 	quit   chan struct{}
 	wg     sync.WaitGroup
 	once   sync.Once
@@ -104,11 +94,10 @@ func New(cfg Config) (*Server, error) {
 		cfg.Registerer = prometheus.NewRegistry()
 	}
 	quiet()
-	s := &Server{
-		cfg: cfg, conns: &conns{open: make(map[string]net.Conn)}, rpc: rpc.NewServer(), geth: rpc.NewServer(), quit: make(chan struct{}),
-	}
+	s := &Server{cfg: cfg, rpc: ordorpc.NewRPC(), geth: rpc.NewServer(), quit: make(chan struct{})}
+	s.port = ordorpc.NewPort(s.Handler(), cfg.Settings.MaxConnections, cfg.Logger)
 	s.hub = newHub(func(remote string) {
-		if s.conns.kick(remote) {
+		if s.port.Kick(remote) {
 			s.metric.deaf.Inc()
 		}
 	})
@@ -120,14 +109,6 @@ func New(cfg Config) (*Server, error) {
 	if err := s.register(); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("register JSON-RPC services: %w", err)
-	}
-	s.rpc.SetBatchLimits(maxBatch, maxBatchResponse)
-	s.rpc.SetHTTPBodyLimit(maxBody)
-	s.rpc.SetWebsocketReadLimit(maxBody)
-	s.http = &http.Server{
-		Handler: s.Handler(), MaxHeaderBytes: 64 << 10,
-		ReadTimeout: readTimeout, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	s.wg.Go(func() { s.hub.follow(cfg.EVM.BlockChain(), s.quit) })
 	return s, nil
@@ -169,22 +150,23 @@ func (s *Server) register() error {
 	if err != nil {
 		return err
 	}
+	methods := &ethAPI{door: d, hub: s.hub, polls: polls, geth: s.client, receipts: made, sync: ordorpc.SyncTimeouts{
+		Standard: time.Duration(s.cfg.Settings.SyncTimeout), Max: time.Duration(s.cfg.Settings.SyncTimeoutMax),
+	}}
 	for _, api := range append(public,
 		rpc.API{Namespace: "eth", Service: polls},
 		rpc.API{Namespace: "eth", Service: subscriptions{hub: s.hub, geth: s.client}},
 		rpc.API{Namespace: "eth", Service: pendingTag{evm: s.cfg.EVM, reader: read, counter: count, geth: s.client}},
 		rpc.API{Namespace: "eth", Service: calls{evm: s.cfg.EVM, call: call, estimate: estimate}},
-		rpc.API{Namespace: "eth", Service: &ethAPI{door: d, hub: s.hub, polls: polls, geth: s.client, receipts: made, sync: syncTimeouts{
-			standard: time.Duration(s.cfg.Settings.SyncTimeout), max: time.Duration(s.cfg.Settings.SyncTimeoutMax),
-		}}},
+		rpc.API{Namespace: "eth", Service: methods},
 		rpc.API{Namespace: "txpool", Service: &txpoolAPI{door: d}},
-		rpc.API{Namespace: "ordo", Service: &ordoAPI{bc: bc, evm: s.cfg.EVM, gateway: s.cfg.Gateway, order: s.cfg.Order}},
 	) {
 		if err := s.rpc.RegisterName(api.Namespace, api.Service); err != nil {
 			return err
 		}
 	}
-	return nil
+	s.ordo = ordorpc.NewService(s.backend(methods))
+	return s.ordo.Register(s.rpc)
 }
 
 // service returns the last service that is a T.
@@ -202,7 +184,7 @@ func (s *Server) Handler() http.Handler {
 	plain := node.NewHTTPHandlerStack(s.rpc, s.cfg.Settings.CORS, s.cfg.Settings.VHosts, nil, false)
 	socket := s.rpc.WebsocketHandler(s.cfg.Settings.CORS)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", s.health)
+	mux.Handle("GET /health", ordorpc.Health(ordorpc.Backend{Gateway: s.cfg.Gateway, Order: s.cfg.Order, Chain: ledger{s.cfg.Chain, s.cfg.EVM}}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			socket.ServeHTTP(w, r)
@@ -213,40 +195,18 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
-// health answers 200 while transactions are accepted, else 503.
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	counts, info := s.cfg.Gateway.Counts(), s.cfg.Order.Info()
-	status, code := "ok", http.StatusOK
-	if counts.Unfunded != "" {
-		status, code = "payer cannot pay for ordering", http.StatusServiceUnavailable
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // the client is gone
-		"status": status, "rollup": info.Name, "block": s.cfg.EVM.BlockChain().CurrentBlock().Number.Uint64(),
-		"sequencer_height": info.SequencerHeight, "queued": counts.Queued, "in_flight": counts.InFlight,
-	})
-}
-
 // Serve answers on the listener, which it closes, until ctx ends, which is no error.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
-	defer stop()
-	err := s.http.Serve(newLimitListener(ln, s.cfg.Settings.MaxConnections, s.conns))
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("serve JSON-RPC: %w", err)
-}
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.port.Serve(ctx, ln) }
 
 // Close ends all connections and services. Idempotent.
 func (s *Server) Close() {
 	s.once.Do(func() {
 		close(s.quit)
 		s.hub.close()
-		if s.http != nil {
-			_ = s.http.Close()
+		if s.ordo != nil {
+			s.ordo.Close()
 		}
+		s.port.Close()
 		s.rpc.Stop()
 		s.client.Close()
 		s.geth.Stop()

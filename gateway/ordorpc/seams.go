@@ -20,6 +20,11 @@ type Backend struct {
 	// Decode reads a transaction that a client sends, and refuses what the rollup could
 	// never execute. Default: Opaque.
 	Decode func(raw []byte) (gateway.Tx, error)
+	// Hash names a transaction, as Decode does. Default: SHA-256.
+	Hash func(raw []byte) [32]byte
+	// Submit takes a transaction in, which is on disk when it returns, and returns its
+	// hash. Default: Decode, then the gateway's Submit.
+	Submit func(ctx context.Context, raw []byte) ([32]byte, error)
 	// Terms says that the rollup honours the terms of a leg (see execution/terms).
 	Terms bool
 }

@@ -1,28 +1,238 @@
 package ordorpc
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
 	"net"
 	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/gateway"
 )
 
 // Server is the plain door of one rollup, from NewServer to Close.
 type Server struct {
-	cfg Config
+	cfg     Config
+	service *Service
+	rpc     *rpc.Server
+	pass    *passer // nil without a client
+	port    *Port
+	metric  *metrics
+	once    sync.Once
 }
 
-// NewServer makes the services. It listens in Serve.
-func NewServer(cfg Config) (*Server, error) { return &Server{cfg: cfg}, nil }
+// NewServer makes the services. It listens in Serve. The rollup's client need not be
+// there yet.
+func NewServer(cfg Config) (*Server, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Registerer == nil {
+		cfg.Registerer = prometheus.NewRegistry()
+	}
+	s := &Server{cfg: cfg, rpc: NewRPC()}
+	var err error
+	if s.metric, err = newMetrics(cfg.Registerer); err != nil {
+		return nil, err
+	}
+	submit := cfg.Backend.Submit
+	s.service = NewService(cfg.Backend)
+	if submit == nil {
+		submit = s.service.api.Submit
+	}
+	s.service.api.Submit = func(ctx context.Context, raw []byte) ([32]byte, error) {
+		hash, err := submit(ctx, raw)
+		s.metric.sent(err)
+		return hash, err
+	}
+	if err := s.register(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.port = NewPort(s.Handler(), cfg.Settings.MaxConnections, cfg.Logger)
+	return s, nil
+}
+
+func (s *Server) register() error {
+	if err := s.service.Register(s.rpc); err != nil {
+		return fmt.Errorf("register JSON-RPC services: %w", err)
+	}
+	if s.cfg.Client != "" {
+		client, err := dialClient(context.Background(), s.cfg.Client)
+		if err != nil {
+			return err
+		}
+		s.pass = &passer{client: client, own: rpc.DialInProc(s.rpc), namespaces: s.cfg.Settings.PassOn, count: s.metric.passedOn}
+	}
+	if s.cfg.ChainID == 0 {
+		return nil
+	}
+	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, sync: SyncTimeouts{Standard: s.cfg.Settings.SyncTimeout, Max: s.cfg.Settings.SyncTimeoutMax}}
+	if s.pass != nil {
+		e.client, s.pass.methods = s.pass.client, ethMethods
+	}
+	if err := s.rpc.RegisterName("eth", e); err != nil {
+		return fmt.Errorf("register JSON-RPC services: %w", err)
+	}
+	return nil
+}
 
 // Handler returns what answers requests: JSON-RPC on every path but /health and,
 // where there is a VM handler, /vm/.
-func (s *Server) Handler() http.Handler { return http.NotFoundHandler() }
-
-// Serve answers on the listener, which it closes, until ctx ends, which is no error.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	<-ctx.Done()
-	return ln.Close()
+func (s *Server) Handler() http.Handler {
+	socket := s.rpc.WebsocketHandler(s.cfg.Settings.CORS)
+	if s.pass != nil {
+		socket = s.pass.sockets(s.rpc, s.cfg.Settings.CORS)
+	}
+	plain := withHosts(withCORS(http.HandlerFunc(s.call), s.cfg.Settings.CORS), s.cfg.Settings.VHosts)
+	mux := http.NewServeMux()
+	mux.Handle("GET /health", Health(s.cfg.Backend))
+	if s.cfg.VM != nil {
+		mux.Handle("/vm/", withHosts(withCORS(http.StripPrefix("/vm", http.MaxBytesHandler(s.cfg.VM, MaxBody)), s.cfg.Settings.CORS), s.cfg.Settings.VHosts))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			socket.ServeHTTP(w, r)
+			return
+		}
+		plain.ServeHTTP(w, r)
+	})
+	return mux
 }
 
+// call answers one HTTP request.
+func (s *Server) call(w http.ResponseWriter, r *http.Request) {
+	if s.pass == nil || r.Method != http.MethodPost || !isJSON(r) {
+		s.rpc.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if err != nil {
+		http.Error(w, fmt.Sprintf("request is longer than %d bytes, or broken off", MaxBody), http.StatusRequestEntityTooLarge)
+		return
+	}
+	calls, batch, ours := s.pass.parse(body)
+	if ours {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		s.rpc.ServeHTTP(w, r)
+		return
+	}
+	reply, err := s.pass.answer(r.Context(), calls, batch)
+	if err != nil {
+		http.Error(w, "the answer cannot be put into words", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(reply) // the client is gone
+}
+
+// isJSON reports whether the request says that it is JSON: browsers ask before they
+// send that from a foreign page.
+func isJSON(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && (kind == "application/json" || kind == "application/json-rpc" || kind == "application/jsonrequest")
+}
+
+// Health answers 200 while transactions are accepted, else 503.
+func Health(b Backend) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		counts, info := b.Gateway.Counts(), b.Order.Info()
+		status, code := "ok", http.StatusOK
+		if counts.Unfunded != "" {
+			status, code = "payer cannot pay for ordering", http.StatusServiceUnavailable
+		}
+		heads, err := b.Chain.Heads()
+		if err != nil {
+			status, code = "the rollup's chain does not answer", http.StatusServiceUnavailable
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(map[string]any{ // the client is gone
+			"status": status, "rollup": info.Name, "block": heads.Latest,
+			"sequencer_height": info.SequencerHeight, "queued": counts.Queued, "in_flight": counts.InFlight,
+		})
+	}
+}
+
+// Serve answers on the listener, which it closes, until ctx ends, which is no error.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.port.Serve(ctx, ln) }
+
 // Close ends all connections and services. Idempotent.
-func (s *Server) Close() {}
+func (s *Server) Close() {
+	s.once.Do(func() {
+		s.service.Close()
+		if s.port != nil {
+			s.port.Close()
+		}
+		s.rpc.Stop()
+		if s.pass != nil {
+			s.pass.own.Close()
+			s.pass.client.Close()
+		}
+		s.metric.unregister(s.cfg.Registerer)
+	})
+}
+
+// metrics of the plain door.
+type metrics struct {
+	transactions, passed *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_ordorpc_transactions_total", Help: "Transactions sent to the door, by result.",
+		}, []string{"result"}),
+		passed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordo_ordorpc_passed_total", Help: "Messages passed on to the rollup's client, by whether it answered.",
+		}, []string{"result"}),
+	}
+	if err := reg.Register(m.transactions); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	if err := reg.Register(m.passed); err != nil {
+		reg.Unregister(m.transactions)
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return m, nil
+}
+
+func (m *metrics) unregister(reg prometheus.Registerer) {
+	reg.Unregister(m.transactions)
+	reg.Unregister(m.passed)
+}
+
+func (m *metrics) sent(err error) {
+	result := "invalid"
+	switch {
+	case err == nil:
+		result = "accepted"
+	case errors.Is(err, gateway.ErrFull):
+		result = "full"
+	case errors.Is(err, gateway.ErrUnfunded):
+		result = "payer_unfunded"
+	case errors.Is(err, gateway.ErrStopped):
+		result = "stopped"
+	case errors.Is(err, context.Canceled):
+		result = "client_gone"
+	}
+	m.transactions.WithLabelValues(result).Inc()
+}
+
+func (m *metrics) passedOn(err error) {
+	result := "answered"
+	if err != nil {
+		result = "unreachable"
+	}
+	m.passed.WithLabelValues(result).Inc()
+}

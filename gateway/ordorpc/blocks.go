@@ -1,0 +1,72 @@
+package ordorpc
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	orderv1 "github.com/ordo-network/ordo/order/v1"
+)
+
+const (
+	// maxReading bounds the sequencer blocks that are read at a time: each is fetched
+	// from a sequencer and verified, and anybody may ask for some.
+	maxReading = 8
+	// maxKept and maxKeptBytes bound what is kept of them.
+	maxKept      = 64
+	maxKeptBytes = 16 << 20
+)
+
+// blocks reads what sequencer blocks hold for the rollup, and keeps the last ones.
+type blocks struct {
+	order Order
+	slots chan struct{}
+
+	mu    sync.Mutex
+	kept  map[uint64]*orderv1.RollupBlock
+	queue []uint64 // oldest first
+	bytes int
+}
+
+func newBlocks(o Order) *blocks {
+	return &blocks{order: o, slots: make(chan struct{}, maxReading), kept: make(map[uint64]*orderv1.RollupBlock)}
+}
+
+// get returns a block, which nobody may change.
+func (b *blocks) get(ctx context.Context, height uint64) (*orderv1.RollupBlock, error) {
+	b.mu.Lock()
+	block := b.kept[height]
+	b.mu.Unlock()
+	if block != nil {
+		return block, nil
+	}
+	select {
+	case b.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-b.slots }()
+	block, err := b.order.RollupBlock(ctx, height)
+	if err != nil {
+		return nil, fmt.Errorf("read sequencer block %d: %w", height, err)
+	}
+	b.keep(height, block)
+	return block, nil
+}
+
+func (b *blocks) keep(height uint64, block *orderv1.RollupBlock) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kept[height] != nil {
+		return
+	}
+	b.kept[height], b.queue = block, append(b.queue, height)
+	b.bytes += proto.Size(block)
+	for len(b.queue) > maxKept || b.bytes > maxKeptBytes {
+		b.bytes -= proto.Size(b.kept[b.queue[0]])
+		delete(b.kept, b.queue[0])
+		b.queue = b.queue[1:]
+	}
+}
