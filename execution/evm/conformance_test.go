@@ -7,6 +7,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/params"
 	"github.com/holiman/uint256"
 
 	"github.com/ordo-network/ordo/execution"
@@ -76,4 +77,21 @@ func otherChain(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+func TestLegConformance(t *testing.T) {
+	t.Parallel()
+	h := executiontest.LegHarness{
+		Harness: executiontest.Harness{
+			Open:        func(t *testing.T, dir string) execution.Client { return open(t, dir) },
+			Transaction: func(t *testing.T, n uint64) []byte { return transfer(t, 0, n, common.HexToAddress("0x1234")) },
+			Invalid:     invalid(t),
+		},
+		Reverts: func(t *testing.T, n uint64) []byte {
+			return dynamicFee(t, 0, n, 100_000, &params.HistoryStorageAddress, 0, []byte{1})
+		},
+		TransactionHash: hashOf,
+	}
+	executiontest.RunTerms(t, h)
+	executiontest.RunLockstep(t, h)
 }
