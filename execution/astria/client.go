@@ -27,9 +27,6 @@ var (
 	ErrOther = errors.New("the execution service is of another rollup")
 	// ErrEnded is returned by Execute where the session is over and no other begins.
 	ErrEnded = errors.New("the execution service executes no further block")
-	// ErrGap is returned by Execute for a sequencer block that is not the one which the
-	// session makes the next rollup block from.
-	ErrGap = errors.New("not the sequencer block that comes next")
 )
 
 // DefaultTimeout is how long one call may take. It has to suffice for the largest
@@ -72,6 +69,7 @@ type session struct {
 	parameters Parameters
 	soft, firm block
 	celestia   uint64 // lowest height to search, as the service said it
+	terms      bool   // the service applies legs with terms as one
 }
 
 // Dial waits until the service answers, or ctx ends, and opens the first session.

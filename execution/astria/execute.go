@@ -2,41 +2,31 @@ package astria
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/ordo-network/ordo/execution"
 	executionv2 "github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2"
-	sequencerblockv1 "github.com/ordo-network/ordo/execution/astria/proto/astria/sequencerblock/v1"
 )
 
-// Execute implements execution.Client. What the service skips it does not say: no
-// transaction is reported as skipped.
-// Errors: execution.ErrParent, ErrHeight, ErrTime, ErrAhead and ErrDisagree; ErrGap,
-// ErrEnded, ErrProtocol.
+// Execute implements execution.Client. Skipped are the transactions that the service says
+// it skipped, where it says so, and legs with terms where it does not keep them. What it
+// said is lost where its answer is, and the block was made all the same.
+// Errors: execution.ErrParent, ErrHeight (for heights that are left out, too), ErrTime,
+// ErrAhead and ErrDisagree; ErrEnded, ErrProtocol.
 func (c *Client) Execute(ctx context.Context, parent execution.Hash, b execution.Block) (execution.Result, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return execution.Result{}, ErrClosed
 	}
-	x := &executing{Client: c, parent: parent, block: b, request: newRequest(b)}
+	x := &executing{Client: c, parent: parent, block: b}
 	if err := c.persist(ctx, "execute a block", x.step); err != nil {
 		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, x.explain(err))
 	}
-	return execution.Result{Head: c.now.soft.head}, nil
-}
-
-func newRequest(b execution.Block) *executionv2.ExecuteBlockRequest {
-	req := &executionv2.ExecuteBlockRequest{Timestamp: timestamppb.New(b.Time), SequencerBlockHash: hex.EncodeToString(b.Hash[:])}
-	for _, tx := range b.Transactions {
-		req.Transactions = append(req.Transactions, &sequencerblockv1.RollupData{Value: &sequencerblockv1.RollupData_SequencedData{SequencedData: tx}})
-	}
-	return req
+	return execution.Result{Head: c.now.soft.head, Skipped: x.skipped}, nil
 }
 
 // executing is one block on its way into the service, over as many sessions as it takes.
@@ -44,7 +34,7 @@ type executing struct {
 	*Client
 	parent  execution.Hash
 	block   execution.Block
-	request *executionv2.ExecuteBlockRequest
+	skipped []execution.Skipped
 
 	on   block  // the parent, once it was the soft block
 	made *block // what the service made of it, once it said so
@@ -66,14 +56,21 @@ func (x *executing) step(ctx context.Context) error {
 	if err := x.admit(); err != nil {
 		return err
 	}
-	x.request.SessionId, x.request.ParentHash = x.now.id, x.on.meta.GetHash()
-	x.sent = true
-	m, err := x.rpc.execute(ctx, x.request)
+	out, err := pack(x.block, x.now.terms)
 	if err != nil {
 		return err
 	}
-	made, err := x.check(m)
+	out.request.SessionId, out.request.ParentHash = x.now.id, x.on.meta.GetHash()
+	x.sent, x.skipped = true, out.kept
+	answer, err := x.rpc.execute(ctx, out.request)
 	if err != nil {
+		return err
+	}
+	made, err := x.check(answer.GetExecutedBlockMetadata())
+	if err != nil {
+		return err
+	}
+	if x.skipped, err = out.skipped(answer.GetOrdoSkipped()); err != nil {
 		return err
 	}
 	if err := x.same(made); err != nil {
@@ -112,10 +109,8 @@ func (x *executing) admit() error {
 		return fmt.Errorf("its sessions end with rollup block %d: %w", p.EndNumber, ErrEnded)
 	}
 	switch want := p.Height(number); {
-	case x.block.Height <= soft.Height:
-		return fmt.Errorf("the soft block was made from %d: %w", soft.Height, execution.ErrHeight)
 	case x.block.Height != want:
-		return fmt.Errorf("rollup block %d is made from sequencer block %d: %w", number, want, ErrGap)
+		return fmt.Errorf("rollup block %d is made from sequencer block %d, no other: %w", number, want, execution.ErrHeight)
 	case x.cfg.Firm && p.LookAhead != 0 && soft.Number-firm.Number >= p.LookAhead:
 		return fmt.Errorf("soft is %d, firm %d, and may lead by %d: %w", soft.Number, firm.Number, p.LookAhead, execution.ErrAhead)
 	}

@@ -58,7 +58,7 @@ func serve(dir string) error {
 		return err
 	}
 	defer vm.Close()
-	server, err := astria.NewServer(vm, astria.ServerConfig{Parameters: parameters(), Dir: filepath.Join(dir, "index")})
+	server, err := astria.NewServer(vm, astria.ServerConfig{Parameters: parameters(), Dir: filepath.Join(dir, "index"), KeepsTerms: true})
 	if err != nil {
 		return err
 	}

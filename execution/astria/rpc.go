@@ -16,8 +16,9 @@ import (
 	"github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2/executionv2connect"
 )
 
-// maxAnswerBytes bounds an answer: a few numbers and names.
-const maxAnswerBytes = 64 << 10
+// maxAnswerBytes bounds an answer: a few numbers and names, and why transactions were
+// skipped.
+const maxAnswerBytes = 16 << 20
 
 // caller makes the calls, bounded in size and time, and counts them.
 type caller struct {
@@ -72,9 +73,8 @@ func (c *caller) block(ctx context.Context, number uint64) (*executionv2.Execute
 	})
 }
 
-func (c *caller) execute(ctx context.Context, req *executionv2.ExecuteBlockRequest) (*executionv2.ExecutedBlockMetadata, error) {
-	res, err := call(ctx, c, "ExecuteBlock", c.client.ExecuteBlock, req)
-	return res.GetExecutedBlockMetadata(), err
+func (c *caller) execute(ctx context.Context, req *executionv2.ExecuteBlockRequest) (*executionv2.ExecuteBlockResponse, error) {
+	return call(ctx, c, "ExecuteBlock", c.client.ExecuteBlock, req)
 }
 
 func (c *caller) commit(ctx context.Context, session string, state *executionv2.CommitmentState) (*executionv2.CommitmentState, error) {

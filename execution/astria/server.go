@@ -16,6 +16,7 @@ import (
 	"github.com/ordo-network/ordo/execution"
 	executionv2 "github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2"
 	"github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2/executionv2connect"
+	executionv1 "github.com/ordo-network/ordo/execution/astria/proto/ordo/execution/v1"
 )
 
 const (
@@ -30,14 +31,18 @@ type ServerConfig struct {
 	Parameters Parameters
 	// Dir is where the server keeps an index of the blocks that it executed; made if
 	// missing. It goes with the client's data: both are removed together.
-	Dir    string
-	Logger *slog.Logger // nil means slog.Default
+	Dir string
+	// KeepsTerms says that the client goes by execution.Block.Legs and applies legs with
+	// terms as one.
+	KeepsTerms bool
+	Logger     *slog.Logger // nil means slog.Default
 }
 
 // Server is the service in front of an execution.Client. It serves HTTP/2 without TLS
 // and asks nobody who they are: only the rollup's node may reach it.
 type Server struct {
 	parameters Parameters
+	keepsTerms bool
 	log        *slog.Logger
 	handler    http.Handler
 
@@ -53,6 +58,7 @@ type Server struct {
 type done struct {
 	request [32]byte // digest of what it was made from
 	meta    *executionv2.ExecutedBlockMetadata
+	skipped []*executionv1.Skipped
 }
 
 var (
@@ -74,7 +80,7 @@ func NewServer(client execution.Client, cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{parameters: cfg.Parameters, client: client, index: index, log: cfg.Logger}
+	s := &Server{parameters: cfg.Parameters, keepsTerms: cfg.KeepsTerms, client: client, index: index, log: cfg.Logger}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

@@ -3,12 +3,9 @@ package astria
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -17,7 +14,6 @@ import (
 	"github.com/ordo-network/ordo/execution"
 	executionv2 "github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2"
 	primitivev1 "github.com/ordo-network/ordo/execution/astria/proto/astria/primitive/v1"
-	sequencerblockv1 "github.com/ordo-network/ordo/execution/astria/proto/astria/sequencerblock/v1"
 )
 
 // CreateExecutionSession implements the service. A block that was executed and never
@@ -65,6 +61,7 @@ func (s *Server) CreateExecutionSession(ctx context.Context, _ *connect.Request[
 			CelestiaSearchHeightMaxLookAhead: p.LookAhead,
 		},
 		CommitmentState: proto.CloneOf(state),
+		OrdoKeepsTerms:  s.keepsTerms,
 	}), nil
 }
 
@@ -136,12 +133,14 @@ func (s *Server) ExecuteBlock(ctx context.Context, req *connect.Request[executio
 			s.session = "" // the next one finds out where the client stands
 			return nil, s.internal("note a block", err)
 		}
-		s.done = &done{digest, m}
+		s.done = &done{digest, m, encodeSkipped(res.Skipped)}
 	}
 	if s.done.request != digest {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("another block was executed on %s already", soft.GetHash()))
 	}
-	return connect.NewResponse(&executionv2.ExecuteBlockResponse{ExecutedBlockMetadata: proto.CloneOf(s.done.meta)}), nil
+	return connect.NewResponse(&executionv2.ExecuteBlockResponse{
+		ExecutedBlockMetadata: proto.CloneOf(s.done.meta), OrdoSkipped: s.done.skipped,
+	}), nil
 }
 
 // UpdateCommitmentState implements the service.
@@ -278,37 +277,4 @@ func (s *Server) internal(what string, err error) error {
 // names reports whether both name one block.
 func names(a, b *executionv2.ExecutedBlockMetadata) bool {
 	return a != nil && b != nil && a.GetNumber() == b.GetNumber() && hashOf(a.GetHash()) == hashOf(b.GetHash())
-}
-
-// decodeRequest returns the block but for its height. Deposits and prices, which an
-// execution.Client does not know, are left out.
-func decodeRequest(req *executionv2.ExecuteBlockRequest) (execution.Block, error) {
-	if err := req.GetTimestamp().CheckValid(); err != nil {
-		return execution.Block{}, fmt.Errorf("the timestamp: %w", err)
-	}
-	hash, err := hex.DecodeString(strings.TrimPrefix(req.GetSequencerBlockHash(), "0x"))
-	if err != nil || len(hash) != len(execution.Hash{}) {
-		return execution.Block{}, errors.New("the sequencer block's hash has to be 32 bytes in hexadecimal")
-	}
-	b := execution.Block{Hash: execution.Hash(hash), Time: req.GetTimestamp().AsTime()}
-	for _, data := range req.GetTransactions() {
-		if tx, ok := data.GetValue().(*sequencerblockv1.RollupData_SequencedData); ok {
-			b.Transactions = append(b.Transactions, tx.SequencedData)
-		}
-	}
-	return b, nil
-}
-
-// digestOf tells blocks apart.
-func digestOf(b execution.Block) (digest [32]byte) {
-	h := sha256.New()
-	number := func(n uint64) { _, _ = h.Write(binary.BigEndian.AppendUint64(nil, n)) } // never an error
-	number(uint64(b.Time.Unix()))
-	number(uint64(b.Time.Nanosecond()))
-	_, _ = h.Write(b.Hash[:])
-	for _, tx := range b.Transactions {
-		number(uint64(len(tx)))
-		_, _ = h.Write(tx)
-	}
-	return [32]byte(h.Sum(nil))
 }

@@ -119,7 +119,7 @@ func (c *Client) create(ctx context.Context) (session, error) {
 	if err != nil {
 		return session{}, err
 	}
-	s := session{id: m.GetSessionId(), celestia: m.GetCommitmentState().GetLowestCelestiaSearchHeight()}
+	s := session{id: m.GetSessionId(), terms: m.GetOrdoKeepsTerms(), celestia: m.GetCommitmentState().GetLowestCelestiaSearchHeight()}
 	if s.id == "" || len(s.id) > maxNameBytes {
 		return session{}, fmt.Errorf("its name has %d characters, want 1 to %d: %w", len(s.id), maxNameBytes, ErrProtocol)
 	}

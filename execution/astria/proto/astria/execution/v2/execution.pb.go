@@ -5,13 +5,15 @@
 // source: astria/execution/v2/execution.proto
 
 // How a node that follows the order drives a virtual machine in another process.
-// docs/spec/execution.md says what both sides must keep.
+// docs/spec/execution.md says what both sides must keep. Fields from 1000 on are Ordo's
+// additions, and may be left out.
 
 package executionv2
 
 import (
 	v1 "github.com/ordo-network/ordo/execution/astria/proto/astria/primitive/v1"
 	v11 "github.com/ordo-network/ordo/execution/astria/proto/astria/sequencerblock/v1"
+	v12 "github.com/ordo-network/ordo/execution/astria/proto/ordo/execution/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -69,8 +71,11 @@ type ExecutionSession struct {
 	SessionId                  string                      `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	ExecutionSessionParameters *ExecutionSessionParameters `protobuf:"bytes,2,opt,name=execution_session_parameters,json=executionSessionParameters,proto3" json:"execution_session_parameters,omitempty"`
 	CommitmentState            *CommitmentState            `protobuf:"bytes,3,opt,name=commitment_state,json=commitmentState,proto3" json:"commitment_state,omitempty"`
-	unknownFields              protoimpl.UnknownFields
-	sizeCache                  protoimpl.SizeCache
+	// The virtual machine goes by ordo_legs and applies legs with terms as one. Where it does
+	// not, the node keeps such legs from it.
+	OrdoKeepsTerms bool `protobuf:"varint,1000,opt,name=ordo_keeps_terms,json=ordoKeepsTerms,proto3" json:"ordo_keeps_terms,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ExecutionSession) Reset() {
@@ -122,6 +127,13 @@ func (x *ExecutionSession) GetCommitmentState() *CommitmentState {
 		return x.CommitmentState
 	}
 	return nil
+}
+
+func (x *ExecutionSession) GetOrdoKeepsTerms() bool {
+	if x != nil {
+		return x.OrdoKeepsTerms
+	}
+	return false
 }
 
 // ExecutionSessionParameters say which sequencer block becomes which rollup block:
@@ -501,8 +513,10 @@ type ExecuteBlockRequest struct {
 	Timestamp    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
 	// 32 bytes in hexadecimal.
 	SequencerBlockHash string `protobuf:"bytes,5,opt,name=sequencer_block_hash,json=sequencerBlockHash,proto3" json:"sequencer_block_hash,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// How the transactions came; each leg takes the next ones. Empty where it is not known.
+	OrdoLegs      []*v12.Leg `protobuf:"bytes,1000,rep,name=ordo_legs,json=ordoLegs,proto3" json:"ordo_legs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecuteBlockRequest) Reset() {
@@ -570,11 +584,20 @@ func (x *ExecuteBlockRequest) GetSequencerBlockHash() string {
 	return ""
 }
 
+func (x *ExecuteBlockRequest) GetOrdoLegs() []*v12.Leg {
+	if x != nil {
+		return x.OrdoLegs
+	}
+	return nil
+}
+
 type ExecuteBlockResponse struct {
 	state                 protoimpl.MessageState `protogen:"open.v1"`
 	ExecutedBlockMetadata *ExecutedBlockMetadata `protobuf:"bytes,1,opt,name=executed_block_metadata,json=executedBlockMetadata,proto3" json:"executed_block_metadata,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// What was not applied, by rising index: the users are told why.
+	OrdoSkipped   []*v12.Skipped `protobuf:"bytes,1000,rep,name=ordo_skipped,json=ordoSkipped,proto3" json:"ordo_skipped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecuteBlockResponse) Reset() {
@@ -610,6 +633,13 @@ func (*ExecuteBlockResponse) Descriptor() ([]byte, []int) {
 func (x *ExecuteBlockResponse) GetExecutedBlockMetadata() *ExecutedBlockMetadata {
 	if x != nil {
 		return x.ExecutedBlockMetadata
+	}
+	return nil
+}
+
+func (x *ExecuteBlockResponse) GetOrdoSkipped() []*v12.Skipped {
+	if x != nil {
+		return x.OrdoSkipped
 	}
 	return nil
 }
@@ -670,13 +700,14 @@ var File_astria_execution_v2_execution_proto protoreflect.FileDescriptor
 
 const file_astria_execution_v2_execution_proto_rawDesc = "" +
 	"\n" +
-	"#astria/execution/v2/execution.proto\x12\x13astria.execution.v2\x1a\x1fastria/primitive/v1/types.proto\x1a$astria/sequencerblock/v1/block.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1f\n" +
-	"\x1dCreateExecutionSessionRequest\"\xf5\x01\n" +
+	"#astria/execution/v2/execution.proto\x12\x13astria.execution.v2\x1a\x1fastria/primitive/v1/types.proto\x1a$astria/sequencerblock/v1/block.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!ordo/execution/v1/execution.proto\"\x1f\n" +
+	"\x1dCreateExecutionSessionRequest\"\xa0\x02\n" +
 	"\x10ExecutionSession\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12q\n" +
 	"\x1cexecution_session_parameters\x18\x02 \x01(\v2/.astria.execution.v2.ExecutionSessionParametersR\x1aexecutionSessionParameters\x12O\n" +
-	"\x10commitment_state\x18\x03 \x01(\v2$.astria.execution.v2.CommitmentStateR\x0fcommitmentState\"\xb6\x03\n" +
+	"\x10commitment_state\x18\x03 \x01(\v2$.astria.execution.v2.CommitmentStateR\x0fcommitmentState\x12)\n" +
+	"\x10ordo_keeps_terms\x18\xe8\a \x01(\bR\x0eordoKeepsTerms\"\xb6\x03\n" +
 	"\x1aExecutionSessionParameters\x12:\n" +
 	"\trollup_id\x18\x01 \x01(\v2\x1d.astria.primitive.v1.RollupIdR\brollupId\x129\n" +
 	"\x19rollup_start_block_number\x18\x02 \x01(\x04R\x16rollupStartBlockNumber\x125\n" +
@@ -704,7 +735,7 @@ const file_astria_execution_v2_execution_proto_rawDesc = "" +
 	"\x06number\x18\x01 \x01(\x04H\x00R\x06number\x12\x14\n" +
 	"\x04hash\x18\x02 \x01(\tH\x00R\x04hashB\f\n" +
 	"\n" +
-	"identifier\"\x8b\x02\n" +
+	"identifier\"\xc1\x02\n" +
 	"\x13ExecuteBlockRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1f\n" +
@@ -712,9 +743,11 @@ const file_astria_execution_v2_execution_proto_rawDesc = "" +
 	"parentHash\x12H\n" +
 	"\ftransactions\x18\x03 \x03(\v2$.astria.sequencerblock.v1.RollupDataR\ftransactions\x128\n" +
 	"\ttimestamp\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\ttimestamp\x120\n" +
-	"\x14sequencer_block_hash\x18\x05 \x01(\tR\x12sequencerBlockHash\"z\n" +
+	"\x14sequencer_block_hash\x18\x05 \x01(\tR\x12sequencerBlockHash\x124\n" +
+	"\tordo_legs\x18\xe8\a \x03(\v2\x16.ordo.execution.v1.LegR\bordoLegs\"\xba\x01\n" +
 	"\x14ExecuteBlockResponse\x12b\n" +
-	"\x17executed_block_metadata\x18\x01 \x01(\v2*.astria.execution.v2.ExecutedBlockMetadataR\x15executedBlockMetadata\"\x8e\x01\n" +
+	"\x17executed_block_metadata\x18\x01 \x01(\v2*.astria.execution.v2.ExecutedBlockMetadataR\x15executedBlockMetadata\x12>\n" +
+	"\fordo_skipped\x18\xe8\a \x03(\v2\x1a.ordo.execution.v1.SkippedR\vordoSkipped\"\x8e\x01\n" +
 	"\x1cUpdateCommitmentStateRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12O\n" +
@@ -752,6 +785,8 @@ var file_astria_execution_v2_execution_proto_goTypes = []any{
 	(*v1.RollupId)(nil),                     // 10: astria.primitive.v1.RollupId
 	(*timestamppb.Timestamp)(nil),           // 11: google.protobuf.Timestamp
 	(*v11.RollupData)(nil),                  // 12: astria.sequencerblock.v1.RollupData
+	(*v12.Leg)(nil),                         // 13: ordo.execution.v1.Leg
+	(*v12.Skipped)(nil),                     // 14: ordo.execution.v1.Skipped
 }
 var file_astria_execution_v2_execution_proto_depIdxs = []int32{
 	2,  // 0: astria.execution.v2.ExecutionSession.execution_session_parameters:type_name -> astria.execution.v2.ExecutionSessionParameters
@@ -763,21 +798,23 @@ var file_astria_execution_v2_execution_proto_depIdxs = []int32{
 	6,  // 6: astria.execution.v2.GetExecutedBlockMetadataRequest.identifier:type_name -> astria.execution.v2.ExecutedBlockIdentifier
 	12, // 7: astria.execution.v2.ExecuteBlockRequest.transactions:type_name -> astria.sequencerblock.v1.RollupData
 	11, // 8: astria.execution.v2.ExecuteBlockRequest.timestamp:type_name -> google.protobuf.Timestamp
-	4,  // 9: astria.execution.v2.ExecuteBlockResponse.executed_block_metadata:type_name -> astria.execution.v2.ExecutedBlockMetadata
-	3,  // 10: astria.execution.v2.UpdateCommitmentStateRequest.commitment_state:type_name -> astria.execution.v2.CommitmentState
-	0,  // 11: astria.execution.v2.ExecutionService.CreateExecutionSession:input_type -> astria.execution.v2.CreateExecutionSessionRequest
-	5,  // 12: astria.execution.v2.ExecutionService.GetExecutedBlockMetadata:input_type -> astria.execution.v2.GetExecutedBlockMetadataRequest
-	7,  // 13: astria.execution.v2.ExecutionService.ExecuteBlock:input_type -> astria.execution.v2.ExecuteBlockRequest
-	9,  // 14: astria.execution.v2.ExecutionService.UpdateCommitmentState:input_type -> astria.execution.v2.UpdateCommitmentStateRequest
-	1,  // 15: astria.execution.v2.ExecutionService.CreateExecutionSession:output_type -> astria.execution.v2.ExecutionSession
-	4,  // 16: astria.execution.v2.ExecutionService.GetExecutedBlockMetadata:output_type -> astria.execution.v2.ExecutedBlockMetadata
-	8,  // 17: astria.execution.v2.ExecutionService.ExecuteBlock:output_type -> astria.execution.v2.ExecuteBlockResponse
-	3,  // 18: astria.execution.v2.ExecutionService.UpdateCommitmentState:output_type -> astria.execution.v2.CommitmentState
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	13, // 9: astria.execution.v2.ExecuteBlockRequest.ordo_legs:type_name -> ordo.execution.v1.Leg
+	4,  // 10: astria.execution.v2.ExecuteBlockResponse.executed_block_metadata:type_name -> astria.execution.v2.ExecutedBlockMetadata
+	14, // 11: astria.execution.v2.ExecuteBlockResponse.ordo_skipped:type_name -> ordo.execution.v1.Skipped
+	3,  // 12: astria.execution.v2.UpdateCommitmentStateRequest.commitment_state:type_name -> astria.execution.v2.CommitmentState
+	0,  // 13: astria.execution.v2.ExecutionService.CreateExecutionSession:input_type -> astria.execution.v2.CreateExecutionSessionRequest
+	5,  // 14: astria.execution.v2.ExecutionService.GetExecutedBlockMetadata:input_type -> astria.execution.v2.GetExecutedBlockMetadataRequest
+	7,  // 15: astria.execution.v2.ExecutionService.ExecuteBlock:input_type -> astria.execution.v2.ExecuteBlockRequest
+	9,  // 16: astria.execution.v2.ExecutionService.UpdateCommitmentState:input_type -> astria.execution.v2.UpdateCommitmentStateRequest
+	1,  // 17: astria.execution.v2.ExecutionService.CreateExecutionSession:output_type -> astria.execution.v2.ExecutionSession
+	4,  // 18: astria.execution.v2.ExecutionService.GetExecutedBlockMetadata:output_type -> astria.execution.v2.ExecutedBlockMetadata
+	8,  // 19: astria.execution.v2.ExecutionService.ExecuteBlock:output_type -> astria.execution.v2.ExecuteBlockResponse
+	3,  // 20: astria.execution.v2.ExecutionService.UpdateCommitmentState:output_type -> astria.execution.v2.CommitmentState
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_astria_execution_v2_execution_proto_init() }

@@ -3,7 +3,8 @@
 // Source: astria/execution/v2/execution.proto
 
 // How a node that follows the order drives a virtual machine in another process.
-// docs/spec/execution.md says what both sides must keep.
+// docs/spec/execution.md says what both sides must keep. Fields from 1000 on are Ordo's
+// additions, and may be left out.
 package executionv2connect
 
 import (

@@ -1,0 +1,192 @@
+package astria
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/ordo-network/ordo/execution"
+	executionv2 "github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2"
+	sequencerblockv1 "github.com/ordo-network/ordo/execution/astria/proto/astria/sequencerblock/v1"
+	executionv1 "github.com/ordo-network/ordo/execution/astria/proto/ordo/execution/v1"
+	"github.com/ordo-network/ordo/execution/terms"
+)
+
+// Why legs do not reach the service.
+const (
+	noTerms     = "leg not applied: the rollup's execution client does not keep terms"
+	noDomain    = "leg not applied: all or nothing over rollups that are not executed together"
+	noReason    = "the execution client skipped it"
+	maxSkipText = 4 << 20 // of all reasons of a block that Server tells
+)
+
+// packed is a block as the service gets it.
+type packed struct {
+	request *executionv2.ExecuteBlockRequest
+	index   []int               // in the block, of each transaction of the request
+	kept    []execution.Skipped // what was kept from the service
+}
+
+// pack leaves out legs with terms that cannot be kept. What a service without the
+// knowledge of legs would do with them, their user has ruled out.
+func pack(b execution.Block, keepsTerms bool) (packed, error) {
+	p := packed{request: &executionv2.ExecuteBlockRequest{Timestamp: timestamppb.New(b.Time), SequencerBlockHash: hex.EncodeToString(b.Hash[:])}}
+	add := func(i int) {
+		p.index = append(p.index, i)
+		p.request.Transactions = append(p.request.Transactions, &sequencerblockv1.RollupData{
+			Value: &sequencerblockv1.RollupData_SequencedData{SequencedData: b.Transactions[i]},
+		})
+	}
+	next := 0
+	for _, leg := range b.Legs {
+		first := next
+		if next += leg.Transactions; leg.Transactions < 0 || next > len(b.Transactions) {
+			return packed{}, fmt.Errorf("its legs hold more than its %d transactions", len(b.Transactions))
+		}
+		why := ""
+		if first < next {
+			switch t, is, err := terms.Decode(b.Transactions[first]); {
+			case is && !keepsTerms:
+				why = noTerms
+			case is && err == nil && t.AllOrNothing && len(leg.Rollups) > 1:
+				why = noDomain
+			}
+		}
+		for i := first; i < next; i++ {
+			if why != "" {
+				p.kept = append(p.kept, execution.Skipped{Index: i, Reason: why})
+			} else {
+				add(i)
+			}
+		}
+		if why == "" {
+			p.request.OrdoLegs = append(p.request.OrdoLegs, encodeLeg(leg))
+		}
+	}
+	if b.Legs == nil {
+		for i := range b.Transactions {
+			add(i)
+		}
+	} else if next != len(b.Transactions) {
+		return packed{}, fmt.Errorf("its legs hold %d of its %d transactions", next, len(b.Transactions))
+	}
+	return p, nil
+}
+
+func encodeLeg(leg execution.Leg) *executionv1.Leg {
+	m := &executionv1.Leg{
+		BundleId: leg.Bundle[:], LegIndex: uint32(leg.Index), TransactionCount: uint32(leg.Transactions), BundlePosition: uint64(leg.Position),
+	}
+	for _, id := range leg.Rollups {
+		m.RollupIds = append(m.RollupIds, id[:])
+	}
+	return m
+}
+
+// skipped returns what was skipped of the block, by index.
+func (p packed) skipped(said []*executionv1.Skipped) ([]execution.Skipped, error) {
+	out, kept, last := []execution.Skipped(nil), p.kept, -1
+	for _, x := range said {
+		if int64(x.GetIndex()) >= int64(len(p.index)) || int(x.GetIndex()) <= last {
+			return nil, fmt.Errorf("the service skipped transaction %d after %d, of %d: %w", x.GetIndex(), last, len(p.index), ErrProtocol)
+		}
+		last = int(x.GetIndex())
+		at := p.index[last]
+		for len(kept) > 0 && kept[0].Index < at {
+			out, kept = append(out, kept[0]), kept[1:]
+		}
+		reason := clip(x.GetReason())
+		if reason == "" {
+			reason = noReason
+		}
+		out = append(out, execution.Skipped{Index: at, Reason: reason, Retry: x.GetRetry()})
+	}
+	return append(out, kept...), nil
+}
+
+// encodeSkipped keeps the answer below what a node reads.
+func encodeSkipped(skipped []execution.Skipped) (out []*executionv1.Skipped) {
+	room := maxSkipText
+	for _, x := range skipped {
+		m := &executionv1.Skipped{Index: uint32(x.Index), Retry: x.Retry}
+		if reason := clip(x.Reason); len(reason) <= room {
+			m.Reason, room = reason, room-len(reason)
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// decodeRequest returns the block but for its height. Deposits and prices, which an
+// execution.Client does not know, are left out.
+func decodeRequest(req *executionv2.ExecuteBlockRequest) (execution.Block, error) {
+	if err := req.GetTimestamp().CheckValid(); err != nil {
+		return execution.Block{}, fmt.Errorf("the timestamp: %w", err)
+	}
+	hash, err := hex.DecodeString(strings.TrimPrefix(req.GetSequencerBlockHash(), "0x"))
+	if err != nil || len(hash) != len(execution.Hash{}) {
+		return execution.Block{}, errors.New("the sequencer block's hash has to be 32 bytes in hexadecimal")
+	}
+	b := execution.Block{Hash: execution.Hash(hash), Time: req.GetTimestamp().AsTime()}
+	for _, data := range req.GetTransactions() {
+		if tx, ok := data.GetValue().(*sequencerblockv1.RollupData_SequencedData); ok {
+			b.Transactions = append(b.Transactions, tx.SequencedData)
+		} else if len(req.GetOrdoLegs()) > 0 {
+			return execution.Block{}, errors.New("legs hold transactions alone")
+		}
+	}
+	total := uint64(0)
+	for i, m := range req.GetOrdoLegs() {
+		leg, err := decodeLeg(m)
+		if err != nil {
+			return execution.Block{}, fmt.Errorf("leg %d: %w", i, err)
+		}
+		total += uint64(leg.Transactions)
+		b.Legs = append(b.Legs, leg)
+	}
+	if b.Legs != nil && total != uint64(len(b.Transactions)) {
+		return execution.Block{}, fmt.Errorf("legs hold %d transactions, the block %d", total, len(b.Transactions))
+	}
+	return b, nil
+}
+
+func decodeLeg(m *executionv1.Leg) (execution.Leg, error) {
+	if len(m.GetBundleId()) != len(execution.Hash{}) || m.GetBundlePosition() > math.MaxInt32 || m.GetLegIndex() > math.MaxInt32 {
+		return execution.Leg{}, errors.New("its bundle has an ID of 32 bytes, and it a place in the block")
+	}
+	leg := execution.Leg{
+		Bundle: execution.Hash(m.GetBundleId()), Index: int(m.GetLegIndex()), Transactions: int(m.GetTransactionCount()), Position: int(m.GetBundlePosition()),
+	}
+	for _, id := range m.GetRollupIds() {
+		if len(id) != len(execution.Hash{}) {
+			return execution.Leg{}, fmt.Errorf("a rollup ID has %d bytes, want 32", len(id))
+		}
+		leg.Rollups = append(leg.Rollups, execution.Hash(id))
+	}
+	return leg, nil
+}
+
+// digestOf tells blocks apart.
+func digestOf(b execution.Block) (digest [32]byte) {
+	h := sha256.New()
+	number := func(n uint64) { _, _ = h.Write(binary.BigEndian.AppendUint64(nil, n)) } // never an error
+	number(uint64(b.Time.Unix()))
+	number(uint64(b.Time.Nanosecond()))
+	_, _ = h.Write(b.Hash[:])
+	number(uint64(len(b.Transactions)))
+	for _, tx := range b.Transactions {
+		number(uint64(len(tx)))
+		_, _ = h.Write(tx)
+	}
+	for _, leg := range b.Legs {
+		number(uint64(leg.Transactions))
+		_, _ = h.Write(leg.Bundle[:])
+	}
+	return [32]byte(h.Sum(nil))
+}
