@@ -20,15 +20,16 @@ const (
 
 // mayCut reports whether a bundle may be made, as soon as the flush interval allows.
 func (c *core) mayCut(now time.Time) bool {
-	return c.ready.Len() > 0 && c.maySend(now) && len(c.live)-c.parcels.live < c.cfg.MaxInFlight && c.unsent(false) < maxUnsent
+	own := len(c.live) - c.parcels.live
+	if c.send.unfunded != "" && own > 0 {
+		return false // one bundle is enough to see whether it has passed
+	}
+	return c.ready.Len() > 0 && c.knowsChain(now) && own < c.cfg.MaxInFlight && c.unsent(false) < maxUnsent
 }
 
-// maySend reports whether a bundle that is made now can be sent.
-func (c *core) maySend(now time.Time) bool {
-	if c.info.ChainID == "" || now.Sub(c.headAt) > staleAfter {
-		return false
-	}
-	return c.send.unfunded == "" || len(c.live) == 0 // one bundle is enough to see whether it has passed
+// knowsChain reports whether enough is known of the sequencer chain to make a bundle.
+func (c *core) knowsChain(now time.Time) bool {
+	return c.info.ChainID != "" && now.Sub(c.headAt) <= staleAfter
 }
 
 // unsent counts the bundles, users' or the gateway's own, that wait for their first

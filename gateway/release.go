@@ -37,11 +37,10 @@ func (c *core) release(now time.Time) {
 	}
 }
 
-// mayRelease reports whether a user's bundle may be made now. Which heights may hold it
-// must be known, so that it is never sent again where it may have been ordered: that
-// takes a height to count from.
+// mayRelease reports whether a user's bundle may be made now. Before the first height was
+// observed, that height would leave it in doubt; see doubt.
 func (c *core) mayRelease(now time.Time) bool {
-	return c.observed > 0 && c.maySend(now) && c.parcels.live < c.cfg.MaxInFlight && c.unsent(true) < maxUnsent
+	return c.observed > 0 && c.send.unfunded == "" && c.knowsChain(now) && c.parcels.live < c.cfg.MaxInFlight && c.unsent(true) < maxUnsent
 }
 
 // launch makes the parcel's bundle.

@@ -111,6 +111,9 @@ func (c *core) sent(b *bundle, target int, err error, now time.Time) {
 		c.refuse(b, err, now)
 	case errors.Is(err, ErrRefused):
 		c.refuse(b, err, now)
+	case errors.Is(err, ErrUnfunded) && b.parcel != nil:
+		// It may cost more than what others wait with: they show whether the payer can pay.
+		c.refuse(b, err, now)
 	case errors.Is(err, ErrUnfunded):
 		b.trouble = err.Error()
 		s.unfundedVotes++

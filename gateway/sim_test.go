@@ -43,6 +43,7 @@ type sim struct {
 
 	// the rollup, as far as it is executed
 	soft     uint64
+	number   uint64 // of its last block
 	nonces   map[string]uint64
 	executed map[[32]byte]uint64 // height
 	observed []Observed          // by height, from 1
@@ -51,6 +52,8 @@ type sim struct {
 	next  map[string]uint64
 	last  map[string]uint64 // highest nonce handed in
 	acked map[[32]byte]Tx
+	told  []func() // what others learn once the step is on disk
+	users simUsers
 
 	// the gateway
 	cfg      Config
@@ -75,6 +78,8 @@ type simBundle struct {
 	b       *order.Bundle
 	ordered uint64
 	dropped bool // for good
+
+	executed [][32]byte // of the rollup's transactions
 }
 
 func simTx(sender string, nonce uint64, salt byte) Tx {
@@ -91,7 +96,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	}
 	s.cfg = Config{
 		RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: "journal", Chain: s,
-		MaxTxs: 300, MaxTxsPerSender: 60, MaxInFlight: 12, ResendAfter: 300 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		MaxTxs: 300, MaxTxsPerSender: 60, MaxInFlight: 12, MaxUserBundles: 40, ResendAfter: 300 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	}
 	s.window += s.rng.Uint64N(25)
 	s.slow = s.rng.IntN(70)
@@ -121,6 +126,7 @@ func (s *sim) open() {
 // crash is kill -9 and loss of power: of what was not synced, any part is gone.
 func (s *sim) crash() {
 	s.crashes++
+	s.told = nil
 	fs := s.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: s.rng.IntN(101), RNG: rand.New(rand.NewPCG(s.rng.Uint64(), 2))})
 	s.close()
 	s.fs = fs
@@ -172,6 +178,10 @@ func (s *sim) step(acks []Tx) {
 	for _, tx := range acks {
 		s.acked[tx.Hash] = tx
 	}
+	for _, tell := range s.told {
+		tell()
+	}
+	s.told = nil
 	if s.fault(1) {
 		s.crash()
 		return
@@ -200,6 +210,7 @@ func (s *sim) submit(n *simNode, sign SignFor) error {
 		s.checkNew(id, b)
 		s.fate[id] = &simBundle{id: id, b: b}
 	}
+	s.checkTimely(b)
 	switch {
 	case n.down:
 		return errors.New("connection refused")
@@ -225,6 +236,10 @@ func (s *sim) submit(n *simNode, sign SignFor) error {
 // in a bundle that can still be ordered.
 func (s *sim) checkNew(id order.BundleID, b *order.Bundle) {
 	s.t.Helper()
+	if u := s.users.of(b); u != nil {
+		s.checkUsers(u, id, b)
+		return
+	}
 	last := make(map[string]uint64)
 	for _, raw := range b.Legs[0].Transactions {
 		sender, nonce := parseSim(raw)
@@ -233,7 +248,7 @@ func (s *sim) checkNew(id order.BundleID, b *order.Bundle) {
 		}
 		last[sender] = nonce
 		for _, other := range s.fate {
-			if other.ordered > 0 || other.dropped || other.b.Expiry <= s.soft {
+			if other.ordered > 0 || other.dropped || other.b.Expiry <= s.soft || s.users.of(other.b) != nil {
 				continue
 			}
 			for _, x := range other.b.Legs[0].Transactions {
@@ -290,8 +305,12 @@ func (s *sim) copied() *simBundle {
 	if len(s.core.live) == 0 {
 		return nil
 	}
-	e := s.core.live[0].txs[0]
-	b := &order.Bundle{Expiry: s.height, Legs: []order.Leg{{RollupID: simRollup, Transactions: [][]byte{e.Raw}}}}
+	b := &order.Bundle{Expiry: s.height, Legs: s.core.wire(s.core.live[0]).Legs}
+	if s.core.live[0].parcel == nil {
+		b.Legs[0].Transactions = b.Legs[0].Transactions[:1]
+	} else { // all of it, but not its legs
+		b.Legs = []order.Leg{{RollupID: simRollup, Transactions: ownLeg(b)}}
+	}
 	b.Sign(simChain, order.Owner{1}, ed25519.NewKeyFromSeed(binary.BigEndian.AppendUint64(make([]byte, 24), s.rng.Uint64())))
 	x := &simBundle{id: b.ID(simChain), b: b, ordered: s.height}
 	s.fate[x.id] = x
@@ -305,13 +324,27 @@ func (s *sim) execute() {
 	}
 	s.soft++
 	o := Observed{Height: s.soft}
+	if len(s.blocks[s.soft-1]) > 0 || s.calm { // idle, it still makes blocks while it is calm
+		s.number++
+	}
+	o.Block, o.Time = s.number, s.now
 	for _, b := range s.blocks[s.soft-1] {
 		o.Bundles = append(o.Bundles, b.id)
-		for _, raw := range b.b.Legs[0].Transactions {
+		txs := ownLeg(b.b)
+		if isTerms(txs[0]) {
+			if !s.applies(txs) {
+				for _, raw := range txs[1:] {
+					o.Skipped = append(o.Skipped, Skipped{Hash: sha256.Sum256(raw), Bundle: b.id, Reason: "leg not applied"})
+				}
+				continue
+			}
+			txs = txs[1:]
+		}
+		for _, raw := range txs {
 			sender, nonce := parseSim(raw)
 			h := sha256.Sum256(raw)
 			if nonce != s.nonces[sender] {
-				o.Skipped = append(o.Skipped, Skipped{Hash: h, Reason: "nonce", Retry: nonce > s.nonces[sender]})
+				o.Skipped = append(o.Skipped, Skipped{Hash: h, Bundle: b.id, Reason: "nonce", Retry: nonce > s.nonces[sender]})
 				continue
 			}
 			if s.executed[h] > 0 {
@@ -319,6 +352,7 @@ func (s *sim) execute() {
 			}
 			s.nonces[sender]++
 			s.executed[h] = s.soft
+			b.executed = append(b.executed, h)
 			o.Executed = append(o.Executed, h)
 		}
 	}
@@ -371,6 +405,7 @@ func (s *sim) tick() {
 			s.t.Fatal(err)
 		}
 	}
+	s.useBundles()
 	if s.fault(1) {
 		n := s.nodes[s.rng.IntN(len(s.nodes))]
 		n.down = s.chance(65)
@@ -389,7 +424,8 @@ func (s *sim) tick() {
 // TestSimulation runs seeded histories of faults: crashes around every write,
 // sequencers that fail before and after storing, that are busy, refuse or go down,
 // bundles that wait, are reordered, copied by others, and expire. Whatever
-// happens, each accepted transaction is executed, once, and is never in two bundles that may be ordered.
+// happens, each accepted transaction is executed, once, and is never in two bundles that may be ordered;
+// each accepted user's bundle is ordered as it was handed in, at most once, or ends with a reason.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(20)
@@ -397,6 +433,7 @@ func TestSimulation(t *testing.T) {
 		seeds = 5
 	}
 	var crashes, expired, dropped, total int
+	users := make(map[string]int)
 	for seed := range seeds {
 		s := newSim(t, seed)
 		for range 1500 {
@@ -416,17 +453,25 @@ func TestSimulation(t *testing.T) {
 				t.Fatalf("seed %d: %d of %d accepted transactions still wait after %s", seed, s.pending(), len(s.acked), s.now.Sub(simStart))
 			}
 		}
-		for s.soft < s.height || len(s.core.live) > 0 {
+		for s.soft < s.height || len(s.core.live) > 0 || s.core.counts().Users > 0 {
 			s.tick()
 		}
 		if c := s.core.counts(); len(s.core.txs) != 0 || len(s.core.senders) != 0 || c.Bytes != 0 {
 			t.Errorf("seed %d: left over: %+v", seed, c)
 		}
+		s.checkOutcomes(users)
 		s.close()
 		dropped += int(s.core.stats.bundlesDropped)
 		crashes, expired, total = crashes+s.crashes, expired+int(s.core.stats.bundlesExpired), total+len(s.acked)
 	}
-	t.Logf("%d transactions, %d crashes, %d bundles expired, %d dropped", total, crashes, expired, dropped)
+	t.Logf("%d transactions, %d crashes, %d bundles expired, %d dropped; users' bundles: %v", total, crashes, expired, dropped, users)
+	if !testing.Short() {
+		for _, end := range []string{"applied", "not applied", "cancelled", "replaced", "past", "may have been", "sent again"} {
+			if users[end] == 0 {
+				t.Errorf("no user's bundle ended as %s", end)
+			}
+		}
+	}
 	if crashes == 0 || expired == 0 || dropped == 0 || total < int(seeds)*100 {
 		t.Error("the histories hold too little to show anything")
 	}
