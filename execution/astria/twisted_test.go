@@ -79,7 +79,9 @@ func (v *tape) Close() error { return nil }
 // twisted is a service whose answers a test may change on their way out.
 type twisted struct {
 	*astria.Server
+	t   testing.TB
 	url string
+	dir string
 	vm  *tape
 
 	mu      sync.Mutex
@@ -141,20 +143,31 @@ func (s *twisted) count(method string) int {
 
 func newTwisted(t testing.TB, p astria.Parameters) *twisted {
 	t.Helper()
-	vm := newTape(p)
-	server, err := astria.NewServer(vm, astria.ServerConfig{Parameters: p, Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &twisted{Server: server, vm: vm, calls: map[string]int{}}
+	s := &twisted{t: t, dir: t.TempDir(), vm: newTape(p), calls: map[string]int{}}
+	s.restart(p)
 	_, handler := executionv2connect.NewExecutionServiceHandler(s)
 	s.url = serveHTTP2(t, handler)
 	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return s
+}
+
+// restart puts another server in front of the machine. No call may be under way.
+func (s *twisted) restart(p astria.Parameters) {
+	s.t.Helper()
+	if s.Server != nil {
+		if err := s.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	server, err := astria.NewServer(s.vm, astria.ServerConfig{Parameters: p, Dir: s.dir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.Server = server
 }
 
 // serveHTTP2 returns the endpoint of a handler.
