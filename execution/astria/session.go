@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/ordo-network/ordo/execution"
+	executionv2 "github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2"
 )
 
 const (
@@ -113,13 +114,18 @@ func (c *Client) open(ctx context.Context) error {
 	return nil
 }
 
-// create opens a session and checks all that it says.
+// create opens a session.
 func (c *Client) create(ctx context.Context) (session, error) {
 	m, err := c.rpc.create(ctx)
 	if err != nil {
 		return session{}, err
 	}
-	s := session{id: m.GetSessionId(), terms: m.GetOrdoKeepsTerms(), celestia: m.GetCommitmentState().GetLowestCelestiaSearchHeight()}
+	return c.decodeSession(m)
+}
+
+// decodeSession checks all that the service says of a session.
+func (c *Client) decodeSession(m *executionv2.ExecutionSession) (s session, err error) {
+	s = session{id: m.GetSessionId(), terms: m.GetOrdoKeepsTerms(), celestia: m.GetCommitmentState().GetLowestCelestiaSearchHeight()}
 	if s.id == "" || len(s.id) > maxNameBytes {
 		return session{}, fmt.Errorf("its name has %d characters, want 1 to %d: %w", len(s.id), maxNameBytes, ErrProtocol)
 	}

@@ -1,0 +1,197 @@
+package astria
+
+import (
+	"crypto/sha256"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/ordo-network/ordo/execution"
+	executionv2 "github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2"
+	primitivev1 "github.com/ordo-network/ordo/execution/astria/proto/astria/primitive/v1"
+	executionv1 "github.com/ordo-network/ordo/execution/astria/proto/ordo/execution/v1"
+	"github.com/ordo-network/ordo/execution/terms"
+)
+
+// legs is a block of three legs: a plain one, one with terms, and one that hangs on
+// another rollup's.
+func legs() execution.Block {
+	bytes := func(s ...string) (out [][]byte) {
+		for _, x := range s {
+			out = append(out, []byte(x))
+		}
+		return out
+	}
+	b := execution.Block{Time: time.Unix(1000, 5), Hash: sha256.Sum256([]byte("block"))}
+	b.Transactions = slices.Concat(bytes("a", "b"),
+		[][]byte{terms.Terms{MaxBlock: 5}.Encode()}, bytes("c"),
+		[][]byte{terms.Terms{AllOrNothing: true}.Encode()}, bytes("d"), bytes("e"))
+	one, two := sha256.Sum256([]byte("one")), sha256.Sum256([]byte("two"))
+	b.Legs = []execution.Leg{
+		{Bundle: one, Position: 3, Rollups: []execution.Hash{one}, Transactions: 2},
+		{Bundle: two, Position: 4, Rollups: []execution.Hash{one}, Transactions: 2},
+		{Bundle: one, Position: 5, Index: 1, Rollups: []execution.Hash{two, one}, Transactions: 2},
+		{Bundle: two, Position: 6, Rollups: []execution.Hash{one}, Transactions: 1},
+	}
+	return b
+}
+
+func TestLegsThatAreKept(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		keepsTerms bool
+		sent, kept []int
+	}{
+		{false, []int{0, 1, 6}, []int{2, 3, 4, 5}},
+		{true, []int{0, 1, 2, 3, 6}, []int{4, 5}},
+	} {
+		b := legs()
+		p, err := pack(b, test.keepsTerms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kept []int
+		for _, x := range p.kept {
+			kept = append(kept, x.Index)
+		}
+		if !slices.Equal(p.index, test.sent) || !slices.Equal(kept, test.kept) {
+			t.Errorf("keeps terms %v: sent %v, kept %v, want %v and %v", test.keepsTerms, p.index, kept, test.sent, test.kept)
+		}
+		got, err := decodeRequest(p.request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, at := range test.sent {
+			if string(got.Transactions[i]) != string(b.Transactions[at]) {
+				t.Errorf("transaction %d came as %q", at, got.Transactions[i])
+			}
+		}
+		// What the service skips is told in the block's own order.
+		skipped, err := p.skipped([]*executionv1.Skipped{{Index: 0, Reason: "bad"}, {Index: uint32(len(test.sent) - 1)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Concat([]int{0}, test.kept, []int{6})
+		for i, x := range skipped {
+			if x.Index != want[i] || x.Reason == "" {
+				t.Errorf("skipped %+v, want %v with reasons", skipped, want)
+				break
+			}
+		}
+	}
+}
+
+func TestRequestsKeepBlocks(t *testing.T) {
+	t.Parallel()
+	b := legs()
+	b.Transactions, b.Legs = b.Transactions[:4], b.Legs[:2]
+	for _, want := range []execution.Block{b, {Time: b.Time, Hash: b.Hash, Transactions: b.Transactions}, {Time: b.Time, Hash: b.Hash}} {
+		p, err := pack(want, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decodeRequest(p.request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want.Time = want.Time.UTC(); !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	for _, n := range []int{1, 3, -1} {
+		wrong := b
+		wrong.Legs = []execution.Leg{b.Legs[0], {Transactions: n}}
+		if _, err := pack(wrong, true); err == nil {
+			t.Errorf("legs of 2 and %d transactions for a block of 4: want an error", n)
+		}
+	}
+}
+
+func TestHashOf(t *testing.T) {
+	t.Parallel()
+	const name = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+	want := execution.Hash{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}
+	copy(want[16:], want[:16])
+	for _, s := range []string{name, "0x" + name} {
+		if got := hashOf(s); got != want {
+			t.Errorf("%s is %x", s, got)
+		}
+	}
+	if hashOf("0x12") == hashOf("12") || hashOf("a") == hashOf("b") {
+		t.Error("two names have one hash")
+	}
+}
+
+// FuzzSession: whatever a service says of a session is taken whole or refused.
+func FuzzSession(f *testing.F) {
+	meta := &executionv2.ExecutedBlockMetadata{Number: 3, Hash: "0x12", ParentHash: "0x13", Timestamp: timestamppb.New(time.Unix(5, 0))}
+	good, err := proto.Marshal(&executionv2.ExecutionSession{
+		SessionId: "1", ExecutionSessionParameters: &executionv2.ExecutionSessionParameters{
+			RollupId: &primitivev1.RollupId{Inner: make([]byte, 32)}, RollupStartBlockNumber: 1, SequencerStartBlockHeight: 7, RollupEndBlockNumber: 9,
+		},
+		CommitmentState: &executionv2.CommitmentState{SoftExecutedBlockMetadata: meta, FirmExecutedBlockMetadata: meta},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:len(good)-3])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m := new(executionv2.ExecutionSession)
+		if proto.Unmarshal(raw, m) != nil {
+			return
+		}
+		c := &Client{cfg: Config{RollupID: execution.Hash(make([]byte, 32)), ChainID: m.GetExecutionSessionParameters().GetSequencerChainId()}}
+		s, err := c.decodeSession(m)
+		if err != nil {
+			return
+		}
+		if s.firm.head.Number > s.soft.head.Number || s.soft.head.Number+1 < s.parameters.StartNumber {
+			t.Errorf("took soft %+v and firm %+v of %+v", s.soft.head, s.firm.head, s.parameters)
+		}
+		if next := s.parameters.Height(s.soft.head.Number + 1); next != s.soft.head.Height+1 {
+			t.Errorf("soft is of height %d, the next block of %d", s.soft.head.Height, next)
+		}
+	})
+}
+
+// FuzzRequest: what a server takes, a node may have sent.
+func FuzzRequest(f *testing.F) {
+	for _, keeps := range []bool{true, false} {
+		p, err := pack(legs(), keeps)
+		if err != nil {
+			f.Fatal(err)
+		}
+		raw, err := proto.Marshal(p.request)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+		f.Add(raw[:len(raw)/2])
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m := new(executionv2.ExecuteBlockRequest)
+		if proto.Unmarshal(raw, m) != nil {
+			return
+		}
+		b, err := decodeRequest(m)
+		if err != nil {
+			return
+		}
+		p, err := pack(b, true)
+		if err != nil {
+			t.Fatalf("pack what was decoded: %v", err)
+		}
+		if len(p.index)+len(p.kept) != len(b.Transactions) {
+			t.Errorf("%d transactions sent and %d kept of %d", len(p.index), len(p.kept), len(b.Transactions))
+		}
+		if _, err := decodeRequest(p.request); err != nil {
+			t.Errorf("decode what was packed: %v", err)
+		}
+	})
+}
