@@ -21,11 +21,28 @@
 // most one live bundle at any time, crashes included, and goes back to the queue
 // when its bundle expires, or is ordered where the transaction before it was not.
 //
+// Users hand in bundles too (Bundle). One is a leg of transactions for this rollup and perhaps legs
+// for others, which the gateway sends as one bundle that holds nothing else, in which it
+// changes nothing. It is held until its block and its time have come, received while it is
+// being sent, and ends ordered or dropped:
+//
+//	held       on disk, waits for its block or its time; it can be cancelled or replaced
+//	received   is sent, or next to be
+//	certified  so a sequencer says
+//	ordered    with what became of each of its transactions
+//	dropped    cancelled, replaced, or past its last block or time
+//
+// One that expired before it was ordered is sent again, under another ID, only where each
+// height that could have ordered it was observed: it may do harm a second time, as legs
+// for other rollups may, of which nobody here knows the rules. Where that is in doubt it
+// is dropped with that for a reason.
+//
 // What always holds: a transaction that Submit accepted ends as executed or with
 // a reason that can be asked for; a bundle lists a sender's transactions by nonce,
 // without gap; bundles go to one sequencer in the order of their making, and to
-// the next one only when that fails.
+// the next one only when that fails; a user's bundle that AdmitBundle accepted is ordered
+// as it was handed in, at most once, or ends with a reason.
 //
-// The core (core.go, cut.go, send.go) is a state machine without clock, disk or
+// The core (core.go, cut.go, send.go, parcel.go, release.go) is a state machine without clock, disk or
 // network; the journal writes what it changes; run.go is the loop around both.
 package gateway
