@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -67,7 +68,7 @@ func (d *driver) recover() error {
 			return err
 		}
 		if !ok {
-			if from, parent, err = d.store.before(d.at.height, d.first); err != nil {
+			if from, parent, err = d.store.before(d.at.height); err != nil {
 				return err
 			}
 		}
@@ -98,22 +99,27 @@ func (d *driver) recover() error {
 	return nil
 }
 
-// before returns the last sequencer height below one that waits for no rollup block, and
-// the rollup's head there; first is the lowest there is.
-func (s *store) before(height, first uint64) (uint64, execution.Hash, error) {
-	for height--; height >= first; height-- {
-		r, ok, err := s.record(height)
-		if err != nil {
-			return 0, execution.Hash{}, err
-		}
-		if !ok {
-			break
-		}
-		if !r.Waits {
-			return height, r.Head, nil
-		}
+// before returns the last sequencer height below one that is noted and waits for no rollup
+// block, and the rollup's head there. What lies between is what was not synced, or waits.
+func (s *store) before(height uint64) (last uint64, head execution.Hash, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: heightKey(keyRecord, height-min(height, maxMissed)), UpperBound: heightKey(keyRecord, height)})
+	if err != nil {
+		return 0, head, err
 	}
-	return height, execution.Hash{}, nil
+	defer func() { err = errors.Join(err, it.Close()) }()
+	last = height - 1
+	for ok := it.Last(); ok; ok = it.Prev() {
+		r, err := decodeRecord(it.Value())
+		if err != nil {
+			return 0, head, err
+		}
+		last, head = binary.BigEndian.Uint64(it.Key()[len(keyRecord):]), r.Head
+		if !r.Waits {
+			return last, head, nil
+		}
+		last-- // the rollup begins with what waits
+	}
+	return last, head, it.Error()
 }
 
 // told returns the last sequencer height that observe was told of, or is about to be.

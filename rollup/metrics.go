@@ -4,8 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
 	softHeight, firmHeight, gathered prometheus.Gauge
-	executeSeconds         prometheus.Histogram
-	transactions           *prometheus.CounterVec
+	executeSeconds                   prometheus.Histogram
+	transactions                     *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {

@@ -51,7 +51,7 @@ type Node struct {
 	firm     *follower.FirmReader // nil without a DA layer
 	layers   []layers.Layer       // that firm reads
 	driver   *driver
-	pending  *pending.Overlay     // nil where nothing tries out what comes next
+	pending  *pending.Overlay // nil where nothing tries out what comes next
 	door     door
 	registry *prometheus.Registry
 

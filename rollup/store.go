@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/order"
@@ -94,8 +95,10 @@ type store struct {
 	db *pebble.DB
 }
 
-func openStore(dir string) (*store, error) {
-	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}, MemTableSize: 4 << 20})
+func openStore(dir string) (*store, error) { return openStoreOn(vfs.Default, dir) }
+
+func openStoreOn(fs vfs.FS, dir string) (*store, error) {
+	db, err := pebble.Open(dir, &pebble.Options{FS: fs, Logger: quiet{}, MemTableSize: 4 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
@@ -127,10 +130,6 @@ func (s *store) record(height uint64) (record, bool, error) {
 	}
 	r, err := decodeRecord(v)
 	return r, err == nil, err
-}
-
-func (s *store) putRecord(height uint64, r record) error {
-	return s.db.Set(heightKey(keyRecord, height), r.encode(), pebble.NoSync)
 }
 
 // putVoid notes batches that were shown to be void at a height. They are on disk on
