@@ -9,12 +9,16 @@ import (
 	"github.com/ethereum/go-ethereum/core/txpool"
 	"github.com/ethereum/go-ethereum/core/types"
 
+	"github.com/ordo-network/ordo/execution/terms"
 	"github.com/ordo-network/ordo/gateway"
 )
 
 // bundled reads a transaction of a bundle and refuses what no state makes good. Nonces
 // are only held against what is executed already: those before it may come in the bundle.
 func (d *door) bundled(raw []byte) (gateway.Tx, error) {
+	if terms.Is(raw) {
+		return gateway.Tx{}, errors.New("these are terms and no transaction: they are made here of what the bundle asks for")
+	}
 	tx := new(types.Transaction)
 	if err := tx.UnmarshalBinary(raw); err != nil {
 		return gateway.Tx{}, err

@@ -60,6 +60,8 @@ type rollup struct {
 	blocks map[uint64]*orderv1.RollupBlock
 	at     map[uint64]time.Time
 	firm   uint64
+	made   map[uint64]ordorpc.Record // by rollup block
+	placed map[order.BundleID]uint64 // sequencer height by bundle
 	quiet  chan struct{} // stops the ordering
 }
 
@@ -106,6 +108,21 @@ func (r *rollup) RollupBlock(_ context.Context, height uint64) (*orderv1.RollupB
 	return nil, fmt.Errorf("no block %d", height)
 }
 
+// Record and BundleHeight make it ordorpc.Records.
+func (r *rollup) Record(number uint64) (ordorpc.Record, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec, ok := r.made[number]
+	return rec, ok, nil
+}
+
+func (r *rollup) BundleHeight(id order.BundleID) (uint64, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	height, ok := r.placed[id]
+	return height, ok, nil
+}
+
 func (r *rollup) OrderedAt(height uint64) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -146,6 +163,8 @@ func (r *rollup) order() execution.Head {
 	}
 	records, _ := order.NewBlock(height, bundles, 0, order.Times{}).Rollup(rollupID)
 	o := gateway.Observed{Height: height}
+	made := ordorpc.Record{Heights: []uint64{height}}
+	var bundleOf []order.BundleID // by transaction
 	b := execution.Block{
 		Height: height, Time: time.Unix(1_750_000_000, 0).Add(time.Duration(height) * r.pace),
 		Hash: sha256.Sum256(binary.BigEndian.AppendUint64(nil, height)),
@@ -153,9 +172,21 @@ func (r *rollup) order() execution.Head {
 	var legs []*orderv1.RollupLeg
 	for _, rec := range records {
 		txs := sent[rec.BundleID].Legs[rec.LegIndex].Transactions
-		legs = append(legs, &orderv1.RollupLeg{Record: rec.Proto(), Transactions: txs})
+		leg := &orderv1.RollupLeg{Record: rec.Proto(), Transactions: txs}
+		x := execution.Leg{Height: height, Bundle: rec.BundleID, Position: int(rec.BundleIndex), Index: int(rec.LegIndex), Transactions: len(txs)}
+		summary := sent[rec.BundleID].Summary()
+		if len(summary.Legs) > 1 {
+			leg.Bundle = summary.Doc(sequencerChain)
+		}
+		for _, l := range summary.Legs {
+			x.Rollups = append(x.Rollups, execution.Hash(l.RollupID))
+		}
+		legs, b.Legs = append(legs, leg), append(b.Legs, x)
 		o.Bundles = append(o.Bundles, rec.BundleID)
 		b.Transactions = append(b.Transactions, txs...)
+		for range txs {
+			bundleOf = append(bundleOf, rec.BundleID)
+		}
 	}
 	r.mu.Lock()
 	r.blocks[height] = &orderv1.RollupBlock{RollupId: rollupID[:], Legs: legs}
@@ -165,6 +196,7 @@ func (r *rollup) order() execution.Head {
 	if err != nil {
 		r.t.Error(err)
 	}
+	o.Block, o.Time = session.Soft.Number, session.Soft.Time
 	if !(execution.Pace{}).Due(session.Soft, b) {
 		if err := r.gateway.Observe(context.Background(), o); err != nil && !errors.Is(err, gateway.ErrStopped) {
 			r.t.Error(err)
@@ -176,7 +208,18 @@ func (r *rollup) order() execution.Head {
 		r.t.Error(err)
 		return session.Soft
 	}
+	o.Block, o.Time = res.Head.Number, res.Head.Time
 	o.Executed, o.Skipped = ethrpc.Outcome(b.Transactions, res.Skipped)
+	for i, s := range res.Skipped {
+		o.Skipped[i].Bundle = bundleOf[s.Index]
+		made.Skipped = append(made.Skipped, ordorpc.Skipped{Height: height, Index: s.Index, Reason: s.Reason})
+	}
+	r.mu.Lock()
+	r.made[res.Head.Number] = made
+	for _, id := range o.Bundles {
+		r.placed[id] = height
+	}
+	r.mu.Unlock()
 	if err := r.gateway.Observe(context.Background(), o); err != nil && !errors.Is(err, gateway.ErrStopped) {
 		r.t.Error(err)
 	}
@@ -216,7 +259,7 @@ func start(t testing.TB) *rollup { return startIn(t, t.TempDir(), nil) }
 // startIn starts the node on the directory; before is the node that was killed there.
 func startIn(t testing.TB, dir string, before *rollup) *rollup {
 	t.Helper()
-	r := &rollup{t: t, pace: 100 * time.Millisecond, seen: make(map[order.BundleID]bool), blocks: make(map[uint64]*orderv1.RollupBlock), at: make(map[uint64]time.Time)}
+	r := &rollup{t: t, pace: 100 * time.Millisecond, seen: make(map[order.BundleID]bool), blocks: make(map[uint64]*orderv1.RollupBlock), at: make(map[uint64]time.Time), made: make(map[uint64]ordorpc.Record), placed: make(map[order.BundleID]uint64)}
 	if before != nil {
 		r.height, r.pool, r.seen = before.height, before.pool, before.seen
 	}
@@ -236,7 +279,7 @@ func startIn(t testing.TB, dir string, before *rollup) *rollup {
 	}
 	r.height = max(r.height, 1)
 	settings := ethrpc.DefaultSettings()
-	r.server, err = ethrpc.New(ethrpc.Config{Settings: settings, EVM: r.evm, Gateway: r.gateway, Chain: chain, Order: r, Logger: log})
+	r.server, err = ethrpc.New(ethrpc.Config{Settings: settings, EVM: r.evm, Gateway: r.gateway, Chain: chain, Order: r, Records: r, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}

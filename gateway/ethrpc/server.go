@@ -159,6 +159,7 @@ func (s *Server) register() error {
 		rpc.API{Namespace: "eth", Service: pendingTag{evm: s.cfg.EVM, reader: read, counter: count, geth: s.client}},
 		rpc.API{Namespace: "eth", Service: calls{evm: s.cfg.EVM, call: call, estimate: estimate}},
 		rpc.API{Namespace: "eth", Service: methods},
+		rpc.API{Namespace: "eth", Service: &searchers{door: d, evm: s.cfg.EVM}},
 		rpc.API{Namespace: "txpool", Service: &txpoolAPI{door: d}},
 	) {
 		if err := s.rpc.RegisterName(api.Namespace, api.Service); err != nil {
@@ -181,7 +182,7 @@ func service[T any](apis []rpc.API) (found T, ok bool) {
 
 // Handler returns what answers requests: JSON-RPC on every path, and /health.
 func (s *Server) Handler() http.Handler {
-	plain := node.NewHTTPHandlerStack(s.rpc, s.cfg.Settings.CORS, s.cfg.Settings.VHosts, nil, false)
+	plain := node.NewHTTPHandlerStack(withSigner(s.rpc), s.cfg.Settings.CORS, s.cfg.Settings.VHosts, nil, false)
 	socket := s.rpc.WebsocketHandler(s.cfg.Settings.CORS)
 	mux := http.NewServeMux()
 	mux.Handle("GET /health", ordorpc.Health(ordorpc.Backend{Gateway: s.cfg.Gateway, Order: s.cfg.Order, Chain: ledger{s.cfg.Chain, s.cfg.EVM}}))
