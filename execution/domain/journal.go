@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -27,7 +28,10 @@ type Journal interface {
 }
 
 // Store is a Journal in a directory of its own.
-type Store struct{ db *pebble.DB }
+type Store struct {
+	db   *pebble.DB
+	once sync.Once
+}
 
 var _ Journal = (*Store)(nil)
 
@@ -39,7 +43,7 @@ func OpenStore(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the domain's journal in %s: %w", dir, err)
 	}
-	return &Store{db}, nil
+	return &Store{db: db}, nil
 }
 
 // Put implements Journal.
@@ -67,8 +71,11 @@ func (s *Store) Last() (e Entry, ok bool, err error) {
 	return e, true, nil
 }
 
-// Close closes the journal.
-func (s *Store) Close() error { return s.db.Close() }
+// Close closes the journal. Idempotent.
+func (s *Store) Close() (err error) {
+	s.once.Do(func() { err = s.db.Close() })
+	return err
+}
 
 // quiet keeps the database's log out of that of the process.
 type quiet struct{}
