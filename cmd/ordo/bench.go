@@ -62,7 +62,7 @@ temporary directory, on free ports, and removes it afterwards.`,
 	cmd.Flags().DurationVar(&o.Duration, "duration", 20*time.Second, "how long to send")
 	cmd.Flags().IntVar(&o.Senders, "senders", 100, "accounts per rollup that send")
 	cmd.Flags().DurationVar(&o.Settle, "settle", 30*time.Second, "how long to wait for the last receipts and safe blocks")
-	cmd.AddCommand(newBenchOrderCmd(), newBenchDACmd(), newBenchPeerCmd(), newBenchReaderCmd())
+	cmd.AddCommand(newBenchOrderCmd(), newBenchDACmd(), newBenchExecCmd(), newBenchPeerCmd(), newBenchReaderCmd(), newBenchEVMCmd())
 	return cmd
 }
 
