@@ -41,7 +41,12 @@ type Config struct {
 	ChainID  string // of the sequencer chain
 	// Firm says that SetFirm will be called: only then does it make sense to wait for it
 	// where soft leads by the session's look-ahead.
-	Firm    bool
+	Firm bool
+	// Dir, where set, lets blocks of the order be gathered (execution.Pace.BlockTime): it is
+	// where the client keeps which sequencer block each rollup block was made from, which
+	// the API has no room for. It goes with the service's data. Where it is empty each
+	// sequencer block makes one rollup block (execution.Pace.Every).
+	Dir     string
 	Timeout time.Duration // of one call; zero means DefaultTimeout
 	Logger  *slog.Logger  // nil means slog.Default
 	// Registerer takes the metrics; nil for none.
@@ -54,6 +59,8 @@ type Client struct {
 	cfg Config
 	rpc *caller
 	log *slog.Logger
+
+	heights *heights // nil where numbers tell
 
 	mu     sync.Mutex // one call at a time
 	closed bool
@@ -90,9 +97,14 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{cfg: cfg, rpc: rpc, log: cfg.Logger.With("execution", cfg.Endpoint), stale: true}
+	if cfg.Dir != "" {
+		if c.heights, err = openHeights(cfg.Dir); err != nil {
+			rpc.close()
+			return nil, err
+		}
+	}
 	if err := c.persist(ctx, "open a session", func(context.Context) error { return nil }); err != nil {
-		rpc.close()
-		return nil, err
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
@@ -166,10 +178,10 @@ func (c *Client) find(ctx context.Context, hash execution.Hash) (block, error) {
 		if err != nil {
 			return block{}, fmt.Errorf("look up rollup block %d: %w", number, err)
 		}
-		b, err := c.now.parameters.decodeBlock(m)
+		b, err := c.decodeBlock(c.now.parameters, m)
 		switch {
 		case err != nil:
-			return block{}, fmt.Errorf("rollup block %d: %w: %w", number, ErrProtocol, err)
+			return block{}, fmt.Errorf("rollup block %d: %w", number, err)
 		case b.head.Number != number || hashOf(m.GetParentHash()) != at.head.Hash:
 			return block{}, fmt.Errorf("asked for rollup block %d on %s, the service returned %d on %s: %w", number, clip(at.meta.GetHash()),
 				b.head.Number, clip(m.GetParentHash()), ErrProtocol)
@@ -215,9 +227,13 @@ func (c *Client) commit(ctx context.Context, soft, firm block) error {
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
-		c.closed = true
-		c.rpc.close()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	c.rpc.close()
+	if c.heights != nil {
+		return c.heights.close()
 	}
 	return nil
 }

@@ -32,7 +32,11 @@ func heads(t testing.TB, blocks []execution.Block) (heads []execution.Head) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer vm.Close()
+	defer func() {
+		if err := vm.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	s, err := vm.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)

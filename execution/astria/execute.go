@@ -61,6 +61,11 @@ func (x *executing) step(ctx context.Context) error {
 		return err
 	}
 	out.request.SessionId, out.request.ParentHash = x.now.id, x.on.meta.GetHash()
+	if x.heights != nil {
+		if err := x.heights.put(x.on.head.Number+1, x.block.Height); err != nil {
+			return err
+		}
+	}
 	x.sent, x.skipped = true, out.kept
 	answer, err := x.rpc.execute(ctx, out.request)
 	if err != nil {
@@ -109,8 +114,10 @@ func (x *executing) admit() error {
 		return fmt.Errorf("its sessions end with rollup block %d: %w", p.EndNumber, ErrEnded)
 	}
 	switch want := p.Height(number); {
-	case x.block.Height != want:
+	case x.heights == nil && x.block.Height != want:
 		return fmt.Errorf("rollup block %d is made from sequencer block %d, no other: %w", number, want, execution.ErrHeight)
+	case x.block.Height <= soft.Height, x.block.Height < p.StartHeight:
+		return fmt.Errorf("the soft block was made from %d, the session begins with %d: %w", soft.Height, p.StartHeight, execution.ErrHeight)
 	case x.cfg.Firm && p.LookAhead != 0 && soft.Number-firm.Number >= p.LookAhead:
 		return fmt.Errorf("soft is %d, firm %d, and may lead by %d: %w", soft.Number, firm.Number, p.LookAhead, execution.ErrAhead)
 	}
@@ -119,10 +126,10 @@ func (x *executing) admit() error {
 
 // check holds what the service says that it made against what it was to make.
 func (x *executing) check(m *executionv2.ExecutedBlockMetadata) (block, error) {
-	b, err := x.now.parameters.decodeBlock(m)
+	b, err := x.decodeBlock(x.now.parameters, m)
 	switch {
 	case err != nil:
-		return block{}, fmt.Errorf("the block: %w: %w", ErrProtocol, err)
+		return block{}, fmt.Errorf("the block: %w", err)
 	case b.head.Number != x.on.head.Number+1 || hashOf(m.GetParentHash()) != x.parent:
 		return block{}, fmt.Errorf("the service made rollup block %d on %s, want %d on %s: %w", b.head.Number, clip(m.GetParentHash()),
 			x.on.head.Number+1, clip(x.on.meta.GetHash()), ErrProtocol)

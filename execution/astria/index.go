@@ -30,20 +30,11 @@ func hashKey(h string) []byte {
 }
 
 func openIndex(dir string) (*index, error) {
-	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}})
+	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}, MemTableSize: 1 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("open the index of blocks in %s: %w", dir, err)
 	}
 	return &index{db}, nil
-}
-
-// quiet drops pebble's chatter. What fails comes back as an error.
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(format string, args ...any) {
-	panic(fmt.Sprintf("pebble: "+format, args...))
 }
 
 // put notes a block, on disk when it returns.
@@ -53,7 +44,7 @@ func (x *index) put(m *executionv2.ExecutedBlockMetadata) error {
 		return fmt.Errorf("encode block %d: %w", m.GetNumber(), err)
 	}
 	batch := x.db.NewBatch()
-	defer batch.Close() //nolint:errcheck // nothing of it is left to lose
+	defer batch.Close()
 	key := numberKey(m.GetNumber())
 	if err := errors.Join(batch.Set(key, raw, nil), batch.Set(hashKey(m.GetHash()), key[1:], nil)); err != nil {
 		return fmt.Errorf("note block %d: %w", m.GetNumber(), err)
@@ -66,7 +57,7 @@ func (x *index) put(m *executionv2.ExecutedBlockMetadata) error {
 
 // byNumber returns nil where there is none.
 func (x *index) byNumber(n uint64) (*executionv2.ExecutedBlockMetadata, error) {
-	raw, err := x.get(numberKey(n))
+	raw, err := get(x.db, numberKey(n))
 	if raw == nil || err != nil {
 		return nil, err
 	}
@@ -79,7 +70,7 @@ func (x *index) byNumber(n uint64) (*executionv2.ExecutedBlockMetadata, error) {
 
 // byHash returns nil where there is none.
 func (x *index) byHash(h string) (*executionv2.ExecutedBlockMetadata, error) {
-	raw, err := x.get(hashKey(h))
+	raw, err := get(x.db, hashKey(h))
 	if raw == nil || err != nil {
 		return nil, err
 	}
@@ -91,7 +82,7 @@ func (x *index) byHash(h string) (*executionv2.ExecutedBlockMetadata, error) {
 }
 
 func (x *index) celestia() (uint64, error) {
-	raw, err := x.get(celestiaKey)
+	raw, err := get(x.db, celestiaKey)
 	if raw == nil || err != nil {
 		return 0, err
 	}
@@ -100,18 +91,6 @@ func (x *index) celestia() (uint64, error) {
 
 func (x *index) putCelestia(height uint64) error {
 	return x.db.Set(celestiaKey, binary.BigEndian.AppendUint64(nil, height), pebble.Sync)
-}
-
-func (x *index) get(key []byte) ([]byte, error) {
-	raw, closer, err := x.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the index of blocks: %w", err)
-	}
-	defer closer.Close() //nolint:errcheck // of a read
-	return append([]byte(nil), raw...), nil
 }
 
 func (x *index) close() error { return x.db.Close() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,7 +44,7 @@ func TestMain(m *testing.M) {
 }
 
 // serve serves on the listener that it inherits, until standard input ends.
-func serve(dir string) error {
+func serve(dir string) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -57,12 +58,12 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer vm.Close()
+	defer func() { err = errors.Join(err, vm.Close()) }()
 	server, err := astria.NewServer(vm, astria.ServerConfig{Parameters: parameters(), Dir: filepath.Join(dir, "index"), KeepsTerms: true})
 	if err != nil {
 		return err
 	}
-	defer server.Close()
+	defer func() { err = errors.Join(err, server.Close()) }()
 	return server.Serve(ctx, ln)
 }
 

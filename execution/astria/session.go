@@ -136,11 +136,11 @@ func (c *Client) decodeSession(m *executionv2.ExecutionSession) (s session, err 
 		return session{}, fmt.Errorf("it executes rollup %x of sequencer chain %q, this node follows rollup %x of %q: set the same in both: %w",
 			p.RollupID, clip(p.ChainID), c.cfg.RollupID, c.cfg.ChainID, ErrOther)
 	}
-	if s.soft, err = s.parameters.decodeBlock(m.GetCommitmentState().GetSoftExecutedBlockMetadata()); err != nil {
-		return session{}, fmt.Errorf("its soft block: %w: %w", ErrProtocol, err)
+	if s.soft, err = c.decodeBlock(s.parameters, m.GetCommitmentState().GetSoftExecutedBlockMetadata()); err != nil {
+		return session{}, fmt.Errorf("its soft block: %w", err)
 	}
-	if s.firm, err = s.parameters.decodeBlock(m.GetCommitmentState().GetFirmExecutedBlockMetadata()); err != nil {
-		return session{}, fmt.Errorf("its firm block: %w: %w", ErrProtocol, err)
+	if s.firm, err = c.decodeBlock(s.parameters, m.GetCommitmentState().GetFirmExecutedBlockMetadata()); err != nil {
+		return session{}, fmt.Errorf("its firm block: %w", err)
 	}
 	switch soft, firm := s.soft.head, s.firm.head; {
 	case firm.Number > soft.Number, firm.Number == soft.Number && firm.Hash != soft.Hash:

@@ -199,6 +199,68 @@ func TestHeights(t *testing.T) {
 	}
 }
 
+// Blocks of the order may be gathered, for services that take no two of one second.
+func TestGathered(t *testing.T) {
+	t.Parallel()
+	s := newTwisted(t, parameters())
+	s.vm.whole = true
+	cfg := s.config()
+	cfg.Dir = t.TempDir()
+	c := dial(t, cfg)
+	pace := execution.Pace{BlockTime: time.Second}
+	session, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	heads := []execution.Head{session.Soft}
+	for height := uint64(1); height < 60; height++ {
+		at := heads[len(heads)-1]
+		b := sequencerBlock(height, []byte("x"))
+		if !pace.Due(at, b) {
+			continue
+		}
+		// The answer to some is lost, and some die with the node.
+		once := fail(connect.CodeUnavailable, int(height%20/10))
+		s.commit = func(*executionv2.CommitmentState) error { return once() }
+		res, err := c.Execute(t.Context(), at.Hash, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Head.Height != height || res.Head.Number != at.Number+1 {
+			t.Errorf("head is %+v, want block %d of height %d", res.Head, at.Number+1, height)
+		}
+		heads = append(heads, res.Head)
+		s.straight()
+		if len(heads)%2 == 0 {
+			if err := c.SetFirm(t.Context(), at.Hash); err != nil {
+				t.Error(err)
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			c = dial(t, cfg)
+			session, err := c.Open(t.Context())
+			if err != nil || session.Soft != res.Head || session.Firm != at {
+				t.Fatalf("session is %+v, %v, want soft %+v and firm %+v", session, err, res.Head, at)
+			}
+		}
+	}
+	if n := len(heads); n < 6 || n > 8 {
+		t.Errorf("6 seconds made %d blocks", n-1)
+	}
+	at := heads[len(heads)-1]
+	for _, height := range []uint64{at.Height, 1} {
+		b := sequencerBlock(height)
+		if _, err := c.Execute(t.Context(), at.Hash, b); !errors.Is(err, execution.ErrHeight) {
+			t.Errorf("height %d after %d: got error %v, want %v", height, at.Height, err, execution.ErrHeight)
+		}
+	}
+	cfg.Dir = t.TempDir()
+	if _, err := astria.Dial(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), cfg.Dir) {
+		t.Errorf("heights that were lost: got error %v, want one that names the directory", err)
+	}
+}
+
 // A service that lost blocks is not fed from the middle.
 func TestFallBack(t *testing.T) {
 	t.Parallel()

@@ -81,21 +81,39 @@ type block struct {
 	head execution.Head
 }
 
-func (p Parameters) decodeBlock(m *executionv2.ExecutedBlockMetadata) (block, error) {
+// decodeBlock checks a block but for its place in the chain.
+func (c *Client) decodeBlock(p Parameters, m *executionv2.ExecutedBlockMetadata) (block, error) {
 	switch {
 	case m == nil:
-		return block{}, errors.New("it is missing")
+		return block{}, fmt.Errorf("it is missing: %w", ErrProtocol)
 	case m.GetNumber() > maxNumber:
-		return block{}, fmt.Errorf("its number is %d, want at most %d", m.GetNumber(), uint64(maxNumber))
+		return block{}, fmt.Errorf("its number is %d, want at most %d: %w", m.GetNumber(), uint64(maxNumber), ErrProtocol)
 	case m.GetHash() == "" || len(m.GetHash()) > maxNameBytes || len(m.GetParentHash()) > maxNameBytes:
-		return block{}, fmt.Errorf("its hashes have %d and %d characters, want 1 to %d and up to %d",
-			len(m.GetHash()), len(m.GetParentHash()), maxNameBytes, maxNameBytes)
+		return block{}, fmt.Errorf("its hashes have %d and %d characters, want 1 to %d and up to %d: %w",
+			len(m.GetHash()), len(m.GetParentHash()), maxNameBytes, maxNameBytes, ErrProtocol)
 	case m.GetTimestamp().CheckValid() != nil:
-		return block{}, fmt.Errorf("its timestamp: %w", m.GetTimestamp().CheckValid())
+		return block{}, fmt.Errorf("its timestamp: %w: %w", ErrProtocol, m.GetTimestamp().CheckValid())
+	}
+	height, err := c.height(p, m.GetNumber())
+	if err != nil {
+		return block{}, err
 	}
 	return block{meta: m, head: execution.Head{
-		Number: m.GetNumber(), Hash: hashOf(m.GetHash()), Height: p.Height(m.GetNumber()), Time: m.GetTimestamp().AsTime(),
+		Number: m.GetNumber(), Hash: hashOf(m.GetHash()), Height: height, Time: m.GetTimestamp().AsTime(),
 	}}, nil
+}
+
+// height returns the sequencer block that a rollup block was made from.
+func (c *Client) height(p Parameters, number uint64) (uint64, error) {
+	if c.heights == nil || number < p.StartNumber {
+		return p.Height(number), nil
+	}
+	height, ok, err := c.heights.get(number)
+	if err == nil && !ok {
+		err = fmt.Errorf("this node has no record of the sequencer block that rollup block %d was made from: "+
+			"empty the execution client's data, or restore %s, which belongs with it", number, c.cfg.Dir)
+	}
+	return height, err
 }
 
 // hashOf returns the hash that Ordo knows a block by: 32 bytes that are written in
