@@ -4,7 +4,6 @@
 // In come options, a genesis and a binary that `make geth-bin` or `make opgeth-bin`
 // built; out goes a process that answers the Engine API and JSON-RPC on loopback. What
 // always holds: the client has no peers, and a process does not outlive its parent (on
-// Linux, however that ends). Ending one with Kill is what a crash is: a client of this
-// family then falls back to the last block whose state it had written, maybe to its
-// genesis.
+// Linux, however that ends). Ending one with Kill is what a crash is: the client
+// then falls back to the last block that had reached the disk.
 package ethclients

@@ -111,7 +111,7 @@ func prepare(ctx context.Context, o Options) error {
 	if err := os.WriteFile(genesis, o.Genesis, 0o644); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, o.Binary, "init", "--datadir", o.Dir, genesis).CombinedOutput()
+	out, err := exec.CommandContext(ctx, o.Binary, "init", "--datadir", o.Dir, "--state.scheme", "hash", genesis).CombinedOutput()
 	if err != nil {
 		_ = os.RemoveAll(filepath.Join(o.Dir, "geth")) // no chain was made, so try again next time
 		return fmt.Errorf("make the chain from its genesis: %w: %s", err, lastLine(out))
@@ -121,9 +121,12 @@ func prepare(ctx context.Context, o Options) error {
 
 func secretFile(dir string) string { return filepath.Join(dir, "jwt.hex") }
 
-// arguments keep a client to itself, small, and to what it is told by the Engine API.
+// arguments keep a client to itself, small, and to what it is told by the Engine API. It
+// writes the state of each block: one that does not, and is killed before it has written
+// any, believes to be in the middle of a snap sync and waits for peers for ever.
 func arguments(o Options) []string {
 	return []string{
+		"--state.scheme", "hash", "--gcmode", "archive",
 		"--datadir", o.Dir, "--log.format", "json",
 		"--nodiscover", "--maxpeers", "0", "--port", "0", "--nat", "none", "--ipcdisable",
 		"--syncmode", "full", "--cache", "128",
