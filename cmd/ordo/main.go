@@ -49,6 +49,7 @@ func newRootCmd() *cobra.Command {
 	root.PersistentFlags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(
 		newBenchCmd(),
+		newBundleCmd(),
 		newDACmd(),
 		newDevnetCmd(),
 		newKeysCmd(),

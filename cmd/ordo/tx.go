@@ -22,7 +22,7 @@ func newTxCmd() *cobra.Command {
 		Use:   "tx",
 		Short: "What became of a transaction, told by its node or checked against the validators",
 	}
-	cmd.AddCommand(newTxWatchCmd(), newTxVerifyCmd())
+	cmd.AddCommand(newTxWatchCmd(), newTxVerifyCmd(), newTxReceiptCmd())
 	return cmd
 }
 
