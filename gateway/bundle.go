@@ -117,24 +117,31 @@ func (g *Gateway) AdmitBundle(b Bundle) (*Admission, error) {
 // CancelBundle ends a user's bundle that was not sent yet; it returns once that is on
 // disk. One that was dropped already is no error. Errors: ErrUnknown, ErrTooLate, ErrStopped.
 func (g *Gateway) CancelBundle(ctx context.Context, ref [32]byte) error {
-	return g.cancel(ctx, func(c *core) *parcel { return c.parcels.byRef[ref] })
+	_, err := g.cancel(ctx, func(c *core) *parcel { return c.parcels.byRef[ref] })
+	return err
 }
 
 // CancelReplacement is CancelBundle for the bundle that was handed in last under the
-// name, as long as it has not ended.
-func (g *Gateway) CancelReplacement(ctx context.Context, replacement string) error {
+// name, as long as it has not ended; it returns which one that was.
+func (g *Gateway) CancelReplacement(ctx context.Context, replacement string) (ref [32]byte, err error) {
 	return g.cancel(ctx, func(c *core) *parcel { return c.parcels.byName[replacement] })
 }
 
-func (g *Gateway) cancel(ctx context.Context, find func(*core) *parcel) error {
+func (g *Gateway) cancel(ctx context.Context, find func(*core) *parcel) (ref [32]byte, err error) {
 	if g.hasStopped() {
-		return ErrStopped
+		return ref, ErrStopped
 	}
-	a, err := g.take(func(c *core, now time.Time) error { return c.cancel(find(c), now) })
+	a, err := g.take(func(c *core, now time.Time) error {
+		p := find(c)
+		if p != nil {
+			ref = p.ref
+		}
+		return c.cancel(p, now)
+	})
 	if err != nil {
-		return err
+		return ref, err
 	}
-	return a.Wait(ctx)
+	return ref, a.Wait(ctx)
 }
 
 // Bundle returns what is known of a user's bundle, by its Ref or by its ID.

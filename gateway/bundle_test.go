@@ -439,8 +439,8 @@ func TestBundleSurvives(t *testing.T) {
 	if !reflect.DeepEqual(p.legs, q.legs) || p.fromBlock != q.fromBlock || p.untilBlock != q.untilBlock || !p.notBefore.Equal(q.notBefore) || p.size() != q.size() {
 		t.Errorf("held bundle %+v, was %+v", q, p)
 	}
-	if err := again.CancelReplacement(t.Context(), "name"); err != nil {
-		t.Error(err)
+	if ref, err := again.CancelReplacement(t.Context(), "name"); err != nil || ref != held.Ref {
+		t.Errorf("cancelled %x, %v, want %x", ref, err, held.Ref)
 	}
 	waitFor(t, "the live one sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.ids[before.ID] })
 }
