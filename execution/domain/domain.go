@@ -44,18 +44,19 @@ type Member struct {
 // Domain is rollups that are executed together. Its calls come one at a time, and nobody
 // else lets the members execute.
 type Domain struct {
+	start   uint64 // first sequencer height that is executed together
 	members []Member
 	journal Journal
 	ready   bool
 }
 
-// New makes a domain of the members. Their order is a setting of it: a bundle is tried on
-// them in turn.
-func New(members []Member, journal Journal) (*Domain, error) {
+// New makes a domain of the members, which are executed together from the sequencer height
+// start on. Their order is a setting of it: a bundle is tried on them in turn.
+func New(start uint64, members []Member, journal Journal) (*Domain, error) {
 	if len(members) == 0 || journal == nil {
 		return nil, errors.New("domain: no members or no journal")
 	}
-	d := &Domain{journal: journal}
+	d := &Domain{start: start, journal: journal}
 	for _, m := range members {
 		if m.Client == nil {
 			return nil, fmt.Errorf("domain: rollup %x has no execution client", m.Rollup)
@@ -91,31 +92,35 @@ func (d *Domain) Recover(ctx context.Context) error {
 		return fmt.Errorf("recover the domain: it has %d members, its last block was of %d: %w", len(d.members), len(last.Blocks), ErrApart)
 	}
 	soft := make([]execution.Head, len(d.members))
-	done := 0
+	done, early, parents := 0, 0, true // members behind the last block, before the domain began, and whether the rest is at its parents
 	for i, m := range d.members {
 		s, err := m.Client.Open(ctx)
 		if err != nil {
 			return fmt.Errorf("recover the domain: open rollup %x: %w", m.Rollup, err)
 		}
-		if soft[i] = s.Soft; ok && s.Soft.Height == last.Blocks[i].Height {
+		if soft[i] = s.Soft; s.Soft.Height < d.start || s.Soft.Number == 0 {
+			early++
+		}
+		if !ok {
+			continue
+		}
+		if s.Soft.Height == last.Blocks[i].Height {
 			done++
+		} else if s.Soft.Hash != last.Parents[i] {
+			parents = false
 		}
 	}
 	switch {
-	case !ok || done == len(d.members) || done == 0 && together(soft):
-		// Nothing was begun, all is done, or none has done it: it is executed anew.
-		d.ready = true
-		return nil
-	case done == 0:
+	case early == len(d.members):
+		// Nothing was executed together yet, or it is executed anew.
+	case done == 0 && !together(soft) || done > 0 && !parents:
 		return fmt.Errorf("recover the domain: rollups stand at the sequencer heights %v: %w", heights(soft), ErrApart)
-	}
-	for i, m := range d.members {
-		switch b := last.Blocks[i]; {
-		case soft[i].Height == b.Height:
-		case soft[i].Hash != last.Parents[i]:
-			return fmt.Errorf("recover the domain: rollups stand at the sequencer heights %v, and the last block was of %d: %w", heights(soft), b.Height, ErrApart)
-		default:
-			if _, err := m.Client.Execute(ctx, soft[i].Hash, b); err != nil {
+	case done > 0:
+		for i, m := range d.members {
+			if soft[i].Height == last.Blocks[i].Height {
+				continue
+			}
+			if _, err := m.Client.Execute(ctx, soft[i].Hash, last.Blocks[i]); err != nil {
 				return fmt.Errorf("recover the domain: execute rollup %x: %w", m.Rollup, err)
 			}
 		}
@@ -124,11 +129,9 @@ func (d *Domain) Recover(ctx context.Context) error {
 	return nil
 }
 
-// together reports whether heads are of blocks that were made together: of one height, or
-// all of them the first.
+// together reports whether heads are of blocks that were made together.
 func together(soft []execution.Head) bool {
-	genesis := !slices.ContainsFunc(soft, func(h execution.Head) bool { return h.Number != 0 })
-	return genesis || !slices.ContainsFunc(soft, func(h execution.Head) bool { return h.Height != soft[0].Height })
+	return !slices.ContainsFunc(soft, func(h execution.Head) bool { return h.Height != soft[0].Height })
 }
 
 func heights(soft []execution.Head) (out []uint64) {
@@ -145,6 +148,9 @@ func heights(soft []execution.Head) (out []uint64) {
 func (d *Domain) Execute(ctx context.Context, parents []execution.Hash, blocks []execution.Block) ([]execution.Result, error) {
 	if !d.ready {
 		return nil, ErrRecover
+	}
+	if len(blocks) > 0 && blocks[0].Height < d.start {
+		return nil, fmt.Errorf("execute the domain: it begins with sequencer block %d, not %d", d.start, blocks[0].Height)
 	}
 	d.ready = false
 	results, err := d.execute(ctx, parents, blocks)

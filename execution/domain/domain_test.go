@@ -77,7 +77,7 @@ func newNode(t *testing.T, dir string, n int, faults *faults) *node {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = x.journal.Close() })
-	if x.domain, err = domain.New(members, faults.journal(x.journal)); err != nil {
+	if x.domain, err = domain.New(1, members, faults.journal(x.journal)); err != nil {
 		t.Fatal(err)
 	}
 	return x

@@ -292,7 +292,7 @@ func TestApart(t *testing.T) {
 		t.Errorf("beta was executed alone: %v, want ErrApart", err)
 	}
 	fewer := again()
-	smaller, err := domain.New([]domain.Member{{Rollup: rollupID(0), Client: fewer.clients[0]}}, fewer.journal)
+	smaller, err := domain.New(1, []domain.Member{{Rollup: rollupID(0), Client: fewer.clients[0]}}, fewer.journal)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("heads %+v, want %+v", got, heads)
 	}
 	for _, members := range [][]domain.Member{nil, {{}}, {{Client: x.clients[0]}, {Client: x.clients[1]}}} {
-		if _, err := domain.New(members, x.journal); err == nil {
+		if _, err := domain.New(1, members, x.journal); err == nil {
 			t.Errorf("a domain of %+v: want an error", members)
 		}
 	}
