@@ -124,8 +124,8 @@ func (c *core) admitBundle(b Bundle, now time.Time) error {
 	if c.send.unfunded != "" {
 		return fmt.Errorf("%w: %s; send uordo to %s on %s", ErrUnfunded, c.send.unfunded, c.payer, c.cfg.ChainID)
 	}
-	if reason := c.past(p, now); reason != "" {
-		return fmt.Errorf("%w: %s", ErrPast, reason)
+	if c.past(p, now) {
+		return fmt.Errorf("%w: %s", ErrPast, c.passed(p))
 	}
 	old, held, size := ps.byName[p.replacement], len(ps.waiting)+ps.live, ps.size
 	if old != nil {
@@ -210,26 +210,35 @@ func (c *core) newParcel(b Bundle, now time.Time) (*parcel, error) {
 // sent reports whether a sequencer may have it.
 func (p *parcel) sent() bool { return p.live != nil && p.live.sent }
 
-// early says what the parcel waits for; "" where it may be sent.
-func (c *core) early(p *parcel, now time.Time) string {
-	switch {
-	case p.fromBlock > c.block+1:
-		return fmt.Sprintf("waits for block %d: its first is %d and the rollup's head %d", p.fromBlock-1, p.fromBlock, c.block)
-	case p.notBefore.After(now) && p.notBefore.After(c.blockTime):
-		return fmt.Sprintf("waits until %s", p.notBefore.UTC().Format(time.RFC3339Nano))
-	}
-	return ""
+// early reports whether the parcel has to wait for its block or its time.
+func (c *core) early(p *parcel, now time.Time) bool {
+	return p.fromBlock > c.block+1 || p.notBefore.After(now) && p.notBefore.After(c.blockTime)
 }
 
-// past says why no block to come can apply the parcel; "" where one may.
-func (c *core) past(p *parcel, now time.Time) string {
-	switch {
-	case p.untilBlock > 0 && c.block >= p.untilBlock:
-		return fmt.Sprintf("its last block was %d and the rollup's head is %d", p.untilBlock, c.block)
-	case !p.notAfter.IsZero() && (now.After(p.notAfter) || c.blockTime.After(p.notAfter)):
-		return fmt.Sprintf("its last time was %s", p.notAfter.UTC().Format(time.RFC3339Nano))
+// waitsFor says what a parcel that is early waits for.
+func (c *core) waitsFor(p *parcel) string {
+	if p.fromBlock > c.block+1 {
+		return fmt.Sprintf("waits for block %d: its first is %d and the rollup's head %d", p.fromBlock-1, p.fromBlock, c.block)
 	}
-	return ""
+	return "waits until " + p.notBefore.UTC().Format(time.RFC3339Nano)
+}
+
+// past reports whether no block to come can apply the parcel.
+func (c *core) past(p *parcel, now time.Time) bool {
+	return p.untilBlock > 0 && c.block >= p.untilBlock ||
+		!p.notAfter.IsZero() && (now.After(p.notAfter) || c.blockTime.After(p.notAfter))
+}
+
+// passed says what has passed for a parcel that is past.
+func (c *core) passed(p *parcel) string {
+	reason := "its last time was " + p.notAfter.UTC().Format(time.RFC3339Nano)
+	if p.untilBlock > 0 && c.block >= p.untilBlock {
+		reason = fmt.Sprintf("its last block was %d and the rollup's head is %d", p.untilBlock, c.block)
+	}
+	if p.trouble != "" {
+		reason += "; before that, " + p.trouble
+	}
+	return reason
 }
 
 // cancel ends a parcel because its user wants it to.
@@ -324,15 +333,16 @@ func (c *core) parcelState(p *parcel, now time.Time) BundleState {
 		return st
 	}
 	st := BundleState{Ref: p.ref, Phase: BundleReceived, Received: p.received, Txs: p.outcomes()}
-	b, early := p.live, c.early(p, now)
-	switch {
+	switch b := p.live; {
 	case b != nil:
 		st.ID, st.Certified, st.Reason = b.id, b.certified, b.trouble
 		if !b.certified.IsZero() {
 			st.Phase = BundleCertified
 		}
-	case early != "":
-		st.Phase, st.Reason = BundleHeld, early
+	case c.early(p, now):
+		st.Phase, st.Reason = BundleHeld, c.waitsFor(p)
+	case c.observed == 0:
+		st.Phase, st.Reason = BundleHeld, "waits until this node follows the order"
 	case c.send.unfunded != "":
 		st.Reason = c.send.unfunded
 	default:

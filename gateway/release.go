@@ -13,26 +13,26 @@ const expiryMargin = 32
 // release makes bundles of the parcels whose time has come, each of one, and ends those
 // whose time has passed.
 func (c *core) release(now time.Time) {
+	if len(c.parcels.waiting)+c.parcels.live == 0 {
+		return
+	}
+	may := c.mayRelease(now)
 	for _, p := range slices.Clone(c.parcels.waiting) {
-		switch reason := c.past(p, now); {
-		case reason != "" && p.trouble != "":
-			c.drop(p, reason+"; before that, "+p.trouble, now)
-		case reason != "":
-			c.drop(p, reason, now)
-		case c.early(p, now) != "":
+		switch {
+		case c.past(p, now):
+			c.drop(p, c.passed(p), now)
+		case c.early(p, now):
 			if now.Sub(p.received) > c.cfg.HoldFor {
 				c.drop(p, fmt.Sprintf("its first block, %d, did not come within %s", p.fromBlock, c.cfg.HoldFor), now)
 			}
-		case c.mayRelease(now):
+		case may:
 			c.launch(p, now)
+			may = c.mayRelease(now)
 		}
 	}
 	for _, b := range slices.Clone(c.live) {
-		// Sealed, and no sequencer took it in time.
-		if p := b.parcel; p != nil && !b.sent {
-			if reason := c.past(p, now); reason != "" {
-				c.drop(p, reason, now)
-			}
+		if p := b.parcel; p != nil && !b.sent && c.past(p, now) { // sealed, and not sent in time
+			c.drop(p, c.passed(p), now)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (c *core) nextSend(now time.Time) (*bundle, int, bool) {
 // sends reports whether the bundle is to be sent, again where it was: not where it is for
 // nothing, though it may be ordered all the same until it expires.
 func (c *core) sends(b *bundle, now time.Time) bool {
-	return c.signs(b) && (b.parcel == nil || c.past(b.parcel, now) == "")
+	return c.signs(b) && (b.parcel == nil || !c.past(b.parcel, now))
 }
 
 // resendDue returns the oldest bundle that this epoch's sequencer took.
