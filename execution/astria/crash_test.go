@@ -3,12 +3,14 @@ package astria_test
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/execution/terms"
 )
 
 // order returns the blocks of a chain: valid transactions, garbage, and nothing.
@@ -50,6 +52,60 @@ func heads(t testing.TB, blocks []execution.Block) (heads []execution.Head) {
 		heads = append(heads, res.Head)
 	}
 	return heads
+}
+
+// Legs with terms mean the same to a machine in another process.
+func TestTermsElsewhere(t *testing.T) {
+	t.Parallel()
+	here, err := evm.New(evm.Config{DataDir: t.TempDir(), Genesis: evm.DevGenesis(chainID, nil), CacheMB: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := here.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	c := openRemote(t, t.TempDir())
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	b := sequencerBlock(1)
+	leg := func(rollups int, terms *terms.Terms, txs ...[]byte) {
+		if terms != nil {
+			txs = append([][]byte{terms.Encode()}, txs...)
+		}
+		b.Legs = append(b.Legs, execution.Leg{Bundle: b.Hash, Height: 1, Position: len(b.Legs), Rollups: make([]execution.Hash, rollups), Transactions: len(txs)})
+		b.Transactions = append(b.Transactions, txs...)
+	}
+	leg(1, nil, transfer(t, 0, 0), []byte("garbage"))
+	leg(1, &terms.Terms{MinBlock: 2}, transfer(t, 0, 1))
+	leg(1, &terms.Terms{}, transfer(t, 0, 1), []byte("garbage"))
+	leg(2, &terms.Terms{AllOrNothing: true}, transfer(t, 0, 1))
+	leg(1, &terms.Terms{AllOrNothing: true}, transfer(t, 0, 1))
+	var results []execution.Result
+	for _, client := range []execution.Client{here, c} {
+		s, err := client.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Execute(t.Context(), s.Soft.Hash, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, res)
+	}
+	index := func(r execution.Result) (out []int) {
+		for _, x := range r.Skipped {
+			out = append(out, x.Index)
+		}
+		return out
+	}
+	if results[0].Head != results[1].Head || !slices.Equal(index(results[0]), []int{1, 2, 3, 4, 5, 6, 7, 8}) || !slices.Equal(index(results[0]), index(results[1])) {
+		t.Errorf("here it is %+v, elsewhere %+v", results[0], results[1])
+	}
 }
 
 // The server is killed at random points, the node beside it gives up its client at

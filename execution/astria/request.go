@@ -20,11 +20,19 @@ import (
 
 // Why legs do not reach the service.
 const (
-	noTerms     = "leg not applied: the rollup's execution client does not keep terms"
-	noDomain    = "leg not applied: all or nothing over rollups that are not executed together"
-	noReason    = "the execution client skipped it"
-	maxSkipText = 4 << 20 // of all reasons of a block that Server tells
+	notApplied = "leg not applied: "
+	noTerms    = notApplied + "the rollup's execution client does not keep terms"
+	noDomain   = notApplied + "all or nothing over rollups that are not executed together"
 )
+
+// noReason stands for a reason that was not told.
+const noReason = "the execution client skipped it"
+
+// maxSkipText bounds the reasons of a block that Server tells.
+const maxSkipText = 4 << 20
+
+// errVerdict: a rollup behind the API cannot be part of a domain.
+var errVerdict = errors.New("a leg has to be applied together with others, which this execution client does not offer")
 
 // packed is a block as the service gets it.
 type packed struct {
@@ -52,6 +60,10 @@ func pack(b execution.Block, keepsTerms bool) (packed, error) {
 		why := ""
 		if first < next {
 			switch t, is, err := terms.Decode(b.Transactions[first]); {
+			case leg.Verdict == execution.Apply:
+				return packed{}, errVerdict
+			case leg.Verdict == execution.Refuse:
+				why = notApplied + leg.Reason
 			case is && !keepsTerms:
 				why = noTerms
 			case is && err == nil && t.AllOrNothing && len(leg.Rollups) > 1:
@@ -81,7 +93,8 @@ func pack(b execution.Block, keepsTerms bool) (packed, error) {
 
 func encodeLeg(leg execution.Leg) *executionv1.Leg {
 	m := &executionv1.Leg{
-		BundleId: leg.Bundle[:], LegIndex: uint32(leg.Index), TransactionCount: uint32(leg.Transactions), BundlePosition: uint64(leg.Position),
+		BundleId: leg.Bundle[:], LegIndex: uint32(leg.Index), TransactionCount: uint32(leg.Transactions),
+		BundlePosition: uint64(leg.Position), SequencerHeight: leg.Height,
 	}
 	for _, id := range leg.Rollups {
 		m.RollupIds = append(m.RollupIds, id[:])
@@ -161,7 +174,8 @@ func decodeLeg(m *executionv1.Leg) (execution.Leg, error) {
 		return execution.Leg{}, errors.New("its bundle has an ID of 32 bytes, and it a place in the block")
 	}
 	leg := execution.Leg{
-		Bundle: execution.Hash(m.GetBundleId()), Index: int(m.GetLegIndex()), Transactions: int(m.GetTransactionCount()), Position: int(m.GetBundlePosition()),
+		Bundle: execution.Hash(m.GetBundleId()), Index: int(m.GetLegIndex()), Transactions: int(m.GetTransactionCount()),
+		Position: int(m.GetBundlePosition()), Height: m.GetSequencerHeight(),
 	}
 	for _, id := range m.GetRollupIds() {
 		if len(id) != len(execution.Hash{}) {

@@ -33,7 +33,7 @@ func legs() execution.Block {
 	one, two := sha256.Sum256([]byte("one")), sha256.Sum256([]byte("two"))
 	b.Legs = []execution.Leg{
 		{Bundle: one, Position: 3, Rollups: []execution.Hash{one}, Transactions: 2},
-		{Bundle: two, Position: 4, Rollups: []execution.Hash{one}, Transactions: 2},
+		{Bundle: two, Height: 9, Position: 4, Rollups: []execution.Hash{one}, Transactions: 2},
 		{Bundle: one, Position: 5, Index: 1, Rollups: []execution.Hash{two, one}, Transactions: 2},
 		{Bundle: two, Position: 6, Rollups: []execution.Hash{one}, Transactions: 1},
 	}
@@ -101,6 +101,16 @@ func TestRequestsKeepBlocks(t *testing.T) {
 		if want.Time = want.Time.UTC(); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
+	}
+	together := b
+	together.Legs = slices.Clone(b.Legs)
+	together.Legs[1].Verdict, together.Legs[1].Reason = execution.Refuse, "the other leg reverts"
+	if p, err := pack(together, true); err != nil || len(p.kept) != 2 || p.kept[0].Reason != "leg not applied: the other leg reverts" {
+		t.Errorf("a leg that is refused: kept %+v, %v", p.kept, err)
+	}
+	together.Legs[1].Verdict = execution.Apply
+	if _, err := pack(together, true); err == nil {
+		t.Error("a leg that is to be applied with others: want an error")
 	}
 	for _, n := range []int{1, 3, -1} {
 		wrong := b

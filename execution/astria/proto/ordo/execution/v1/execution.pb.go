@@ -33,10 +33,13 @@ type Leg struct {
 	RollupIds [][]byte `protobuf:"bytes,3,rep,name=rollup_ids,json=rollupIds,proto3" json:"rollup_ids,omitempty"`
 	// How many of the block's transactions are of this leg: the next ones.
 	TransactionCount uint32 `protobuf:"varint,4,opt,name=transaction_count,json=transactionCount,proto3" json:"transaction_count,omitempty"`
-	// Of the bundle among all that the sequencer block orders.
+	// Of the bundle among all that its sequencer block orders.
 	BundlePosition uint64 `protobuf:"varint,5,opt,name=bundle_position,json=bundlePosition,proto3" json:"bundle_position,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Of the sequencer block that orders it: the block's own, or an earlier one where
+	// several are gathered.
+	SequencerHeight uint64 `protobuf:"varint,6,opt,name=sequencer_height,json=sequencerHeight,proto3" json:"sequencer_height,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Leg) Reset() {
@@ -100,6 +103,13 @@ func (x *Leg) GetTransactionCount() uint32 {
 func (x *Leg) GetBundlePosition() uint64 {
 	if x != nil {
 		return x.BundlePosition
+	}
+	return 0
+}
+
+func (x *Leg) GetSequencerHeight() uint64 {
+	if x != nil {
+		return x.SequencerHeight
 	}
 	return 0
 }
@@ -171,14 +181,15 @@ var File_ordo_execution_v1_execution_proto protoreflect.FileDescriptor
 
 const file_ordo_execution_v1_execution_proto_rawDesc = "" +
 	"\n" +
-	"!ordo/execution/v1/execution.proto\x12\x11ordo.execution.v1\"\xb4\x01\n" +
+	"!ordo/execution/v1/execution.proto\x12\x11ordo.execution.v1\"\xdf\x01\n" +
 	"\x03Leg\x12\x1b\n" +
 	"\tbundle_id\x18\x01 \x01(\fR\bbundleId\x12\x1b\n" +
 	"\tleg_index\x18\x02 \x01(\rR\blegIndex\x12\x1d\n" +
 	"\n" +
 	"rollup_ids\x18\x03 \x03(\fR\trollupIds\x12+\n" +
 	"\x11transaction_count\x18\x04 \x01(\rR\x10transactionCount\x12'\n" +
-	"\x0fbundle_position\x18\x05 \x01(\x04R\x0ebundlePosition\"M\n" +
+	"\x0fbundle_position\x18\x05 \x01(\x04R\x0ebundlePosition\x12)\n" +
+	"\x10sequencer_height\x18\x06 \x01(\x04R\x0fsequencerHeight\"M\n" +
 	"\aSkipped\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
