@@ -77,9 +77,6 @@ type trial struct {
 }
 
 func (c calls) prepare(rawArgs json.RawMessage, overrides, blockOverrides *json.RawMessage) (*trial, error) {
-	if blockOverrides != nil {
-		return nil, invalidParams{"block overrides are not offered at the pending block: use them at latest"}
-	}
 	t := &trial{chain: c.evm.BlockChain()}
 	if err := json.Unmarshal(rawArgs, &t.args); err != nil {
 		return nil, invalidParams{fmt.Sprintf("invalid argument 0: %v", err)}
@@ -96,6 +93,15 @@ func (c calls) prepare(rawArgs json.RawMessage, overrides, blockOverrides *json.
 	}
 	backend := c.evm.Ethereum().APIBackend
 	t.header, t.state, t.gasCap, t.timeout = p.Header(), p.Fork(), backend.RPCGasCap(), backend.RPCEVMTimeout()
+	if blockOverrides != nil {
+		var o blockOverride
+		if err := json.Unmarshal(*blockOverrides, &o); err != nil {
+			return nil, invalidParams{fmt.Sprintf("invalid argument 3: %v", err)}
+		}
+		if err := o.apply(t.header); err != nil {
+			return nil, err
+		}
+	}
 	return t, overrideAccounts(t.state, accounts)
 }
 
@@ -220,6 +226,44 @@ type accountOverride struct {
 	State     map[common.Hash]common.Hash `json:"state"`
 	StateDiff map[common.Hash]common.Hash `json:"stateDiff"`
 	Move      *common.Address             `json:"movePrecompileToAddress"`
+}
+
+// blockOverride is what a caller wants the block to be.
+type blockOverride struct {
+	Number        *hexutil.Big    `json:"number"`
+	Time          *hexutil.Uint64 `json:"time"`
+	GasLimit      *hexutil.Uint64 `json:"gasLimit"`
+	FeeRecipient  *common.Address `json:"feeRecipient"`
+	PrevRandao    *common.Hash    `json:"prevRandao"`
+	BaseFeePerGas *hexutil.Big    `json:"baseFeePerGas"`
+	BlobBaseFee   *hexutil.Big    `json:"blobBaseFee"` // of no account: this chain carries no blobs
+}
+
+func (o blockOverride) apply(h *types.Header) error {
+	for _, n := range []*hexutil.Big{o.Number, o.BaseFeePerGas} {
+		if n != nil && (n.ToInt().Sign() < 0 || n.ToInt().BitLen() > 256) {
+			return invalidParams{"block override is negative or has more than 256 bits"}
+		}
+	}
+	if o.Number != nil {
+		h.Number = o.Number.ToInt()
+	}
+	if o.Time != nil {
+		h.Time = uint64(*o.Time)
+	}
+	if o.GasLimit != nil {
+		h.GasLimit = uint64(*o.GasLimit)
+	}
+	if o.FeeRecipient != nil {
+		h.Coinbase = *o.FeeRecipient
+	}
+	if o.PrevRandao != nil {
+		h.MixDigest = *o.PrevRandao
+	}
+	if o.BaseFeePerGas != nil {
+		h.BaseFee = o.BaseFeePerGas.ToInt()
+	}
+	return nil
 }
 
 func overrideAccounts(s *state.StateDB, accounts map[common.Address]accountOverride) error {

@@ -3,6 +3,7 @@ package ethrpc_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math/big"
 	"reflect"
@@ -18,6 +19,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ordorpc"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
@@ -190,10 +192,55 @@ func TestSendSync(t *testing.T) {
 		t.Errorf("receipt %+v, %v", receipt, err)
 	}
 	// A timeout that is no number, or above the bound, counts as not given.
-	for i, timeout := range []any{"soon", -1, 1_000_000, nil} {
+	for i, timeout := range []any{"soon", -1, 1_000_000, nil, 0, "0x0", 1.5, "0xffffffffff", "20000"} {
 		if _, err := sync(transfer(0, uint64(3+i), nil), timeout); err != nil {
 			t.Errorf("timeout %v: %v", timeout, err)
 		}
+	}
+	for i, timeout := range []any{20_000, "0x4e20"} {
+		if _, err := sync(transfer(0, uint64(12+i), nil), timeout); err != nil {
+			t.Errorf("timeout %v: %v", timeout, err)
+		}
+	}
+	if _, err := sync(transfer(0, 14, nil)); err != nil {
+		t.Errorf("no timeout: %v", err)
+	}
+}
+
+// TestSendSyncNotReady: a transaction that is not executed after all, or cannot be taken
+// in now, is told so by its own code, as soon as that is known.
+func TestSendSyncNotReady(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	sync := func(tx *types.Transaction) error {
+		raw, err := tx.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.rpc.Call(nil, "eth_sendRawTransactionSync", hexutil.Bytes(raw), 20_000)
+	}
+	// Another transaction of the nonce comes first, as if through another gateway.
+	first := transfer(0, 0, nil)
+	failed := make(chan error, 1)
+	go func() { failed <- sync(first) }()
+	r.sentOn(1)
+	r.mu.Lock()
+	txs := &r.pool[0].Bundle.Legs[0].Transactions
+	*txs = [][]byte{raws(t, transfer(0, 0, func(tx *types.DynamicFeeTx) { tx.Value.SetInt64(5) }))[0], (*txs)[0]}
+	r.mu.Unlock()
+	r.order()
+	err := receive(t, "answer", failed)
+	if c, data := code(err); c != 5 || data != first.Hash().Hex() || !strings.Contains(err.Error(), "accepted and then dropped: nonce too low") {
+		t.Errorf("dropped: %v, code %d, data %v", err, c, data)
+	}
+	// The payer cannot pay.
+	r.refuse(fmt.Errorf("%w: balance 3uordo, needs 5uordo", gateway.ErrUnfunded))
+	r.mustSend(transfer(0, 1, nil))
+	waitFor(t, "unfunded", func() bool { return r.gateway.Counts().Unfunded != "" })
+	second := transfer(0, 2, nil)
+	err = sync(second)
+	if c, data := code(err); c != 5 || data != second.Hash().Hex() || !strings.Contains(err.Error(), "balance 3uordo") {
+		t.Errorf("unfunded: %v, code %d, data %v", err, c, data)
 	}
 }
 

@@ -160,10 +160,11 @@ func (s *searchers) CancelBundle(ctx context.Context, args cancelBundleArgs) ([]
 	if err != nil {
 		return nil, err
 	}
-	if _, err := ordorpc.Cancelled(s.door.gateway.CancelReplacement(ctx, name)); err != nil {
+	ref, err := ordorpc.Cancel(ctx, s.door.gateway, name)
+	if err != nil {
 		return nil, err
 	}
-	return []ordorpc.Hash{}, nil
+	return []ordorpc.Hash{ref}, nil
 }
 
 // bundleHash names a list of transactions as Flashbots does.

@@ -255,8 +255,8 @@ func TestBundleTooLate(t *testing.T) {
 		t.Errorf("cancelled without signature: %v", err)
 	}
 	var cancelled []common.Hash
-	if err := r.searcher(2, &cancelled, "eth_cancelBundle", map[string]any{"replacementUuid": "5b7ffad4-1c3b"}); err != nil {
-		t.Fatal(err)
+	if err := r.searcher(2, &cancelled, "eth_cancelBundle", map[string]any{"replacementUuid": "5b7ffad4-1c3b"}); err != nil || len(cancelled) != 1 || cancelled[0] != held.BundleHash {
+		t.Fatalf("cancelled %v, %v", cancelled, err)
 	}
 	if s := r.bundleStatus(held.BundleHash); s.Status != "dropped" || !strings.Contains(s.Reason, "cancelled") {
 		t.Errorf("cancelled: %+v", s)

@@ -52,7 +52,7 @@ type rollup struct {
 	stop    func()
 
 	mu     sync.Mutex
-	down   bool
+	down   error         // what the sequencer answers; nil where it takes bundles
 	pace   time.Duration // between two heights
 	height uint64
 	pool   []submitted
@@ -62,7 +62,7 @@ type rollup struct {
 	firm   uint64
 	made   map[uint64]ordorpc.Record // by rollup block
 	placed map[order.BundleID]uint64 // sequencer height by bundle
-	quiet  chan struct{} // stops the ordering
+	quiet  chan struct{}             // stops the ordering
 }
 
 type submitted struct {
@@ -80,8 +80,8 @@ func (r *rollup) SubmitBundle(_ context.Context, sign gateway.SignFor) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.down {
-		return errors.New("connection refused")
+	if r.down != nil {
+		return r.down
 	}
 	if id := b.ID(sequencerChain); !r.seen[id] {
 		r.seen[id] = true
@@ -249,9 +249,17 @@ func (r *rollup) run() {
 }
 
 func (r *rollup) set(down bool) {
+	if down {
+		r.refuse(errors.New("connection refused"))
+	} else {
+		r.refuse(nil)
+	}
+}
+
+func (r *rollup) refuse(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.down = down
+	r.down = err
 }
 
 func start(t testing.TB) *rollup { return startIn(t, t.TempDir(), nil) }

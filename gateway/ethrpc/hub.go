@@ -35,12 +35,15 @@ type hub struct {
 	waiters map[common.Hash][]chan struct{}
 	kick    func(remote string) // closes a client's connection
 	closed  bool
+
+	certified certified
 }
 
-// hubEvent is a new block or an accepted transaction.
+// hubEvent is a new block, an accepted transaction or what was certified at once.
 type hubEvent struct {
-	block *core.ChainEvent
-	tx    *types.Transaction
+	block     *core.ChainEvent
+	tx        *types.Transaction
+	certified []*types.Transaction
 }
 
 type subscriber struct {
@@ -50,7 +53,10 @@ type subscriber struct {
 }
 
 func newHub(kick func(string)) *hub {
-	return &hub{kick: kick, subs: make(map[*subscriber]struct{}), waiters: make(map[common.Hash][]chan struct{})}
+	return &hub{
+		kick: kick, subs: make(map[*subscriber]struct{}), waiters: make(map[common.Hash][]chan struct{}),
+		certified: certified{wanted: make(chan struct{}, 1), seen: make(map[common.Hash]struct{})},
+	}
 }
 
 // follow feeds the hub from the chain until quit is closed.
@@ -61,6 +67,7 @@ func (h *hub) follow(bc *core.BlockChain, quit <-chan struct{}) {
 	for {
 		select {
 		case ev := <-events:
+			h.announce(ev.Transactions)
 			h.publish(hubEvent{block: &ev})
 		case <-sub.Err(): //nolint:errcheck // it is closed with the chain, and brings no error
 			return

@@ -153,6 +153,24 @@ func (p pendingTag) GetTransactionByBlockNumberAndIndex(ctx context.Context, num
 	return pendingJSON(block.Transactions()[index])
 }
 
+// GetRawTransactionByBlockNumberAndIndex is that for the bytes.
+func (p pendingTag) GetRawTransactionByBlockNumberAndIndex(ctx context.Context, number rpc.BlockNumber, index hexutil.Uint) (hexutil.Bytes, error) {
+	if number != rpc.PendingBlockNumber {
+		var raw hexutil.Bytes
+		err := p.geth.CallContext(ctx, &raw, "eth_getRawTransactionByBlockNumberAndIndex", number, index)
+		return raw, err
+	}
+	pending, _, err := p.evm.Pending()
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pending.Block()
+	if uint64(index) >= uint64(len(block.Transactions())) {
+		return nil, nil
+	}
+	return block.Transactions()[index].MarshalBinary()
+}
+
 // GetBlockReceipts returns the receipts of a block.
 func (p pendingTag) GetBlockReceipts(ctx context.Context, at rpc.BlockNumberOrHash) ([]map[string]any, error) {
 	if !isPending(&at) {
@@ -184,15 +202,7 @@ func pendingReceipt(h *types.Header, tx *types.Transaction, r *types.Receipt, in
 	price.Add(price, h.BaseFee)
 	logs := make([]map[string]any, len(r.Logs))
 	for i, log := range r.Logs {
-		topics := log.Topics
-		if topics == nil {
-			topics = []common.Hash{}
-		}
-		logs[i] = map[string]any{
-			"address": log.Address, "topics": topics, "data": hexutil.Bytes(log.Data), "logIndex": hexutil.Uint(log.Index),
-			"blockNumber": (*hexutil.Big)(r.BlockNumber), "blockHash": nil, "blockTimestamp": hexutil.Uint64(log.BlockTimestamp),
-			"transactionHash": tx.Hash(), "transactionIndex": hexutil.Uint(index), "removed": false,
-		}
+		logs[i] = pendingLog(r, tx.Hash(), log, index)
 	}
 	fields := map[string]any{
 		"blockHash": nil, "blockNumber": (*hexutil.Big)(r.BlockNumber), "transactionHash": tx.Hash(), "transactionIndex": hexutil.Uint(index),
@@ -204,6 +214,18 @@ func pendingReceipt(h *types.Header, tx *types.Transaction, r *types.Receipt, in
 		fields["contractAddress"] = r.ContractAddress
 	}
 	return fields, nil
+}
+
+func pendingLog(r *types.Receipt, tx common.Hash, log *types.Log, index int) map[string]any {
+	topics := log.Topics
+	if topics == nil {
+		topics = []common.Hash{}
+	}
+	return map[string]any{
+		"address": log.Address, "topics": topics, "data": hexutil.Bytes(log.Data), "logIndex": hexutil.Uint(log.Index),
+		"blockNumber": (*hexutil.Big)(r.BlockNumber), "blockHash": nil, "blockTimestamp": hexutil.Uint64(log.BlockTimestamp),
+		"transactionHash": tx, "transactionIndex": hexutil.Uint(index), "removed": false,
+	}
 }
 
 // read reads the state behind the pending block.

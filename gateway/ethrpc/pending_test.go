@@ -316,7 +316,7 @@ func TestPendingCallsAreGeths(t *testing.T) {
 		}
 	}
 	for _, args := range [][]any{
-		{object{"to": at}, "pending", nil, object{"number": "0x5"}},
+		{object{"to": at}, "pending", nil, object{"number": "5"}},
 		{object{"to": at}, "pending", object{at.Hex(): object{"movePrecompileToAddress": poor}}},
 	} {
 		if c, _ := code(r.rpc.Call(nil, "eth_call", args...)); c != -32602 {

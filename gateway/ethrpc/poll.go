@@ -29,6 +29,7 @@ var errFilters = errors.New("too many filters, uninstall some or try again later
 // are geth's; those of accepted transactions are kept here.
 type pollers struct {
 	*filters.FilterAPI
+	evm EVM
 
 	mu      sync.Mutex
 	made    []time.Time // when geth's living filters were made, oldest first
@@ -41,8 +42,8 @@ type pendingFilter struct {
 	asked time.Time
 }
 
-func newPollers(api *filters.FilterAPI) *pollers {
-	return &pollers{FilterAPI: api, pending: make(map[rpc.ID]*pendingFilter)}
+func newPollers(api *filters.FilterAPI, evm EVM) *pollers {
+	return &pollers{FilterAPI: api, evm: evm, pending: make(map[rpc.ID]*pendingFilter)}
 }
 
 // room forgets what has timed out, and refuses where there is too much else.
@@ -154,16 +155,45 @@ func (p *pollers) UninstallFilter(id rpc.ID) bool {
 	return found
 }
 
-// GetLogs searches logs.
-func (p *pollers) GetLogs(ctx context.Context, crit filters.FilterCriteria) ([]*types.Log, error) {
-	return p.FilterAPI.GetLogs(ctx, settled(crit))
+// GetLogs searches logs. Those of the pending block come last and, as all that is not in
+// a block, without the hash of one.
+func (p *pollers) GetLogs(ctx context.Context, crit filters.FilterCriteria) ([]any, error) {
+	out := []any{}
+	if !isPendingNumber(crit.FromBlock) {
+		logs, err := p.FilterAPI.GetLogs(ctx, settled(crit))
+		if err != nil {
+			return nil, err
+		}
+		for _, log := range logs {
+			out = append(out, log)
+		}
+	}
+	if !isPendingNumber(crit.ToBlock) || crit.BlockHash != nil {
+		return out, nil
+	}
+	pending, _, err := p.evm.Pending()
+	if err != nil {
+		return nil, err
+	}
+	block, receipts := pending.Block()
+	for i, tx := range block.Transactions() {
+		for _, log := range receipts[i].Logs {
+			if matches(log, crit) {
+				out = append(out, pendingLog(receipts[i], tx.Hash(), log, i))
+			}
+		}
+	}
+	return out, nil
 }
 
-// settled takes pending for latest: no block stands beyond the latest here whose
-// logs could be known, and geth answers with an error.
+func isPendingNumber(n *big.Int) bool {
+	return n != nil && n.IsInt64() && n.Int64() == rpc.PendingBlockNumber.Int64()
+}
+
+// settled takes pending for latest, for geth, who knows no such block.
 func settled(crit filters.FilterCriteria) filters.FilterCriteria {
 	for _, at := range []**big.Int{&crit.FromBlock, &crit.ToBlock} {
-		if *at != nil && (*at).IsInt64() && (*at).Int64() == rpc.PendingBlockNumber.Int64() {
+		if isPendingNumber(*at) {
 			*at = big.NewInt(rpc.LatestBlockNumber.Int64())
 		}
 	}

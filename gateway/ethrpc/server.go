@@ -111,6 +111,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("register JSON-RPC services: %w", err)
 	}
 	s.wg.Go(func() { s.hub.follow(cfg.EVM.BlockChain(), s.quit) })
+	s.wg.Go(func() { s.hub.followPending(cfg.EVM, s.quit) })
 	return s, nil
 }
 
@@ -127,7 +128,7 @@ func (s *Server) register() error {
 	if i < 0 {
 		return errors.New("the EVM has no filters")
 	}
-	polls := newPollers(public[i].Service.(*filters.FilterAPI))
+	polls := newPollers(public[i].Service.(*filters.FilterAPI), s.cfg.EVM)
 
 	// All of geth, for the door itself.
 	own := s.cfg.EVM.Ethereum().APIs()
@@ -150,9 +151,10 @@ func (s *Server) register() error {
 	if err != nil {
 		return err
 	}
-	methods := &ethAPI{door: d, hub: s.hub, polls: polls, geth: s.client, receipts: made, sync: ordorpc.SyncTimeouts{
-		Standard: time.Duration(s.cfg.Settings.SyncTimeout), Max: time.Duration(s.cfg.Settings.SyncTimeoutMax),
-	}}
+	timeouts := ordorpc.SyncTimeouts{Standard: time.Duration(s.cfg.Settings.SyncTimeout), Max: time.Duration(s.cfg.Settings.SyncTimeoutMax)}
+	methods := &ethAPI{
+		door: d, hub: s.hub, polls: polls, geth: s.client, receipts: made, sync: timeouts.For(s.cfg.Order.Info().BlockTime),
+	}
 	for _, api := range append(public,
 		rpc.API{Namespace: "eth", Service: polls},
 		rpc.API{Namespace: "eth", Service: subscriptions{hub: s.hub, geth: s.client}},

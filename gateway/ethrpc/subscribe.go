@@ -65,6 +65,22 @@ func (s subscriptions) NewPendingTransactions(ctx context.Context, full *bool) (
 	})
 }
 
+// CertifiedTransactions sends each transaction that is certain to be ordered, its hash or
+// all of it, as soon as that is known here: when the pending block takes it in, or at the
+// latest when a block holds it.
+func (s subscriptions) CertifiedTransactions(ctx context.Context, full *bool) (*rpc.Subscription, error) {
+	s.wantCertified()
+	return s.subscribe(ctx, func(ev hubEvent) bool { return len(ev.certified) > 0 }, func(ev hubEvent, send func(any)) {
+		for _, tx := range ev.certified {
+			if full == nil || !*full {
+				send(tx.Hash())
+			} else if v, err := pendingJSON(tx); err == nil {
+				send(v)
+			}
+		}
+	})
+}
+
 // TransactionReceipts sends the receipts of each new block: those asked for, or all.
 func (s subscriptions) TransactionReceipts(ctx context.Context, query *filters.TransactionReceiptsQuery) (*rpc.Subscription, error) {
 	var hashes []common.Hash

@@ -24,7 +24,7 @@ var never = []string{
 	"eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_sendRawTransactionConditional", "eth_sendTransaction",
 	"eth_sendBundle", "eth_cancelBundle", "eth_sendPrivateTransaction", "eth_sendPrivateRawTransaction",
 	"eth_sign", "eth_signTransaction", "eth_signTypedData", "eth_resend", "eth_accounts",
-	"eth_subscribe", "eth_unsubscribe", // over the client's own connection alone
+	"eth_subscribe", "eth_unsubscribe", // they need a connection of their own
 }
 
 // passer answers calls by the rollup's client.
@@ -36,12 +36,14 @@ type passer struct {
 	count      func(err error)
 }
 
-// dialClient connects to the client's JSON-RPC on the first call.
+// dialClient returns the client's JSON-RPC, which need not be there before it is called.
 func dialClient(ctx context.Context, url string) (*rpc.Client, error) {
-	c, err := rpc.DialOptions(ctx, url, rpc.WithWebsocketMessageSizeLimit(maxAnswer),
-		rpc.WithHTTPClient(&http.Client{Timeout: writeTimeout, Transport: boundedAnswers{http.DefaultTransport}}))
+	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
+		return nil, fmt.Errorf("client_rpc is %q: want the URL of the client's JSON-RPC over HTTP, such as http://127.0.0.1:8545", url)
+	}
+	c, err := rpc.DialOptions(ctx, url, rpc.WithHTTPClient(&http.Client{Timeout: writeTimeout, Transport: boundedAnswers{http.DefaultTransport}}))
 	if err != nil {
-		return nil, fmt.Errorf("connect to the JSON-RPC of the rollup's client (client_rpc, %s): %w", url, err)
+		return nil, fmt.Errorf("client_rpc, %s: %w", url, err)
 	}
 	return c, nil
 }

@@ -261,21 +261,20 @@ type CancelArgs struct {
 }
 
 // CancelBundle ends the bundle that was sent last under the name, where it was not sent
-// on yet.
-func (a *api) CancelBundle(ctx context.Context, args CancelArgs) (bool, error) {
+// on yet, and returns its reference.
+func (a *api) CancelBundle(ctx context.Context, args CancelArgs) (Hash, error) {
 	if len(args.Replacement) < minReplacement {
-		return false, invalidParams{"replacement: want the name that the bundle was sent with"}
+		return Hash{}, invalidParams{"replacement: want the name that the bundle was sent with"}
 	}
-	return Cancelled(a.Gateway.CancelReplacement(ctx, "open/"+args.Replacement))
+	return Cancel(ctx, a.Gateway, "open/"+args.Replacement)
 }
 
-// Cancelled says what the gateway says of a bundle that was to be cancelled.
-func Cancelled(err error) (bool, error) {
-	switch {
-	case errors.Is(err, gateway.ErrUnknown):
-		return false, errors.New("no bundle is known by this name: it was never sent here with one, or has ended long ago")
-	case err != nil:
-		return false, err
+// Cancel ends the bundle that was handed in last under the name, where it was not sent on
+// yet, and returns its reference.
+func Cancel(ctx context.Context, g *gateway.Gateway, name string) (Hash, error) {
+	ref, err := g.CancelReplacement(ctx, name)
+	if errors.Is(err, gateway.ErrUnknown) {
+		return Hash{}, errors.New("no bundle is known by this name: it was never sent here with one, or has ended long ago")
 	}
-	return true, nil
+	return Hash(ref), err
 }

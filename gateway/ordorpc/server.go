@@ -77,7 +77,8 @@ func (s *Server) register() error {
 	if s.cfg.ChainID == 0 {
 		return nil
 	}
-	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, sync: SyncTimeouts{Standard: s.cfg.Settings.SyncTimeout, Max: s.cfg.Settings.SyncTimeoutMax}}
+	timeouts := SyncTimeouts{Standard: s.cfg.Settings.SyncTimeout, Max: s.cfg.Settings.SyncTimeoutMax}
+	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
 	if s.pass != nil {
 		e.client, s.pass.methods = s.pass.client, ethMethods
 	}

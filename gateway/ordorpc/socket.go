@@ -67,10 +67,12 @@ func (p *passer) sockets(own *rpc.Server, origins []string) http.Handler {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			own.ServeCodec(rpc.NewCodec(s), 0)
-			_ = conn.Close() // the server has ended, or the message was none
+			// The server has ended, or was handed no JSON: nobody reads on.
+			_ = conn.Close()
+			_ = in.Close()
 		})
 		wg.Go(func() { s.ping(ctx) })
-		p.read(ctx, s, out)
+		p.read(ctx, s, out, &wg)
 		cancel()
 		_ = conn.Close() // its reading side has ended
 		_ = out.Close()  // cannot fail
@@ -79,13 +81,11 @@ func (p *passer) sockets(own *rpc.Server, origins []string) http.Handler {
 }
 
 // read hands messages on until the connection ends.
-func (p *passer) read(ctx context.Context, s *socket, own *io.PipeWriter) {
+func (p *passer) read(ctx context.Context, s *socket, own *io.PipeWriter, passing *sync.WaitGroup) {
 	alive := func(string) error { return s.conn.SetReadDeadline(time.Now().Add(pongTimeout)) }
 	s.conn.SetReadLimit(MaxBody)
 	s.conn.SetPongHandler(alive)
 	_ = alive("") // it fails with the read
-	var passing sync.WaitGroup
-	defer passing.Wait()
 	slots := make(chan struct{}, maxPassing)
 	for {
 		_, raw, err := s.conn.ReadMessage()

@@ -43,6 +43,13 @@ func TimedOut(hash [32]byte, wait time.Duration) error {
 // SyncTimeouts are how long eth_sendRawTransactionSync waits.
 type SyncTimeouts struct{ Standard, Max time.Duration }
 
+// For returns the timeouts of a rollup whose blocks are at least so far apart: who gives no
+// timeout waits for two of them.
+func (t SyncTimeouts) For(blockTime time.Duration) SyncTimeouts {
+	t.Standard = min(max(t.Standard, 2*blockTime+time.Second), max(t.Max, t.Standard))
+	return t
+}
+
 // Wait returns how long to wait for a caller who asks for that: a timeout that is not
 // positive or above the bound counts as not given, as EIP-7966 says.
 func (t SyncTimeouts) Wait(asked *Millis) time.Duration {
