@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,11 +65,12 @@ type MetricsConfig struct {
 // are the same on all its nodes, and never change.
 type ExecutionConfig struct {
 	Mode      string          `toml:"mode" comment:"What executes the rollup:\nevm: the EVM in this process. With engine set, its blocks are handed to an Ethereum client too, which checks them.\nop: an op-geth or op-reth behind engine builds the blocks.\ngrpc: a client of astria.execution.v2 behind endpoint.\ngo: a virtual machine of its own, in the program that runs this node.\nThe same on all nodes of the rollup, for ever."`
-	BlockTime config.Duration `toml:"block_time" comment:"Least time between two blocks of the rollup, in whole seconds: what is ordered meanwhile is gathered into the next one. 0: each sequencer block that holds transactions makes one at once.\nEthereum clients behind engine need 1s or more. The same on all nodes of the rollup, for ever."`
+	BlockTime config.Duration `toml:"block_time" comment:"Least time between two blocks of the rollup, in whole seconds: what is ordered meanwhile is gathered into the next one. 0: each sequencer block that holds transactions makes one at once; in mode grpc, each sequencer block makes one.\nEthereum clients need 1s or more, behind engine and behind endpoint. The same on all nodes of the rollup, for ever."`
 	Engine    string          `toml:"engine" comment:"Engine API of the Ethereum client, such as http://127.0.0.1:8551. Modes evm and op."`
 	JWT       string          `toml:"jwt" comment:"File with the secret of the Engine API, in hex."`
 	Endpoint  string          `toml:"endpoint" comment:"Where the client of mode grpc listens, such as grpc://127.0.0.1:50051."`
 	ClientRPC string          `toml:"client_rpc" comment:"JSON-RPC of the client itself, which the door passes on to what it does not answer. Modes op, grpc and go."`
+	PassOn    []string        `toml:"pass_on" comment:"Namespaces of that JSON-RPC that anybody may call through the door."`
 	CacheMB   int             `toml:"cache_mb" comment:"Memory of the EVM in this process for state and database caches, in MiB."`
 }
 
@@ -84,7 +86,7 @@ func DefaultConfig() Config {
 		StartHeight: 1, Genesis: "genesis.json", SequencerGenesis: "sequencer-genesis.json", PayerKey: "payer.json",
 		RPC:       ethrpc.DefaultSettings(),
 		Gateway:   GatewayConfig{FlushInterval: config.Duration(20 * time.Millisecond), MaxTransactions: 50_000},
-		Execution: ExecutionConfig{Mode: ModeEVM, CacheMB: evm.DefaultCacheMB}, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
+		Execution: ExecutionConfig{Mode: ModeEVM, PassOn: []string{"eth", "net", "web3"}, CacheMB: evm.DefaultCacheMB}, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
 	}
 }
 
@@ -100,6 +102,34 @@ type InitOptions struct {
 	DA, Fallback     DAConfig
 	StartHeight      uint64
 	TrustingPeriod   time.Duration // of the sequencer chain's validators; 0: two weeks
+	Execution        Execution
+	Domain           []string // names of the rollups that are executed together; empty: none
+	DomainStart      uint64   // 0: the rollup's start height
+}
+
+// Execution are settings of ExecutionConfig that differ from what a new node has; zero
+// values stand for no difference.
+type Execution struct {
+	Mode, Engine, JWT, Endpoint, ClientRPC string
+	BlockTime                              time.Duration
+}
+
+// apply changes the settings.
+func (e Execution) apply(c *ExecutionConfig) {
+	for _, s := range []struct {
+		to   *string
+		from string
+	}{{&c.Mode, e.Mode}, {&c.Engine, e.Engine}, {&c.JWT, e.JWT}, {&c.Endpoint, e.Endpoint}, {&c.ClientRPC, e.ClientRPC}} {
+		if s.from != "" {
+			*s.to = s.from
+		}
+	}
+	if e.Endpoint != "" && e.Mode == "" {
+		c.Mode = ModeGRPC // it serves no other
+	}
+	if e.BlockTime != 0 {
+		c.BlockTime = config.Duration(e.BlockTime)
+	}
 }
 
 // Init lays out the home of a rollup node. A payer.json that is there already is
@@ -121,18 +151,21 @@ func Init(home string, o InitOptions) error {
 		cfg.TrustingPeriod = config.Duration(o.TrustingPeriod)
 	}
 	cfg.Metrics.Listen, cfg.DA, cfg.Fallback = o.MetricsListen, o.DA, o.Fallback
+	o.Execution.apply(&cfg.Execution)
+	if cfg.Execution.Engine != "" && cfg.Execution.BlockTime == 0 {
+		cfg.Execution.BlockTime = config.Duration(time.Second)
+	}
+	if cfg.Domain.Rollups = o.Domain; len(o.Domain) > 0 {
+		cfg.Domain.StartHeight = cmp.Or(o.DomainStart, cfg.StartHeight)
+	}
 	if err := cfg.validate(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return fmt.Errorf("make home: %w", err)
 	}
-	genesis, err := rollupGenesis(o)
-	if err != nil {
+	if err := writeGenesis(home, cfg, o); err != nil {
 		return err
-	}
-	if err := os.WriteFile(filepath.Join(home, cfg.Genesis), genesis, 0o644); err != nil {
-		return fmt.Errorf("write genesis: %w", err)
 	}
 	seq, err := os.ReadFile(o.SequencerGenesis)
 	if err != nil {
@@ -151,6 +184,22 @@ func Init(home string, o InitOptions) error {
 	return config.Write(path, cfg)
 }
 
+// writeGenesis writes the rollup's genesis where the node needs it. Clients outside of this
+// process have their own; that of an op-geth, where it is given, tells the chain ID.
+func writeGenesis(home string, cfg Config, o InitOptions) error {
+	if cfg.Execution.Mode != ModeEVM && o.GenesisFile == "" {
+		return nil
+	}
+	genesis, err := rollupGenesis(o)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(home, cfg.Genesis), genesis, 0o644); err != nil {
+		return fmt.Errorf("write genesis: %w", err)
+	}
+	return nil
+}
+
 func rollupGenesis(o InitOptions) ([]byte, error) {
 	if o.GenesisFile != "" {
 		raw, err := os.ReadFile(o.GenesisFile)
@@ -166,7 +215,10 @@ func rollupGenesis(o InitOptions) ([]byte, error) {
 }
 
 // LoadConfig reads config.toml from a home.
-func LoadConfig(home string) (Config, error) {
+func LoadConfig(home string) (Config, error) { return loadConfig(home, Execution{}) }
+
+// loadConfig is LoadConfig where the command line says some settings otherwise.
+func loadConfig(home string, o Execution) (Config, error) {
 	cfg := DefaultConfig()
 	if err := config.Load(filepath.Join(home, "config.toml"), &cfg); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -174,6 +226,7 @@ func LoadConfig(home string) (Config, error) {
 		}
 		return cfg, err
 	}
+	o.apply(&cfg.Execution)
 	return cfg, cfg.validate()
 }
 
@@ -198,5 +251,5 @@ func (c Config) validate() error {
 	if c.DA.Layer != "" && c.DA.Layer == c.Fallback.Layer {
 		return fmt.Errorf("da.layer and fallback.layer are both %q: a layer cannot stand in for itself", c.DA.Layer)
 	}
-	return errors.Join(c.DA.validate("da"), c.Fallback.validate("fallback"), c.validateExecution())
+	return errors.Join(c.DA.validate("da"), c.Fallback.validate("fallback"), c.validateExecution(), c.validateDomain())
 }

@@ -64,6 +64,7 @@ type position struct {
 	soft   execution.Head
 	height uint64 // last sequencer height that was taken in
 	firm   uint64 // last sequencer height known firm
+	final  uint64 // last block of the rollup known firm
 }
 
 // driver turns blocks of the order into rollup blocks. Soft blocks and firm
@@ -84,11 +85,13 @@ type driver struct {
 	// observe is called in order, once the block is on disk. After a crash it may be called again for the same block.
 	observe func(context.Context, outcome) error
 
-	mu       sync.Mutex // of the sources: one block at a time
-	gathered []block    // what waits for its rollup block, without a gap, up to at.height
+	mu       sync.Mutex    // of the sources: one block at a time
+	gathered []block       // what waits for its rollup block, without a gap, up to at.height
+	firmed   chan struct{} // closed when the firm head has moved
 
-	view sync.Mutex // guards changes of at, for those who do not wait for a block
-	at   position
+	view    sync.Mutex // guards changes of what follows, for those who do not wait for a block
+	at      position
+	waiting map[[32]byte]bool // transactions that wait for their rollup block, where there is a hash
 }
 
 // open resumes where the execution client stands. Sequencer blocks above its
@@ -98,7 +101,8 @@ func (d *driver) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open execution client: %w", err)
 	}
-	d.at = position{session.Soft, session.Soft.Height, session.Firm.Height}
+	d.firmed = make(chan struct{})
+	d.at = position{session.Soft, session.Soft.Height, session.Firm.Height, session.Firm.Number}
 	if d.at.soft.Number == 0 {
 		d.at.height = d.first - 1
 	}
@@ -139,12 +143,55 @@ func (d *driver) moved(at position) {
 	d.metrics.firmHeight.Set(float64(at.firm))
 }
 
+// await notes transactions that wait, beside those that do, or that none does.
+func (d *driver) await(txs [][]byte) {
+	if d.hash == nil {
+		return
+	}
+	d.view.Lock()
+	defer d.view.Unlock()
+	if txs == nil || d.waiting == nil {
+		d.waiting = make(map[[32]byte]bool)
+	}
+	for _, tx := range txs {
+		d.waiting[d.hash(tx)] = true
+	}
+}
+
+// waits reports whether a transaction is ordered, and waits for its rollup block.
+func (d *driver) waits(hash [32]byte) bool {
+	d.view.Lock()
+	defer d.view.Unlock()
+	return d.waiting[hash]
+}
+
+// heads returns the rollup's last block, and the last that is firm.
+func (d *driver) heads() (soft, final uint64) {
+	d.view.Lock()
+	defer d.view.Unlock()
+	return d.at.soft.Number, d.at.final
+}
+
 // onSoft takes in a block of the order. A block that was taken in before is
 // compared with what was taken. Errors: ErrFork, follower.ErrVoidData, ErrVoidExecuted.
+//
+// Where soft leads firm by all that the client allows, it waits: what comes from DA gets
+// in between.
 func (d *driver) onSoft(ctx context.Context, b *follower.Block) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.take(ctx, b)
+	for {
+		d.mu.Lock()
+		firmed := d.firmed
+		err := d.take(ctx, b)
+		d.mu.Unlock()
+		if !errors.Is(err, execution.ErrAhead) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-firmed:
+		}
+	}
 }
 
 func (d *driver) take(ctx context.Context, b *follower.Block) error {
@@ -196,7 +243,7 @@ func (d *driver) execute(ctx context.Context, b block) error {
 	}
 	r := record{Hash: b.Hash, SeenAt: d.now(), Number: at.soft.Number, Head: at.soft.Hash}
 	if b.Height < at.soft.Height {
-		r.Head = execution.Hash{} // that of the block before, which is not known any more
+		r.Number, r.Head = 0, execution.Hash{} // those of the block before, which is not known any more
 	}
 	if !made && len(next.Transactions) > 0 {
 		return d.wait(b, r, at)
@@ -209,6 +256,7 @@ func (d *driver) execute(ctx context.Context, b block) error {
 	}
 	d.gathered = nil
 	d.metrics.gathered.Set(0)
+	d.await(nil)
 	d.moved(at)
 	return d.observe(ctx, out)
 }
@@ -234,6 +282,7 @@ func (d *driver) wait(b block, r record, at position) error {
 	}
 	d.gathered = append(d.gathered, b)
 	d.metrics.gathered.Set(float64(len(d.gathered)))
+	d.await(b.transactions())
 	d.moved(at)
 	if d.gather != nil {
 		d.gather(b)
@@ -299,7 +348,8 @@ func (d *driver) onFirm(ctx context.Context, b *follower.Block, cursor []byte) e
 	if err != nil {
 		return err
 	}
-	if ok && r.Head != (execution.Hash{}) {
+	ok = ok && r.Head != (execution.Hash{})
+	if ok {
 		if err := d.client.SetFirm(ctx, r.Head); err != nil {
 			return fmt.Errorf("set firm head for sequencer block %d: %w", b.Height, err)
 		}
@@ -310,6 +360,11 @@ func (d *driver) onFirm(ctx context.Context, b *follower.Block, cursor []byte) e
 	}
 	at := d.at
 	at.firm = b.Height
+	if ok {
+		at.final = r.Number
+	}
 	d.moved(at)
+	close(d.firmed)
+	d.firmed = make(chan struct{})
 	return nil
 }

@@ -92,6 +92,7 @@ func (d *driver) recover() error {
 			break
 		}
 		d.gathered = append(d.gathered, b)
+		d.await(b.transactions())
 	}
 	if err := d.store.keepGathered(d.told()+1, d.at.height); err != nil {
 		return fmt.Errorf("clear what was gathered: %w", err)

@@ -102,7 +102,7 @@ type crashing struct {
 	fs       *vfs.MemFS
 	point    crash
 	observed map[uint64]bool
-	crashed [2]int
+	crashed  [2]int
 }
 
 var errKilled = errors.New("killed")

@@ -47,6 +47,10 @@ func (n *Node) openMachine(ctx context.Context, home string) (machine, error) {
 	switch n.cfg.Execution.Mode {
 	case ModeEVM:
 		return n.openEVM(ctx, home)
+	case ModeGRPC:
+		return n.openGRPC(ctx, home)
+	case ModeGo:
+		return n.openOwn()
 	}
 	return nil, fmt.Errorf("execution.mode is %q: want %s, %s, %s or %s", n.cfg.Execution.Mode, ModeEVM, ModeOP, ModeGRPC, ModeGo)
 }

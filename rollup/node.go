@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,7 +10,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,11 +20,9 @@ import (
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
-	"github.com/ordo-network/ordo/gateway/ethrpc"
 	"github.com/ordo-network/ordo/gateway/pending"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
-	orderv1 "github.com/ordo-network/ordo/order/v1"
 	"github.com/ordo-network/ordo/sequencer/claims"
 )
 
@@ -43,6 +41,8 @@ type Node struct {
 	trust   follower.Trust
 	log     *slog.Logger
 	version string
+	given   Options
+	payer   string // address of who pays for this node's bundles
 
 	store    *store
 	machine  machine
@@ -60,50 +60,10 @@ type Node struct {
 	approve func(*follower.Block) error // where set, looks at blocks of DA before they are executed
 }
 
-// RunWith runs the node in home until ctx ends, which is no error.
-func RunWith(ctx context.Context, home string, o Options) error {
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	cfg, err := LoadConfig(home)
-	if err != nil {
-		return err
-	}
-	// Ports first: whoever runs a second node by mistake learns of it at once, and no
-	// database is opened twice.
-	rpc, err := listen(ctx, cfg.RPC.Listen, "JSON-RPC of rollup "+cfg.Name, "rpc.listen")
-	if err != nil {
-		return err
-	}
-	defer rpc.Close()
-	var metrics net.Listener
-	if cfg.Metrics.Listen != "" {
-		if metrics, err = listen(ctx, cfg.Metrics.Listen, "metrics of rollup "+cfg.Name, "metrics.listen"); err != nil {
-			return err
-		}
-		defer metrics.Close()
-	}
-	n, err := open(ctx, home, cfg, o.Version, o.Logger)
-	if err != nil {
-		return err
-	}
-	return errors.Join(expired(home, n.run(ctx, rpc, metrics)), n.close())
-}
-
-func listen(ctx context.Context, address, purpose, setting string) (net.Listener, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is in use by another program, and the %s needs it: stop that program or change %s", address, purpose, setting)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen for the %s (%s): %w", purpose, setting, err)
-	}
-	return ln, nil
-}
-
 // open wires the stages. What it opened is closed again where it fails.
-func open(ctx context.Context, home string, cfg Config, version string, log *slog.Logger) (_ *Node, err error) {
-	n := &Node{cfg: cfg, id: order.NewRollupID(cfg.Name), log: log, version: version, registry: prometheus.NewRegistry()}
+func open(ctx context.Context, home string, cfg Config, o Options) (_ *Node, err error) {
+	log := o.Logger
+	n := &Node{cfg: cfg, id: order.NewRollupID(cfg.Name), log: log, version: o.Version, given: o, registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.close())
@@ -114,6 +74,7 @@ func open(ctx context.Context, home string, cfg Config, version string, log *slo
 	if err != nil {
 		return nil, err
 	}
+	n.payer = keys.Address(key.Public().(ed25519.PublicKey))
 	if err := n.openChain(ctx, home, n.observe); err != nil {
 		return nil, err
 	}
@@ -195,8 +156,14 @@ func (n *Node) openChain(ctx context.Context, home string, observe func(context.
 		return err
 	}
 	client := n.machine.client()
+	var exec executor = alone{client, n.cfg.pace()}
+	if n.given.join != nil {
+		if exec, err = n.given.join(ctx, client); err != nil {
+			return err
+		}
+	}
 	n.driver = &driver{
-		rollup: n.id, client: client, executor: alone{client, n.cfg.pace()}, store: n.store, metrics: newMetrics(n.registry), now: time.Now,
+		rollup: n.id, client: client, executor: exec, store: n.store, metrics: newMetrics(n.registry), now: time.Now,
 		gather: n.gather, observe: observe, first: n.cfg.StartHeight,
 	}
 	if n.machine.indexed() {
@@ -376,49 +343,6 @@ func (n *Node) serveMetrics(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve metrics: %w", err)
 	}
 	return nil
-}
-
-// RollupBlock implements ethrpc.Order. This node verified the block when it took it
-// in, so its hash is what the answer is checked by, however old it is.
-func (n *Node) RollupBlock(ctx context.Context, height uint64) (*orderv1.RollupBlock, error) {
-	r, ok, err := n.store.record(height)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, fmt.Errorf("sequencer height %d is not among those that this node remembers", height)
-	}
-	trust, err := follower.TrustHeader(n.trust.ChainID(), height, r.Hash)
-	if err != nil {
-		return nil, err
-	}
-	f, err := follower.New(follower.Config{Rollup: n.id, Endpoints: n.cfg.Sequencers, Trust: trust, Logger: n.log})
-	if err != nil {
-		return nil, err
-	}
-	b, err := f.Fetch(ctx, height)
-	if err != nil {
-		return nil, err
-	}
-	return b.Proto, nil
-}
-
-// OrderedAt implements ethrpc.Order.
-func (n *Node) OrderedAt(height uint64) (time.Time, bool) {
-	r, ok, err := n.store.record(height)
-	return r.SeenAt, ok && err == nil
-}
-
-// FirmAt implements ethrpc.Order.
-func (n *Node) FirmAt(height uint64) (time.Time, bool) { return n.store.firmAt(height) }
-
-// Info implements ethrpc.Order.
-func (n *Node) Info() ethrpc.Info {
-	_, height, firm := n.driver.state()
-	return ethrpc.Info{
-		RollupID: n.id, Name: n.cfg.Name, SequencerChainID: n.trust.ChainID(),
-		SequencerHeight: max(height, n.gateway.Height()), SoftHeight: height, FirmHeight: firm, Version: n.version,
-	}
 }
 
 // close releases what open opened, in the order of use.

@@ -86,10 +86,8 @@ func (s *store) used() (used bool, err error) {
 
 // pace says which blocks of the order become blocks of the rollup.
 func (c Config) pace() execution.Pace {
-	if c.Execution.Mode == ModeGRPC {
-		return execution.Pace{Every: true}
-	}
-	return execution.Pace{BlockTime: time.Duration(c.Execution.BlockTime)}
+	e := c.Execution
+	return execution.Pace{BlockTime: time.Duration(e.BlockTime), Every: e.Mode == ModeGRPC && e.BlockTime == 0}
 }
 
 // validateExecution says what is wrong with what executes the rollup.
@@ -116,9 +114,6 @@ func (c Config) validateExecution() error {
 		}
 		return httpURL("execution.engine", e.Engine)
 	case ModeGRPC:
-		if e.BlockTime != 0 {
-			return errors.New("execution.block_time is set, and in mode grpc each sequencer block becomes one of the rollup: set it to 0s")
-		}
 		if e.Endpoint == "" {
 			return missing("endpoint", "mode grpc needs a client of astria.execution.v2, such as grpc://127.0.0.1:50051")
 		}
@@ -134,4 +129,43 @@ func httpURL(setting, value string) error {
 		return fmt.Errorf("%s is %q: want a URL such as http://127.0.0.1:8551", setting, value)
 	}
 	return nil
+}
+
+// validateDomain says what is wrong with the rollup's domain.
+func (c Config) validateDomain() error {
+	d := c.Domain
+	switch {
+	case len(d.Rollups) == 0:
+		if d.StartHeight != 0 {
+			return errors.New("domain.start_height is set and domain.rollups is empty: name the rollups that are executed together, this one too")
+		}
+		return nil
+	case !slices.Contains(d.Rollups, c.Name):
+		return fmt.Errorf("domain.rollups does not name this rollup, %s: it names all that are executed together", c.Name)
+	case len(d.Rollups) == 1:
+		return errors.New("domain.rollups names this rollup alone: name the others, or none")
+	case c.Execution.Mode != ModeEVM:
+		return fmt.Errorf("domain.rollups is set, and execution.mode is %s: rollups of mode %s alone are executed together", c.Execution.Mode, ModeEVM)
+	case d.StartHeight < c.StartHeight:
+		return fmt.Errorf("domain.start_height, %d, is below start_height, %d", d.StartHeight, c.StartHeight)
+	}
+	if sorted := slices.Sorted(slices.Values(d.Rollups)); len(slices.Compact(sorted)) < len(d.Rollups) {
+		return errors.New("domain.rollups names a rollup twice")
+	}
+	return nil
+}
+
+// notAlone refuses to run one rollup of a domain without the others: whether a bundle is
+// applied hangs on all of them.
+func (c Config) notAlone(home string) error {
+	others := slices.DeleteFunc(slices.Clone(c.Domain.Rollups), func(name string) bool { return name == c.Name })
+	if len(others) == 0 {
+		return nil
+	}
+	command := "ordo rollup start --home " + home
+	for _, name := range others {
+		command += " --home HOME-OF-" + strings.ToUpper(name)
+	}
+	return fmt.Errorf("rollup %s is of a domain with %s, and whether a bundle over them is applied is known only to a node that executes all of them: run them together:\n  %s",
+		c.Name, strings.Join(others, ", "), command)
 }

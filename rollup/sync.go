@@ -39,6 +39,8 @@ type SyncOptions struct {
 	// TrustingPeriod stands in for that of the node's settings. The longer, the more of those
 	// who were validators once could show this node a past that was not (long-range forgery).
 	TrustingPeriod time.Duration
+	// Client executes a rollup of mode go, as in Options.
+	Client execution.Client
 }
 
 // Sync brings the node in home to the head of its DA layer, from what stands there alone: no
@@ -47,6 +49,9 @@ type SyncOptions struct {
 func Sync(ctx context.Context, home, version string, log *slog.Logger, o SyncOptions, report func(SyncProgress)) (last SyncProgress, err error) {
 	cfg, err := LoadConfig(home)
 	if err != nil {
+		return last, err
+	}
+	if err := cfg.notAlone(home); err != nil {
 		return last, err
 	}
 	if o.TrustingPeriod > 0 {
@@ -62,7 +67,10 @@ func Sync(ctx context.Context, home, version string, log *slog.Logger, o SyncOpt
 	if cfg.DA.Layer == "" {
 		return last, errors.New("da.layer is empty: name the DA layer that holds the rollup's data in [da] of config.toml")
 	}
-	n := &Node{cfg: cfg, id: order.NewRollupID(cfg.Name), log: log, version: version, registry: prometheus.NewRegistry()}
+	if o.Client != nil {
+		cfg.Execution.Mode = ModeGo
+	}
+	n := &Node{cfg: cfg, id: order.NewRollupID(cfg.Name), log: log, version: version, given: Options{Client: o.Client}, registry: prometheus.NewRegistry()}
 	defer func() { err = errors.Join(expired(home, err), n.close()) }()
 	// The gateway hears of what it missed when the node starts.
 	if err := n.openChain(ctx, home, func(context.Context, outcome) error { return nil }); err != nil {

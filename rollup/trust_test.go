@@ -65,7 +65,7 @@ func TestSyncOldChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := open(t.Context(), home, cfg, "test", slog.New(slog.DiscardHandler))
+	n, err := open(t.Context(), home, cfg, Options{Version: "test", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

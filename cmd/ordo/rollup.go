@@ -15,10 +15,11 @@ import (
 func newRollupCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollup",
-		Short: "Run a rollup: JSON-RPC for wallets, follower of the order, embedded EVM",
-		Long: `Run a node of an EVM rollup. It takes transactions from wallets and brings them
-into the order, follows the order, verifies every block of it, and executes what is
-the rollup's.`,
+		Short: "Run a rollup: JSON-RPC for wallets, follower of the order, execution",
+		Long: `Run a node of a rollup. It takes transactions from wallets and brings them into the
+order, follows the order, verifies every block of it, and has what is the rollup's executed:
+by the EVM in this process, by an Ethereum client behind its Engine API, or by a client of
+astria.execution.v2.`,
 	}
 	var home string
 	cmd.PersistentFlags().StringVar(&home, "home", defaultRollupHome(), "directory of the node")
@@ -36,7 +37,13 @@ func newRollupInitCmd(home *string) *cobra.Command {
   ordo rollup init --name alpha --chain-id 31337 --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json \
       --da celestia --da-endpoint http://127.0.0.1:26658 --da-token "$TOKEN" --da-start-height 1200000
   ordo rollup init --home r --name mine --genesis geth-genesis.json --sequencer http://a:26602 \
-      --sequencer http://b:26602 --sequencer-genesis genesis.json`,
+      --sequencer http://b:26602 --sequencer-genesis genesis.json
+  ordo rollup init --name alpha --genesis geth-genesis.json --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json \
+      --engine http://127.0.0.1:8551 --jwt jwt.hex --block-time 2s
+  ordo rollup init --name beta --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json \
+      --execution grpc://127.0.0.1:50051
+  ordo rollup init --home alpha --name alpha --chain-id 31337 --sequencer http://127.0.0.1:26602 \
+      --sequencer-genesis genesis.json --domain alpha,beta`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := rollup.Init(*home, o); err != nil {
@@ -64,23 +71,45 @@ start it with: ordo rollup start --home %s
 	f.StringVar(&o.Listen, "listen", "", "where JSON-RPC is served (default 127.0.0.1:8545)")
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "where metrics are served; empty is off")
 	f.Uint64Var(&o.StartHeight, "start-height", 1, "first sequencer height that counts for the rollup: the same on all its nodes")
+	executionFlags(cmd, &o.Execution)
+	f.StringSliceVar(&o.Domain, "domain", nil, "names of the rollups that are executed together with this one, itself too, in the same order on each")
+	f.Uint64Var(&o.DomainStart, "domain-start-height", 0, "first sequencer height that is executed together (default: start-height)")
 	for _, name := range []string{"name", "sequencer", "sequencer-genesis"} {
 		_ = cmd.MarkFlagRequired(name) // it exists: it was declared above
 	}
 	return cmd
 }
 
+// executionFlags are those that say what executes a rollup.
+func executionFlags(cmd *cobra.Command, e *rollup.Execution) {
+	f := cmd.Flags()
+	f.StringVar(&e.Mode, "mode", "", "evm: the EVM in this process; op: an op-geth behind --engine builds the blocks; grpc: a client behind --execution; go: a program of its own (default evm)")
+	f.StringVar(&e.Engine, "engine", "", "URL of an Ethereum client's Engine API, such as http://127.0.0.1:8551")
+	f.StringVar(&e.JWT, "jwt", "", "file with the secret of the Engine API, in hex")
+	f.StringVar(&e.Endpoint, "execution", "", "where a client of astria.execution.v2 listens, such as grpc://127.0.0.1:50051; means --mode grpc")
+	f.StringVar(&e.ClientRPC, "client-rpc", "", "URL of the client's own JSON-RPC, for what the door does not answer itself")
+	f.DurationVar(&e.BlockTime, "block-time", 0, "least time between two blocks, in whole seconds; the same on all nodes, for ever (default: a block as soon as there are transactions; 1s with --engine)")
+}
+
 func newRollupStartCmd(home *string) *cobra.Command {
-	return &cobra.Command{
+	o := rollup.Options{Version: version}
+	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Run the node until it is interrupted",
+		Long: `Run the node until it is interrupted. Flags count instead of what config.toml says. Mode and
+block time make the chain: they are kept at the first start, and others are refused later.`,
 		Example: `  ordo rollup start
-  ordo rollup start --home r --log-level debug`,
+  ordo rollup start --home r --log-level debug
+  ordo rollup start --engine http://127.0.0.1:8551 --jwt jwt.hex --block-time 1s
+  ordo rollup start --execution grpc://127.0.0.1:50051`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return rollup.Run(cmd.Context(), *home, version, slog.Default())
+			o.Logger = slog.Default()
+			return rollup.RunWith(cmd.Context(), *home, o)
 		},
 	}
+	executionFlags(cmd, &o.Execution)
+	return cmd
 }
 
 func newRollupSyncCmd(home *string) *cobra.Command {

@@ -1,0 +1,90 @@
+package rollup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/ordo-network/ordo/execution"
+)
+
+// Run runs the node in home until ctx ends, which is no error.
+func Run(ctx context.Context, home, version string, log *slog.Logger) error {
+	return RunWith(ctx, home, Options{Version: version, Logger: log})
+}
+
+// RunWith runs the node in home until ctx ends, which is no error.
+func RunWith(ctx context.Context, home string, o Options) error {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	cfg, err := loadConfig(home, o.Execution)
+	if err != nil {
+		return err
+	}
+	if err := cfg.notAlone(home); err != nil {
+		return err
+	}
+	if o.Client != nil {
+		cfg.Execution.Mode = ModeGo
+	}
+	for {
+		err := runOnce(ctx, home, cfg, o)
+		if ctx.Err() != nil || !again(cfg, o, err) {
+			return err
+		}
+		o.Logger.Warn("the node starts again, from where its execution client stands", "rollup", cfg.Name, "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pauseBeforeAgain):
+		}
+	}
+}
+
+// pauseBeforeAgain is the least time between two starts of a node.
+const pauseBeforeAgain = time.Second
+
+// again reports whether a node that ended so goes on once it is opened again. An execution
+// client of its own that was killed may have lost blocks, which are then executed again.
+func again(cfg Config, o Options, err error) bool {
+	outside := cfg.Execution.Mode == ModeGRPC || cfg.Execution.Mode == ModeOP
+	return o.Client == nil && (errors.Is(err, errAgain) || outside && errors.Is(err, execution.ErrParent))
+}
+
+func runOnce(ctx context.Context, home string, cfg Config, o Options) error {
+	// Ports first: whoever runs a second node by mistake learns of it at once, and no
+	// database is opened twice.
+	rpc, err := listen(ctx, cfg.RPC.Listen, "JSON-RPC of rollup "+cfg.Name, "rpc.listen")
+	if err != nil {
+		return err
+	}
+	defer rpc.Close()
+	var metrics net.Listener
+	if cfg.Metrics.Listen != "" {
+		if metrics, err = listen(ctx, cfg.Metrics.Listen, "metrics of rollup "+cfg.Name, "metrics.listen"); err != nil {
+			return err
+		}
+		defer metrics.Close()
+	}
+	n, err := open(ctx, home, cfg, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(expired(home, n.run(ctx, rpc, metrics)), n.close())
+}
+
+func listen(ctx context.Context, address, purpose, setting string) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use by another program, and the %s needs it: stop that program or change %s", address, purpose, setting)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for the %s (%s): %w", purpose, setting, err)
+	}
+	return ln, nil
+}
