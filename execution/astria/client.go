@@ -130,6 +130,13 @@ func (c *Client) Parameters() Parameters {
 	return c.now.parameters
 }
 
+// KeepsTerms reports whether legs with terms reach the service, and are applied as one.
+func (c *Client) KeepsTerms() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now.terms
+}
+
 // Open implements execution.Client. Errors: ErrOther, ErrProtocol, execution.ErrDisagree.
 func (c *Client) Open(ctx context.Context) (execution.Session, error) {
 	c.mu.Lock()
