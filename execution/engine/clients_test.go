@@ -181,7 +181,10 @@ func invalid(t testing.TB) [][]byte {
 		tx(func(d *types.DynamicFeeTx) { d.GasFeeCap = big.NewInt(0) }),
 		tx(func(d *types.DynamicFeeTx) { d.GasTipCap = new(big.Int).Add(d.GasFeeCap, big.NewInt(1)) }),
 		tx(func(d *types.DynamicFeeTx) { d.Data = make([]byte, evm.MaxTransactionBytes) }),
-		tx(func(d *types.DynamicFeeTx) { d.ChainID = big.NewInt(chainID); d.To, d.Gas, d.Data = nil, 1<<24, make([]byte, 49153) }),
+		tx(func(d *types.DynamicFeeTx) {
+			d.ChainID = big.NewInt(chainID)
+			d.To, d.Gas, d.Data = nil, 1<<24, make([]byte, 49153)
+		}),
 	}
 }
 

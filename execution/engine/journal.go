@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+
+	"github.com/ordo-network/ordo/execution"
+)
+
+// journal keeps the blocks that a client was made to build. It is what makes the rollup's
+// chain Ordo's own: a client that falls back is given them again, and what sequencer
+// block each was made from is written nowhere else.
+//
+// Keys:
+//
+//	g              hash of the genesis
+//	f              number of the firm block
+//	b<number>      the block, see record; numbers are 8 bytes, big-endian
+//	h<hash>        number of the block with that hash
+type journal struct {
+	db *pebble.DB
+}
+
+// record is a block in the journal.
+type record struct {
+	Hash       common.Hash     `json:"hash"`
+	Height     uint64          `json:"height"` // of the sequencer block
+	Time       uint64          `json:"time"`
+	GasLimit   uint64          `json:"gas_limit"`
+	BeaconRoot common.Hash     `json:"beacon_root"`
+	Payload    json.RawMessage `json:"payload"`
+	Requests   []hexutil.Bytes `json:"requests"` // null before Prague
+}
+
+func openJournal(dir string, log *slog.Logger) (*journal, error) {
+	db, err := pebble.Open(dir, &pebble.Options{Logger: pebbleLog{log}})
+	if err != nil {
+		return nil, fmt.Errorf("open the journal of blocks in %s: %w", dir, err)
+	}
+	return &journal{db}, nil
+}
+
+func (j *journal) close() error { return j.db.Close() }
+
+func blockKey(number uint64) []byte { return binary.BigEndian.AppendUint64([]byte{'b'}, number) }
+
+func hashKey(hash execution.Hash) []byte { return append([]byte{'h'}, hash[:]...) }
+
+// get returns a value, nil where there is none.
+func (j *journal) get(key []byte) ([]byte, error) {
+	value, closer, err := j.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal of blocks: %w", err)
+	}
+	defer func() { _ = closer.Close() }() // gives a buffer back
+	return append([]byte{}, value...), nil
+}
+
+// genesis returns the hash of the chain's genesis, zero where none is known.
+func (j *journal) genesis() (hash execution.Hash, err error) {
+	value, err := j.get([]byte("g"))
+	copy(hash[:], value)
+	return hash, err
+}
+
+func (j *journal) setGenesis(hash execution.Hash) error {
+	return j.db.Set([]byte("g"), hash[:], pebble.Sync)
+}
+
+// add puts the next block on disk. After a crash it is there whole or not at all; whether
+// or not the client has it then, it is the same block that would be made again.
+func (j *journal) add(number uint64, r *record) error {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode block %d: %w", number, err)
+	}
+	batch := j.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	key := blockKey(number)
+	if err := errors.Join(batch.Set(key, value, nil), batch.Set(hashKey(execution.Hash(r.Hash)), key[1:], nil), batch.Commit(pebble.Sync)); err != nil {
+		return fmt.Errorf("write block %d to the journal: %w", number, err)
+	}
+	return nil
+}
+
+// block returns a block that must be there.
+func (j *journal) block(number uint64) (*record, error) {
+	value, err := j.get(blockKey(number))
+	if err != nil {
+		return nil, err
+	}
+	if value == nil {
+		return nil, fmt.Errorf("block %d is not in the journal", number)
+	}
+	r := new(record)
+	if err := json.Unmarshal(value, r); err != nil {
+		return nil, fmt.Errorf("decode block %d of the journal: %w", number, err)
+	}
+	return r, nil
+}
+
+// tip returns the number of the last block, 0 where there is none.
+func (j *journal) tip() (uint64, error) {
+	iter, err := j.db.NewIter(&pebble.IterOptions{LowerBound: []byte("b"), UpperBound: []byte("c")})
+	if err != nil {
+		return 0, fmt.Errorf("read the journal of blocks: %w", err)
+	}
+	var number uint64
+	if iter.Last() {
+		number = binary.BigEndian.Uint64(iter.Key()[1:])
+	}
+	if err := iter.Close(); err != nil {
+		return 0, fmt.Errorf("read the journal of blocks: %w", err)
+	}
+	return number, nil
+}
+
+// number returns the number of the block with that hash, and whether there is one.
+func (j *journal) number(hash execution.Hash) (uint64, bool, error) {
+	value, err := j.get(hashKey(hash))
+	if err != nil || len(value) != 8 {
+		return 0, false, err
+	}
+	return binary.BigEndian.Uint64(value), true, nil
+}
+
+// firm returns the number of the firm block, 0 where none was set.
+func (j *journal) firm() (uint64, error) {
+	value, err := j.get([]byte("f"))
+	if err != nil || len(value) != 8 {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+func (j *journal) setFirm(number uint64) error {
+	if err := j.db.Set([]byte("f"), binary.BigEndian.AppendUint64(nil, number), pebble.Sync); err != nil {
+		return fmt.Errorf("write the firm block to the journal: %w", err)
+	}
+	return nil
+}
+
+// pebbleLog keeps the database's chatter to the debug level.
+type pebbleLog struct{ log *slog.Logger }
+
+func (p pebbleLog) Infof(format string, args ...any)  { p.log.Debug(fmt.Sprintf(format, args...)) }
+func (p pebbleLog) Errorf(format string, args ...any) { p.log.Error(fmt.Sprintf(format, args...)) }
+
+// Fatalf is called where the database cannot go on: it must not return.
+func (p pebbleLog) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+var _ pebble.Logger = pebbleLog{}

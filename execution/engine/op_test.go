@@ -1,0 +1,60 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ordo-network/ordo/devnet/ethclients"
+	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/execution/engine"
+	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/execution/executiontest"
+)
+
+// plainGenesis is a devnet's, said in full: op-geth wants the blob schedule of every fork.
+func plainGenesis(t testing.TB) []byte {
+	t.Helper()
+	return change(t, encode(t, evm.DevGenesis(chainID, nil)), func(config map[string]any) {
+		schedule := config["blobSchedule"].(map[string]any)
+		schedule["osaka"] = schedule["prague"]
+	})
+}
+
+// change changes the settings in a genesis.
+func change(t testing.TB, genesis []byte, how func(config map[string]any)) []byte {
+	t.Helper()
+	var all map[string]any
+	if err := json.Unmarshal(genesis, &all); err != nil {
+		t.Fatal(err)
+	}
+	how(all["config"].(map[string]any))
+	out, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func openOP(t testing.TB, dir string, genesis []byte) *engine.OP {
+	t.Helper()
+	p := peerOf(t, ethclients.OPGeth, genesis, dir)
+	o, err := engine.NewOP(engine.OPConfig{API: p.dial(t), Dir: filepath.Join(dir, "journal"), Genesis: genesis, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestOPConformance(t *testing.T) {
+	t.Parallel()
+	need(t, ethclients.OPGeth)
+	genesis := plainGenesis(t)
+	executiontest.Run(t, executiontest.Harness{
+		Open:        func(t *testing.T, dir string) execution.Client { return openOP(t, dir, genesis) },
+		Transaction: func(t *testing.T, n uint64) []byte { return transfer(t, 0, n) },
+		Invalid:     invalid(t),
+		BlockTime:   time.Second,
+	})
+}
