@@ -23,27 +23,31 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	for _, k := range r.Kinds {
 		title := fmt.Sprintf("%s: %d transactions of %.0f gas in %d blocks", k.Kind, k.Transactions, k.GasEach, k.Blocks)
-		table(title, "\tMgas/s\ttx/s\tseconds\tCPU µs each\tshare", func(line func(string, ...any)) {
-			rate := func(name string, r Rate, share string) {
-				line("%s\t%.1f\t%.0f\t%.1f\t%.0f\t%s", name, r.MgasPS, r.TPS, r.Seconds, r.CPUMicros, share)
+		table(title, "\tMgas/s\ttx/s\tseconds\tCPU µs each\tshare\tby CPU", func(line func(string, ...any)) {
+			rate := func(name string, r Rate, share, cpu string) {
+				line("%s\t%.1f\t%.0f\t%.1f\t%.0f\t%s\t%s", name, r.MgasPS, r.TPS, r.Seconds, r.CPUMicros, share, cpu)
 			}
 			for _, one := range k.Alone {
-				rate("EVM alone", one, "")
+				rate("EVM alone", one, "", "")
 			}
 			for i, one := range k.CatchUp {
-				share := ""
+				share, cpu := "", ""
 				if i == len(k.CatchUp)-1 {
-					share = percent(k.CatchUpShare)
+					share, cpu = percent(k.CatchUpShare), percent(k.CatchUpCPU)
 				}
-				rate("a node that catches up", one, share)
+				rate("a node that catches up", one, share, cpu)
 			}
-			rate(fmt.Sprintf("a live node, offered %.0f tx/s", k.Live.Offered), k.Live.Rate, percent(k.Live.Share))
+			rate(fmt.Sprintf("a live node, offered %.0f tx/s", k.Live.Offered), k.Live.Rate, percent(k.Live.Share), percent(k.Live.CPU))
 		})
 		table(fmt.Sprintf("Meanwhile on the machine of the live node, which was done %.1f s after the load", k.Live.Behind), "\tmemory MB\tmost MB\tcores", func(line func(string, ...any)) {
 			for _, u := range k.Live.Processes {
 				line("%s\t%.0f\t%.0f\t%.2f", u.Name, u.RSSMB, u.PeakMB, u.Cores)
 			}
 		})
+	}
+	if len(r.Targets) == 0 {
+		_, err := io.WriteString(w, b.String())
+		return err
 	}
 	table("Aims: left of the EVM's speed where a network feeds it", "", func(line func(string, ...any)) {
 		for _, a := range r.Targets {

@@ -33,7 +33,8 @@ Kinds of transactions, for --only, each on a rollup of its own:
   tokens     transfers of an ERC-20 token
   swaps      of one token for another at a pair like Uniswap V2's, by a router
 
-A share is what is left of the gas a second of the EVM alone. Progress goes to standard
+A share is what is left of the gas a second of the EVM alone; by processor time, of the gas
+for each second of a processor. Progress goes to standard
 error; the report to standard output, as a table or, with --json, as JSON. All of it
 takes some minutes on two cores. With --quick it takes less than one, and the figures
 say no more than that everything works.`,
