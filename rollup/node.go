@@ -167,7 +167,7 @@ func (n *Node) openChain(ctx context.Context, home string, observe func(context.
 		gather: n.gather, observe: observe, first: n.cfg.StartHeight,
 	}
 	if n.machine.indexed() {
-		n.driver.hash = n.machine.hash
+		n.driver.hash, n.store.forever = n.machine.hash, true
 	}
 	if err := n.driver.open(ctx); err != nil {
 		return err

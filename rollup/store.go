@@ -93,6 +93,8 @@ func decodeRecord(b []byte) (record, error) {
 // store is the node's memory beside the execution client's own.
 type store struct {
 	db *pebble.DB
+	// forever keeps what blocks were made from: where nobody else knows.
+	forever bool
 }
 
 func openStore(dir string) (*store, error) { return openStoreOn(vfs.Default, dir) }
@@ -233,8 +235,10 @@ func (s *store) putFirm(height uint64, at time.Time, cursor []byte) (err error) 
 	}
 	// Seldom, since each range deletion is one more thing for reads to look at.
 	if height > keepRecords && height%1000 == 0 {
-		if err := s.pruneMade(b, height-keepRecords); err != nil {
-			return err
+		if !s.forever {
+			if err := s.pruneMade(b, height-keepRecords); err != nil {
+				return err
+			}
 		}
 		for _, prefix := range []string{keyRecord, keyFirmAt, keyVoid} {
 			if err := b.DeleteRange(heightKey(prefix, 0), heightKey(prefix, height-keepRecords), nil); err != nil {
