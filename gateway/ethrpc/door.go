@@ -96,8 +96,9 @@ func (d *door) admit(tx *types.Transaction, ready bool) (*gateway.Admission, err
 }
 
 func (d *door) known(hash common.Hash) bool {
-	_, st, ok := d.gateway.Get(hash)
-	return ok && (st.Phase == gateway.PhaseQueued || st.Phase == gateway.PhaseInFlight)
+	x, st, ok := d.gateway.Get(hash)
+	// One that is held as part of a bundle alone has no bytes here: it may come by itself.
+	return ok && x.Raw != nil && (st.Phase == gateway.PhaseQueued || st.Phase == gateway.PhaseInFlight)
 }
 
 // judge checks the transaction against the state and the sender's others.

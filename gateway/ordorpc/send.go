@@ -204,7 +204,8 @@ func NewBundle(b gateway.Bundle, t *terms.Terms) (gateway.Bundle, error) {
 			b.NotBefore = time.Unix(int64(min(t.MinTime, maxUnix)), 0)
 		}
 		if t.MaxTime > 0 {
-			b.NotAfter = time.Unix(int64(min(t.MaxTime, maxUnix)), 0)
+			// To the end of the second: blocks count whole ones.
+			b.NotAfter = time.Unix(int64(min(t.MaxTime, maxUnix)), 999_000_000)
 		}
 	}
 	h := sha256.New()
