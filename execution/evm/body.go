@@ -2,7 +2,9 @@ package evm
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core"
@@ -25,8 +27,8 @@ type body struct {
 	txs      types.Transactions
 	receipts types.Receipts
 
-	tried  int    // legs with terms that were executed
-	undone uint64 // gas that was used by those of them that were undone
+	wasted uint64 // gas used by legs with terms that were tried and not applied
+	err    error  // of the database: there is no such block
 }
 
 // begin starts the block on its parent.
@@ -87,29 +89,51 @@ func (b *body) add(tx *types.Transaction, size int) (*core.ExecutionResult, erro
 	return result, nil
 }
 
-// mark is where a block stood.
-type mark struct {
-	state     *state.StateDB
-	gas       *core.GasPool
-	size, txs int
+// fork returns the block as it stands, to try out what comes next: nothing of it reaches
+// this one, which must not change meanwhile. It costs nothing but what is executed then.
+func (b *body) fork() (*body, error) {
+	over, err := state.NewWithReader(common.Hash{}, b.state.Database(), behind{b.state})
+	if err != nil {
+		b.err = fmt.Errorf("state behind the block so far: %w", err)
+		return nil, b.err
+	}
+	fork := *b
+	fork.state, fork.gas = over, b.gas.Snapshot()
+	fork.txs, fork.receipts = slices.Clip(b.txs), slices.Clip(b.receipts)
+	fork.prepare()
+	return &fork, nil
 }
 
-// mark returns where the block stands. It costs with what the block has touched so far:
-// geth can take back parts of a transaction only.
-func (b *body) mark() *mark {
-	return &mark{state: b.state.Copy(), gas: b.gas.Snapshot(), size: b.size, txs: len(b.txs)}
+// behind reads the state behind a block so far, between two transactions.
+type behind struct{ state *state.StateDB }
+
+var _ state.Reader = behind{}
+
+// Account implements state.StateReader. The storage's root is that of the parent block, or
+// none, as for transactions of the block itself: of it only whether there is one counts.
+func (r behind) Account(addr common.Address) (*types.StateAccount, error) {
+	if !r.state.Exist(addr) {
+		return nil, r.state.Error()
+	}
+	return &types.StateAccount{
+		Nonce: r.state.GetNonce(addr), Balance: r.state.GetBalance(addr).Clone(),
+		Root: r.state.GetStorageRoot(addr), CodeHash: r.state.GetCodeHash(addr).Bytes(),
+	}, r.state.Error()
 }
 
-// used returns the gas that was used since.
-func (b *body) used(since *mark) uint64 { return b.gas.Used() - since.gas.Used() }
-
-// undo takes the block back to a mark, which is used up.
-func (b *body) undo(to *mark) {
-	b.undone += b.used(to)
-	b.gas.Set(to.gas)
-	b.state, b.evm.StateDB = to.state, to.state
-	b.size, b.txs, b.receipts = to.size, b.txs[:to.txs], b.receipts[:to.txs]
+// Storage implements state.StateReader.
+func (r behind) Storage(addr common.Address, slot common.Hash) (common.Hash, error) {
+	return r.state.GetState(addr, slot), r.state.Error()
 }
+
+// Has implements state.ContractCodeReader.
+func (r behind) Has(addr common.Address, _ common.Hash) bool { return r.state.GetCodeSize(addr) > 0 }
+
+// Code implements state.ContractCodeReader.
+func (r behind) Code(addr common.Address, _ common.Hash) []byte { return r.state.GetCode(addr) }
+
+// CodeSize implements state.ContractCodeReader.
+func (r behind) CodeSize(addr common.Address, _ common.Hash) int { return r.state.GetCodeSize(addr) }
 
 // seal ends the block.
 func (b *body) seal(ctx context.Context) (*types.Block, error) {
@@ -129,7 +153,7 @@ func (b *body) seal(ctx context.Context) (*types.Block, error) {
 	}
 	b.chain.Engine().Finalize(b.chain, b.header, b.state, content)
 	block := core.AssembleBlock(b.chain, b.header, b.state, content, b.receipts, nil)
-	if err := b.state.Error(); err != nil {
+	if err := errors.Join(b.err, b.state.Error()); err != nil {
 		return nil, fmt.Errorf("read state: %w", err)
 	}
 	return block, nil

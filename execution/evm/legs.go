@@ -15,17 +15,12 @@ import (
 	"github.com/ordo-network/ordo/execution/terms"
 )
 
-// Rules of the chain for legs with terms. A leg that was executed and then undone costs
-// whoever sent it no gas, only the bytes in the order. So that nobody can slow down the
-// rollup with them, or fill its blocks for nothing:
-//
-//   - at most MaxTriedLegs legs with terms of a block are executed. Those that are refused
-//     before (terms that are not valid or do not allow the block, a transaction that cannot
-//     be decoded) do not count;
-//   - legs that are undone may use as much gas as the block's limit, all together, beside
-//     the gas of what is applied: a block never costs more than two full ones. A leg whose
-//     next transaction might use more than what is left of that is undone, too.
-const MaxTriedLegs = 128
+// A leg with terms is tried first, on a fork of the block, and applied if nothing spoke
+// against it. One that is not applied costs whoever sent it no gas, only the bytes in the
+// order. So that nobody can slow down the rollup with such legs, or fill its blocks for
+// nothing, it is a rule of the chain that all of them in a block together use as much gas
+// as the block's limit, beside that of what is applied: a leg whose next transaction might
+// use more than what is left of it is not applied.
 
 // maxReason bounds what a contract says of why it reverts.
 const maxReason = 200
@@ -34,8 +29,7 @@ const maxReason = 200
 var (
 	errTogether = errors.New("all or nothing over rollups that are not executed together, or not all of whose legs say so")
 	errOther    = errors.New("another leg of its bundle could not be")
-	errTried    = fmt.Errorf("the block has %d legs with terms already", MaxTriedLegs)
-	errUndone   = errors.New("the gas for legs that are undone is used up in this block")
+	errWasted   = errors.New("the gas for legs that are not applied is used up in this block")
 )
 
 // termsOutcome is the outcome of the terms of a leg that was applied.
@@ -94,13 +88,13 @@ func (d *draft) applyLeg(leg execution.Leg, raw [][]byte, txs []*types.Transacti
 	}
 	// A leg that is refused is tried all the same: so it was when that was decided, and
 	// what it cost counts in the rest of the block.
-	before, err := d.try(t, raw, txs, failed)
+	used, err := d.try(t, raw, txs, failed)
 	switch {
 	case err != nil && verdict == execution.Apply:
 		return fmt.Errorf("leg %d of bundle %x is to be applied and cannot be: %w", leg.Index, leg.Bundle, err)
 	case verdict == execution.Refuse:
 		if err == nil {
-			d.undo(before)
+			d.wasted += used
 			err = errOther
 		}
 		if leg.Reason != "" {
@@ -109,10 +103,9 @@ func (d *draft) applyLeg(leg execution.Leg, raw [][]byte, txs []*types.Transacti
 	}
 	if err != nil {
 		d.refuse(len(raw), err)
-	} else {
-		d.accept(before)
+		return nil
 	}
-	return nil
+	return d.accept(t, raw, txs)
 }
 
 // refuse notes that the next n transactions, a leg, are not applied.
@@ -123,44 +116,51 @@ func (d *draft) refuse(n int, err error) {
 	}
 }
 
-// accept notes that a leg was applied.
-func (d *draft) accept(before *mark) {
+// accept applies a leg that was tried.
+func (d *draft) accept(t terms.Terms, raw [][]byte, txs []*types.Transaction) error {
 	d.outcomes = append(d.outcomes, termsOutcome)
-	for _, receipt := range d.receipts[before.txs:] {
-		d.outcomes = append(d.outcomes, outcomeOf(receipt))
+	for i := 1; i < len(raw); i++ {
+		if err := d.addFor(t, txs[i], len(raw[i])); err != nil {
+			return fmt.Errorf("transaction %s of a leg did something else than when it was tried: %w", txs[i].Hash(), err)
+		}
+		d.outcomes = append(d.outcomes, outcomeOf(d.receipts[len(d.receipts)-1]))
 	}
+	return nil
 }
 
-// try applies a leg with terms, and returns where the block stood before. On an error,
-// which says why the leg is not applied, the block stands there again.
-func (b *body) try(t terms.Terms, raw [][]byte, txs []*types.Transaction, failed []error) (before *mark, err error) {
+// try tries out a leg with terms, and returns the gas that it used. An error says why it is
+// not to be applied; what it used is then counted.
+func (b *body) try(t terms.Terms, raw [][]byte, txs []*types.Transaction, failed []error) (used uint64, err error) {
 	if err := t.Allow(b.header.Number.Uint64(), b.header.Time); err != nil {
-		return nil, err
+		return 0, err
 	}
 	for i := 1; i < len(raw); i++ {
 		if failed[i] != nil {
-			return nil, fmt.Errorf("transaction %d (%s): %w", i, crypto.Keccak256Hash(raw[i]), failed[i])
+			return 0, fmt.Errorf("transaction %d (%s): %w", i, crypto.Keccak256Hash(raw[i]), failed[i])
 		}
 	}
-	if b.tried == MaxTriedLegs {
-		return nil, errTried
+	fork, err := b.fork()
+	if err != nil {
+		return 0, err
 	}
-	b.tried++
-	before = b.mark()
+	defer fork.release()
 	for i := 1; i < len(raw); i++ {
-		if err := b.tryOne(t, txs[i], len(raw[i]), b.header.GasLimit-b.undone-b.used(before)); err != nil {
-			b.undo(before)
-			return nil, fmt.Errorf("transaction %d (%s) %w", i, txs[i].Hash(), err)
+		used = fork.gas.Used() - b.gas.Used()
+		if left := b.header.GasLimit - b.wasted - used; txs[i].Gas() > left {
+			err = fmt.Errorf("wants %d gas: %w", txs[i].Gas(), errWasted)
+		} else {
+			err = fork.addFor(t, txs[i], len(raw[i]))
+		}
+		if err != nil {
+			b.wasted += fork.gas.Used() - b.gas.Used()
+			return 0, fmt.Errorf("transaction %d (%s) %w", i, txs[i].Hash(), err)
 		}
 	}
-	return before, nil
+	return fork.gas.Used() - b.gas.Used(), nil
 }
 
-// tryOne applies a transaction of a leg that may use that much gas.
-func (b *body) tryOne(t terms.Terms, tx *types.Transaction, size int, gas uint64) error {
-	if tx.Gas() > gas {
-		return fmt.Errorf("wants %d gas: %w", tx.Gas(), errUndone)
-	}
+// addFor applies a transaction of a leg under terms.
+func (b *body) addFor(t terms.Terms, tx *types.Transaction, size int) error {
 	result, err := b.add(tx, size)
 	switch {
 	case err != nil:

@@ -301,30 +301,10 @@ func TestLegsAreBounded(t *testing.T) {
 		if !slices.Equal(applied, []int{10, 11, 12, 13, 14}) {
 			t.Errorf("applied %v of %+v", applied, res.Skipped)
 		}
-		for i, want := range map[int]string{0: "nonce too high", 4: "wants 16777216 gas: the gas for legs that are undone is used up", 8: "used up"} {
+		for i, want := range map[int]string{0: "nonce too high", 4: "wants 16777216 gas: the gas for legs that are not applied is used up", 8: "used up"} {
 			if got := res.Skipped[i].Reason; !strings.Contains(got, want) {
 				t.Errorf("transaction %d skipped for %q, want %q", i, got, want)
 			}
-		}
-	})
-	t.Run("legs", func(t *testing.T) {
-		t.Parallel()
-		c := open(t, t.TempDir())
-		var legs []leg
-		for range 10 { // not tried: they do not count
-			legs = append(legs, with(terms.Terms{MinBlock: 2}, transfer(t, 0, 0, to)), with(terms.Terms{}, []byte("garbage")))
-		}
-		for nonce := range uint64(evm.MaxTriedLegs) {
-			legs = append(legs, with(terms.Terms{}, transfer(t, int(nonce%2), nonce/2+nonce%2*100, to))) // every second is undone
-		}
-		legs = append(legs, with(terms.Terms{}, transfer(t, 2, 0, to)), plain(transfer(t, 2, 0, to)))
-		res := execute(t, c, legged(1, legs...))
-		n := len(c.BlockChain().GetBlockByHash(res.Head.Hash).Transactions())
-		if n != evm.MaxTriedLegs/2+1 {
-			t.Errorf("%d transactions in the block, want %d", n, evm.MaxTriedLegs/2+1)
-		}
-		if last := res.Skipped[len(res.Skipped)-1].Reason; !strings.Contains(last, "128 legs with terms already") {
-			t.Errorf("the last is skipped for %q", last)
 		}
 	})
 	t.Run("bytes", func(t *testing.T) {

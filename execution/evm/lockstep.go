@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ethereum/go-ethereum/core/types"
+
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/terms"
 )
@@ -49,8 +51,11 @@ type making struct {
 
 // trial is a leg that was tried.
 type trial struct {
-	txs    int
-	before *mark // where the block stood, where the leg could be applied
+	raw   [][]byte
+	txs   []*types.Transaction
+	terms terms.Terms
+	used  uint64
+	err   error // why it cannot be applied
 }
 
 var (
@@ -105,14 +110,15 @@ func (m *making) Try(_ context.Context, leg execution.Leg, raw [][]byte) (ok boo
 		if len(raw) == 0 || !terms.Is(raw[0]) {
 			return fmt.Errorf("try leg %d of bundle %x: it has no terms", leg.Index, leg.Bundle)
 		}
-		m.trial = &trial{txs: len(raw)}
-		t, _, why := terms.Decode(raw[0])
-		if why == nil {
-			txs, failed := decode(m.draft.signer, raw, &m.client.speculation.known)
-			m.trial.before, why = m.draft.try(t, raw, txs, failed)
+		m.trial = &trial{raw: raw}
+		x := m.trial
+		if x.terms, _, x.err = terms.Decode(raw[0]); x.err == nil {
+			var failed []error
+			x.txs, failed = decode(m.draft.signer, raw, &m.client.speculation.known)
+			x.used, x.err = m.draft.try(x.terms, raw, x.txs, failed)
 		}
-		if ok = why == nil; !ok {
-			reason = why.Error()
+		if ok = x.err == nil; !ok {
+			reason = x.err.Error()
 		}
 		return nil
 	})
@@ -122,19 +128,16 @@ func (m *making) Try(_ context.Context, leg execution.Leg, raw [][]byte) (ok boo
 // Keep implements execution.Making.
 func (m *making) Keep(_ context.Context, keep bool, reason string) error {
 	return m.in(func() error {
-		trial := m.trial
-		if trial == nil || keep && trial.before == nil {
+		x := m.trial
+		if x == nil || keep && x.err != nil {
 			return errNoTrial
 		}
 		m.trial = nil
 		if keep {
-			m.draft.accept(trial.before)
-			return nil
+			return m.draft.accept(x.terms, x.raw, x.txs)
 		}
-		if trial.before != nil {
-			m.draft.undo(trial.before)
-		}
-		m.draft.refuse(trial.txs, errors.New(reason))
+		m.draft.wasted += x.used
+		m.draft.refuse(len(x.raw), errors.New(reason))
 		return nil
 	})
 }
