@@ -100,4 +100,4 @@ opgeth-bin:
 # A thousand random blocks on every execution client, with crashes of all of them, where
 # `make test` runs a few dozen.
 test-engine:
-	go test -count=1 -timeout 60m -v ./test/clients -run . -clients.blocks=1000
+	go test -count=1 -timeout 60m -v ./test/crossclient -blocks=1000
