@@ -134,7 +134,7 @@ func (s *Server) openCertified(ctx context.Context, cert *order.Certificate, id 
 	for i := range records {
 		r := &records[i]
 		if txs := from.transactions(id, *r); txs != nil {
-			out.Bundles = append(out.Bundles, &v1.CertifiedBundle{BundleId: r.BundleID[:], BatchPosition: r.BatchIndex, Transactions: txs})
+			out.Bundles = append(out.Bundles, &v1.CertifiedBundle{BundleId: r.BundleID[:], BatchPosition: r.BatchIndex, Transactions: txs, LegCount: r.LegCount})
 		}
 	}
 	if len(out.Bundles) == 0 {

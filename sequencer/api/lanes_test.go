@@ -88,6 +88,7 @@ func TestCertifiedStream(t *testing.T) {
 	for _, r := range []order.RollupID{beta, alpha, beta, alpha} {
 		bundles = append(bundles, newBundle(9, r))
 	}
+	bundles[3] = newBundle(9, alpha, beta, order.NewRollupID("gamma"))
 	disperse := func(bundles ...*order.Bundle) *order.Certificate {
 		return c.disperse(bundles, &order.Batch{Bundles: bundles})
 	}
@@ -112,7 +113,8 @@ func TestCertifiedStream(t *testing.T) {
 	}
 	for i, at := range []int{1, 3} {
 		id, b := bundles[at].ID(chainID), m.Bundles[i]
-		if !bytes.Equal(b.BundleId, id[:]) || b.BatchPosition != uint64(at) || !slices.EqualFunc(b.Transactions, bundles[at].Legs[0].Transactions, bytes.Equal) {
+		if !bytes.Equal(b.BundleId, id[:]) || b.BatchPosition != uint64(at) || !slices.EqualFunc(b.Transactions, bundles[at].Legs[0].Transactions, bytes.Equal) ||
+			b.LegCount != uint64(len(bundles[at].Legs)) {
 			t.Errorf("bundle %v", b)
 		}
 	}

@@ -1807,7 +1807,9 @@ type CertifiedBundle struct {
 	// Position in its batch.
 	BatchPosition uint64 `protobuf:"varint,2,opt,name=batch_position,json=batchPosition,proto3" json:"batch_position,omitempty"`
 	// Of the bundle's leg for the rollup. A bundle has no second one.
-	Transactions  [][]byte `protobuf:"bytes,3,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	Transactions [][]byte `protobuf:"bytes,3,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	// Legs of the bundle, over all rollups.
+	LegCount      uint64 `protobuf:"varint,4,opt,name=leg_count,json=legCount,proto3" json:"leg_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1861,6 +1863,13 @@ func (x *CertifiedBundle) GetTransactions() [][]byte {
 		return x.Transactions
 	}
 	return nil
+}
+
+func (x *CertifiedBundle) GetLegCount() uint64 {
+	if x != nil {
+		return x.LegCount
+	}
+	return 0
 }
 
 type GetShareRequest struct {
@@ -2263,11 +2272,12 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\n" +
 	"order_time\x18\x05 \x01(\x04R\torderTime\x12!\n" +
 	"\fcertified_ms\x18\x06 \x01(\x04R\vcertifiedMs\x12<\n" +
-	"\abundles\x18\a \x03(\v2\".ordo.sequencer.v1.CertifiedBundleR\abundles\"y\n" +
+	"\abundles\x18\a \x03(\v2\".ordo.sequencer.v1.CertifiedBundleR\abundles\"\x96\x01\n" +
 	"\x0fCertifiedBundle\x12\x1b\n" +
 	"\tbundle_id\x18\x01 \x01(\fR\bbundleId\x12%\n" +
 	"\x0ebatch_position\x18\x02 \x01(\x04R\rbatchPosition\x12\"\n" +
-	"\ftransactions\x18\x03 \x03(\fR\ftransactions\"\x8e\x01\n" +
+	"\ftransactions\x18\x03 \x03(\fR\ftransactions\x12\x1b\n" +
+	"\tleg_count\x18\x04 \x01(\x04R\blegCount\"\x8e\x01\n" +
 	"\x0fGetShareRequest\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12\x1a\n" +
