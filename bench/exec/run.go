@@ -274,6 +274,9 @@ func (s *stage) live(ctx context.Context, w *workload, rollup string, from uint6
 			}
 			return count(ctx, now.block)
 		})
+		if err == nil && last.block <= first.block {
+			return errTooShort
+		}
 		out.Offered, out.Behind = rate, end.at.Sub(last.at).Seconds()
 		return err
 	})
@@ -296,11 +299,16 @@ func (s *stage) catchUp(ctx context.Context, w *workload, rollup string, from ui
 	}
 	end := uint64(len(want.Blocks))
 	first, last, err := n.watch(ctx, func(_ context.Context, now moment) (bool, error) { return now.block >= end, nil })
+	if err == nil && last.block <= first.block {
+		err = errTooShort
+	}
 	if err != nil {
 		return r, err
 	}
 	return over(want.Blocks, first.block, last.block).between(first, last), n.agrees(ctx, want)
 }
+
+var errTooShort = errors.New("all was executed at once: give a longer --duration")
 
 // over sums up the blocks behind the one of a number, up to another.
 func over(blocks []Block, after, last uint64) (sum Block) {

@@ -21,7 +21,7 @@ const (
 	tick = 50 * time.Millisecond
 	// settleLimit is how long what was handed in may take to be ordered or executed when
 	// nothing moves.
-	settleLimit = time.Minute
+	settleLimit = 2 * time.Minute
 )
 
 // stage is a running network.
