@@ -28,7 +28,7 @@ func userBundle(name string, n int) Bundle {
 }
 
 // newTestCore is a core whose chain and rollup have begun.
-func newTestCore(t *testing.T, change func(*Config)) *core {
+func newTestCore(t testing.TB, change func(*Config)) *core {
 	t.Helper()
 	n := newNode()
 	cfg := &Config{RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: t.TempDir(), Sequencers: []Sequencer{n}, Chain: n}
@@ -266,6 +266,57 @@ func TestBundleTwice(t *testing.T) {
 	first, second := c.parcelState(c.parcels.byRef[[32]byte{1}], simStart), c.parcelState(c.parcels.byRef[[32]byte{2}], simStart)
 	if first.Txs[0].Executed || !second.Txs[0].Executed {
 		t.Errorf("only the second was applied: %+v, %+v", first, second)
+	}
+}
+
+// Sequencers that say that the chain dropped a bundle may lie: a user's is never made anew
+// before it has expired.
+func TestBundleSaidToBeDropped(t *testing.T) {
+	t.Parallel()
+	c := newTestCore(t, nil)
+	b := userBundle("u", 1)
+	if err := c.admitBundle(b, simStart); err != nil {
+		t.Fatal(err)
+	}
+	now := simStart
+	first := c.step(now).send
+	for range 20 {
+		c.sent(first, 0, ErrDropped, now)
+		now = now.Add(maxBackoff)
+		c.setInfo(c.info, now)
+		if again := c.step(now).send; again != first {
+			t.Fatalf("sent is %+v, want the same bundle as before, %s", again, first.id)
+		}
+	}
+	if st := c.parcelState(c.parcels.byRef[b.Ref], now); st.Phase != BundleReceived || st.ID != first.id || !strings.Contains(st.Reason, ErrDropped.Error()) {
+		t.Errorf("state %+v", st)
+	}
+}
+
+// Before a node has observed anything, a bundle could not be sent again: it waits.
+func TestBundleWaitsForTheOrder(t *testing.T) {
+	t.Parallel()
+	n := newNode()
+	cfg := &Config{RollupID: simRollup, ChainID: simChain, Key: simKey, Dir: t.TempDir(), Sequencers: []Sequencer{n}, Chain: n}
+	if err := cfg.check(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := newCore(cfg, new(loaded))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.setInfo(Info{ChainID: simChain, Height: 900, MaxExpiryBlocks: 100, MaxBundleBytes: 1 << 20}, simStart)
+	b := userBundle("u", 1)
+	if err := c.admitBundle(b, simStart); err != nil {
+		t.Fatal(err)
+	}
+	w := c.step(simStart)
+	if st := c.parcelState(c.parcels.byRef[b.Ref], simStart); w.send != nil || st.Phase != BundleHeld || st.Reason == "" {
+		t.Errorf("before a height was observed: %+v, sent %v", st, w.send)
+	}
+	c.observe(Observed{Height: 900}, simStart)
+	if w = c.step(simStart); w.send == nil || w.send.unsure {
+		t.Errorf("after one was, %+v is sent", w.send)
 	}
 }
 
@@ -588,5 +639,20 @@ func TestReceipt(t *testing.T) {
 	g, _ = open(t, dir, n, false)
 	if again, err := g.Receipt(t.Context(), single.Hash); err != nil || *again != *first {
 		t.Errorf("after a restart %+v, %v, before %+v", again, err, first)
+	}
+}
+
+// BenchmarkStep is a step of a gateway that holds as many users' bundles as it may.
+func BenchmarkStep(b *testing.B) {
+	c := newTestCore(b, nil)
+	for i := range c.cfg.MaxUserBundles {
+		x := userBundle(fmt.Sprint(i), 1)
+		x.FromBlock = 100
+		if err := c.admitBundle(x, simStart); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		c.step(simStart)
 	}
 }

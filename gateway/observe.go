@@ -35,6 +35,7 @@ type Skipped struct {
 // observe takes in one block. Doing so again changes nothing.
 func (c *core) observe(o Observed, now time.Time) {
 	c.views++
+	c.parcels.changed = true
 	if o.Height > c.observed+1 {
 		c.reconcile(now)
 		c.doubt()

@@ -49,6 +49,11 @@ type parcels struct {
 	ended   []*parcel // oldest first
 	kept    int       // transactions of the ended ones
 
+	// What release has to look at again: what it did not see yet, what had no room, and
+	// from when on time alone changes something.
+	changed, due bool
+	lookAt       time.Time
+
 	byRef  map[[32]byte]*parcel
 	byID   map[[32]byte]*parcel // by the ID of its last bundle
 	byTx   map[[32]byte][]*parcel
@@ -93,6 +98,7 @@ func (ps *parcels) indexTxs(p *parcel) {
 func (ps *parcels) wait(p *parcel) {
 	i, _ := slices.BinarySearchFunc(ps.waiting, p, func(a, b *parcel) int { return int(int64(a.seq - b.seq)) })
 	ps.waiting = slices.Insert(ps.waiting, i, p)
+	ps.changed = true
 }
 
 // forget leaves no trace of a parcel that has ended.

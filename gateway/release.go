@@ -13,27 +13,50 @@ const expiryMargin = 32
 // release makes bundles of the parcels whose time has come, each of one, and ends those
 // whose time has passed.
 func (c *core) release(now time.Time) {
-	if len(c.parcels.waiting)+c.parcels.live == 0 {
+	ps, may := &c.parcels, c.mayRelease(now)
+	if !ps.changed && now.Before(ps.lookAt) && !(ps.due && may) {
 		return
 	}
-	may := c.mayRelease(now)
-	for _, p := range slices.Clone(c.parcels.waiting) {
+	ps.changed, ps.due, ps.lookAt = false, false, now.Add(c.cfg.HoldFor)
+	for _, p := range slices.Clone(ps.waiting) {
 		switch {
 		case c.past(p, now):
 			c.drop(p, c.passed(p), now)
-		case c.early(p, now):
-			if now.Sub(p.received) > c.cfg.HoldFor {
-				c.drop(p, fmt.Sprintf("its first block, %d, did not come within %s", p.fromBlock, c.cfg.HoldFor), now)
-			}
-		case may:
+			continue
+		case !c.early(p, now) && may:
 			c.launch(p, now)
 			may = c.mayRelease(now)
+		case !c.early(p, now):
+			ps.due = true
+		case now.Sub(p.received) > c.cfg.HoldFor:
+			c.drop(p, fmt.Sprintf("its first block, %d, did not come within %s", p.fromBlock, c.cfg.HoldFor), now)
+			continue
+		default:
+			ps.lookBy(p.received.Add(c.cfg.HoldFor + 1))
+		}
+		if p.notBefore.After(now) {
+			ps.lookBy(p.notBefore)
+		}
+		if !p.notAfter.IsZero() && p.live == nil {
+			ps.lookBy(p.notAfter.Add(1))
 		}
 	}
 	for _, b := range slices.Clone(c.live) {
-		if p := b.parcel; p != nil && !b.sent && c.past(p, now) { // sealed, and not sent in time
-			c.drop(p, c.passed(p), now)
+		p := b.parcel
+		if p == nil || b.sent {
+			continue
 		}
+		if c.past(p, now) {
+			c.drop(p, c.passed(p), now)
+		} else if !p.notAfter.IsZero() {
+			ps.lookBy(p.notAfter.Add(1))
+		}
+	}
+}
+
+func (ps *parcels) lookBy(t time.Time) {
+	if t.Before(ps.lookAt) {
+		ps.lookAt = t
 	}
 }
 
@@ -56,7 +79,7 @@ func (c *core) launch(p *parcel, now time.Time) {
 		return
 	}
 	if c.byID[b.id] != nil || c.parcels.byID[b.id] != nil {
-		return // the same was handed in under another reference: with the next height it has an ID of its own
+		return // the same under another reference: it is looked at again with the next height, and gets another ID
 	}
 	c.nextID++
 	c.parcels.waiting = slices.DeleteFunc(c.parcels.waiting, func(x *parcel) bool { return x == p })

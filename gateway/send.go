@@ -165,13 +165,8 @@ func (c *core) deadline(now time.Time) time.Time {
 	if c.mayCut(now) {
 		earlier(c.cutAt.Add(c.cfg.FlushInterval))
 	}
-	for _, p := range c.parcels.waiting {
-		if p.notBefore.After(now) {
-			earlier(p.notBefore)
-		}
-		if !p.notAfter.IsZero() {
-			earlier(p.notAfter.Add(1))
-		}
+	if len(c.parcels.waiting)+c.parcels.live > 0 {
+		earlier(c.parcels.lookAt)
 	}
 	if s := &c.send; !s.inProgress {
 		for _, b := range c.live {
