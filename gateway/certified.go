@@ -27,6 +27,7 @@ type Certified struct {
 type CertifiedBundle struct {
 	ID           order.BundleID
 	Index        uint64 // position in its batch
+	Legs         int    // of the bundle, over all rollups; 0 where the node does not tell
 	Transactions [][]byte
 }
 
@@ -108,7 +109,10 @@ func certifiedFromProto(m *sequencerv1.SubscribeCertifiedResponse) (Certified, e
 		if err != nil {
 			return Certified{}, fmt.Errorf("%w: %w", errMalformed, err)
 		}
-		next := CertifiedBundle{ID: id, Index: b.GetBatchPosition(), Transactions: b.GetTransactions()}
+		if b.GetLegCount() > order.MaxLegs {
+			return Certified{}, fmt.Errorf("%w: bundle of %d legs, at most %d", errMalformed, b.GetLegCount(), order.MaxLegs)
+		}
+		next := CertifiedBundle{ID: id, Index: b.GetBatchPosition(), Legs: int(b.GetLegCount()), Transactions: b.GetTransactions()}
 		switch last := len(c.Bundles) - 1; {
 		case last < 0 || next.Index > c.Bundles[last].Index:
 			c.Bundles = append(c.Bundles, next)

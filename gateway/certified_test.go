@@ -52,7 +52,7 @@ func certifiedMessage(sequence uint64) *sequencerv1.SubscribeCertifiedResponse {
 	return &sequencerv1.SubscribeCertifiedResponse{
 		Owner: bytes.Repeat([]byte{7}, 20), Session: 3, Sequence: sequence, BatchId: id(9), OrderTime: 1000, CertifiedMs: 1001,
 		Bundles: []*sequencerv1.CertifiedBundle{
-			{BundleId: id(1), BatchPosition: 0, Transactions: [][]byte{[]byte("a"), []byte("b")}},
+			{BundleId: id(1), BatchPosition: 0, LegCount: 3, Transactions: [][]byte{[]byte("a"), []byte("b")}},
 			{BundleId: id(2), BatchPosition: 5, Transactions: [][]byte{[]byte("c")}},
 			{BundleId: id(2), BatchPosition: 5, Transactions: [][]byte{[]byte("d")}}, // its second leg
 		},
@@ -87,7 +87,7 @@ func TestSubscribe(t *testing.T) {
 		Position: order.Position{Owner: order.Owner(bytes.Repeat([]byte{7}, 20)), Mark: order.Mark{Session: 3, Sequence: 2}},
 		Batch:    order.BatchID(bytes.Repeat([]byte{9}, 32)), OrderTime: 1000,
 		Bundles: []CertifiedBundle{
-			{ID: order.BundleID(bytes.Repeat([]byte{1}, 32)), Index: 0, Transactions: [][]byte{[]byte("a"), []byte("b")}},
+			{ID: order.BundleID(bytes.Repeat([]byte{1}, 32)), Index: 0, Legs: 3, Transactions: [][]byte{[]byte("a"), []byte("b")}},
 			{ID: order.BundleID(bytes.Repeat([]byte{2}, 32)), Index: 5, Transactions: [][]byte{[]byte("c"), []byte("d")}},
 		},
 	}
@@ -103,6 +103,7 @@ func TestSubscribe(t *testing.T) {
 		"sequence":  func(m *sequencerv1.SubscribeCertifiedResponse) { m.Sequence = 0 },
 		"batch ID":  func(m *sequencerv1.SubscribeCertifiedResponse) { m.BatchId = nil },
 		"bundle ID": func(m *sequencerv1.SubscribeCertifiedResponse) { m.Bundles[0].BundleId = nil },
+		"legs":      func(m *sequencerv1.SubscribeCertifiedResponse) { m.Bundles[0].LegCount = order.MaxLegs + 1 },
 		"positions": func(m *sequencerv1.SubscribeCertifiedResponse) { m.Bundles[0].BatchPosition = 6 },
 		"empty":     func(m *sequencerv1.SubscribeCertifiedResponse) { m.Bundles[0].Transactions[0] = nil },
 		"transactions": func(m *sequencerv1.SubscribeCertifiedResponse) {
