@@ -13,7 +13,6 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/state"
-	"github.com/ethereum/go-ethereum/core/tracing"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/core/vm"
 	"github.com/ethereum/go-ethereum/eth/gasestimator"
@@ -68,14 +67,17 @@ func given(raw *json.RawMessage) json.RawMessage {
 
 // trial is a message on a copy of the pending block's state.
 type trial struct {
-	args    callArgs
-	chain   *core.BlockChain
-	header  *types.Header
-	state   *state.StateDB
-	gasCap  uint64
-	timeout time.Duration
+	args        callArgs
+	chain       *core.BlockChain
+	header      *types.Header
+	blobBaseFee *big.Int // nil: the header's
+	state       *state.StateDB
+	precompiles vm.PrecompiledContracts // for a call; an estimate leaves them in place, as geth's
+	gasCap      uint64
+	timeout     time.Duration
 }
 
+// prepare takes the pending block as the caller wants it to be.
 func (c calls) prepare(rawArgs json.RawMessage, overrides, blockOverrides *json.RawMessage) (*trial, error) {
 	t := &trial{chain: c.evm.BlockChain()}
 	if err := json.Unmarshal(rawArgs, &t.args); err != nil {
@@ -101,8 +103,10 @@ func (c calls) prepare(rawArgs json.RawMessage, overrides, blockOverrides *json.
 		if err := o.apply(t.header); err != nil {
 			return nil, err
 		}
+		t.blobBaseFee = (*big.Int)(o.BlobBaseFee)
 	}
-	return t, overrideAccounts(t.state, accounts)
+	t.precompiles = vm.ActivePrecompiledContracts(t.chain.Config().Rules(t.header.Number, true, t.header.Time))
+	return t, overrideAccounts(t.state, t.precompiles, accounts)
 }
 
 // run executes the message as eth_call does: fees are not asked for where none are
@@ -116,11 +120,18 @@ func (t *trial) run(ctx context.Context) (hexutil.Bytes, error) {
 		msg.GasLimit = t.gasCap
 	}
 	block := core.NewEVMBlockContext(t.header, t.chain, &t.header.Coinbase)
+	if t.blobBaseFee != nil {
+		block.BlobBaseFee = t.blobBaseFee
+	}
 	if msg.GasPrice.IsZero() {
 		block.BaseFee = new(big.Int)
 	}
+	if msg.BlobGasFeeCap.IsZero() {
+		block.BlobBaseFee = new(big.Int)
+	}
 	evm := vm.NewEVM(block, t.state, t.chain.Config(), vm.Config{NoBaseFee: true})
 	defer evm.Release()
+	evm.SetPrecompiles(t.precompiles)
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, evm.Cancel)
@@ -146,8 +157,12 @@ func (t *trial) estimate(ctx context.Context) (hexutil.Uint64, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
+	blobBaseFee := t.blobBaseFee
+	if msg.BlobGasFeeCap.IsZero() {
+		blobBaseFee = new(big.Int)
+	}
 	gas, revert, err := gasestimator.Estimate(ctx, msg.SkipGasLimitCapCheck(), &gasestimator.Options{
-		Config: t.chain.Config(), Chain: t.chain, Header: t.header, State: t.state, ErrorRatio: estimateErrorRatio,
+		Config: t.chain.Config(), Chain: t.chain, Header: t.header, State: t.state, BlobBaseFee: blobBaseFee, ErrorRatio: estimateErrorRatio,
 	}, t.gasCap)
 	if errors.Is(err, vm.ErrExecutionReverted) {
 		return 0, newRevert(revert)
@@ -170,6 +185,7 @@ type callArgs struct {
 	AccessList           types.AccessList             `json:"accessList"`
 	ChainID              *hexutil.Big                 `json:"chainId"`
 	AuthorizationList    []types.SetCodeAuthorization `json:"authorizationList"`
+	MaxFeePerBlobGas     *hexutil.Big                 `json:"maxFeePerBlobGas"`
 	BlobHashes           []common.Hash                `json:"blobVersionedHashes"`
 }
 
@@ -179,13 +195,14 @@ func (a callArgs) message(config *params.ChainConfig, baseFee *big.Int, gasCap u
 		return nil, errors.New("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
 	case a.ChainID != nil && a.ChainID.ToInt().Cmp(config.ChainID) != 0:
 		return nil, fmt.Errorf("chainId does not match node's (have=%v, want=%v)", a.ChainID.ToInt(), config.ChainID)
-	case a.BlobHashes != nil:
-		return nil, errors.New("blob transaction: this chain carries no blobs")
+	case a.To == nil && a.BlobHashes != nil:
+		return nil, core.ErrBlobTxCreate
 	case a.To == nil && a.AuthorizationList != nil:
 		return nil, core.ErrSetCodeTxCreate
 	}
 	msg := &core.Message{
 		From: a.From, To: a.To, Nonce: uint64(a.Nonce), AccessList: a.AccessList, SetCodeAuthorizations: a.AuthorizationList,
+		BlobHashes: a.BlobHashes,
 	}
 	if a.Gas != nil {
 		msg.GasLimit = min(uint64(*a.Gas), gasCap)
@@ -199,7 +216,7 @@ func (a callArgs) message(config *params.ChainConfig, baseFee *big.Int, gasCap u
 	for _, n := range []struct {
 		to   **uint256.Int
 		from *hexutil.Big
-	}{{&msg.Value, a.Value}, {&msg.GasPrice, a.GasPrice}, {&msg.GasFeeCap, a.MaxFeePerGas}, {&msg.GasTipCap, a.MaxPriorityFeePerGas}} {
+	}{{&msg.Value, a.Value}, {&msg.GasPrice, a.GasPrice}, {&msg.GasFeeCap, a.MaxFeePerGas}, {&msg.GasTipCap, a.MaxPriorityFeePerGas}, {&msg.BlobGasFeeCap, a.MaxFeePerBlobGas}} {
 		*n.to = new(uint256.Int)
 		if n.from != nil && (n.from.ToInt().Sign() < 0 || (*n.to).SetFromBig(n.from.ToInt())) {
 			return nil, errors.New("amount is negative or has more than 256 bits")
@@ -216,86 +233,6 @@ func (a callArgs) message(config *params.ChainConfig, baseFee *big.Int, gasCap u
 		msg.GasPrice = price
 	}
 	return msg.SkipNonceCheck().SkipEOACheck(), nil
-}
-
-// accountOverride is what a caller wants an account to be.
-type accountOverride struct {
-	Nonce     *hexutil.Uint64             `json:"nonce"`
-	Code      *hexutil.Bytes              `json:"code"`
-	Balance   *hexutil.Big                `json:"balance"`
-	State     map[common.Hash]common.Hash `json:"state"`
-	StateDiff map[common.Hash]common.Hash `json:"stateDiff"`
-	Move      *common.Address             `json:"movePrecompileToAddress"`
-}
-
-// blockOverride is what a caller wants the block to be.
-type blockOverride struct {
-	Number        *hexutil.Big    `json:"number"`
-	Time          *hexutil.Uint64 `json:"time"`
-	GasLimit      *hexutil.Uint64 `json:"gasLimit"`
-	FeeRecipient  *common.Address `json:"feeRecipient"`
-	PrevRandao    *common.Hash    `json:"prevRandao"`
-	BaseFeePerGas *hexutil.Big    `json:"baseFeePerGas"`
-	BlobBaseFee   *hexutil.Big    `json:"blobBaseFee"` // of no account: this chain carries no blobs
-}
-
-func (o blockOverride) apply(h *types.Header) error {
-	for _, n := range []*hexutil.Big{o.Number, o.BaseFeePerGas} {
-		if n != nil && (n.ToInt().Sign() < 0 || n.ToInt().BitLen() > 256) {
-			return invalidParams{"block override is negative or has more than 256 bits"}
-		}
-	}
-	if o.Number != nil {
-		h.Number = o.Number.ToInt()
-	}
-	if o.Time != nil {
-		h.Time = uint64(*o.Time)
-	}
-	if o.GasLimit != nil {
-		h.GasLimit = uint64(*o.GasLimit)
-	}
-	if o.FeeRecipient != nil {
-		h.Coinbase = *o.FeeRecipient
-	}
-	if o.PrevRandao != nil {
-		h.MixDigest = *o.PrevRandao
-	}
-	if o.BaseFeePerGas != nil {
-		h.BaseFee = o.BaseFeePerGas.ToInt()
-	}
-	return nil
-}
-
-func overrideAccounts(s *state.StateDB, accounts map[common.Address]accountOverride) error {
-	for addr, o := range accounts {
-		switch {
-		case o.Move != nil:
-			return invalidParams{"moving precompiles is not offered at the pending block: do it at latest"}
-		case o.State != nil && o.StateDiff != nil:
-			return fmt.Errorf("account %s has both 'state' and 'stateDiff'", addr.Hex())
-		}
-		if o.Nonce != nil {
-			s.SetNonce(addr, uint64(*o.Nonce), tracing.NonceChangeUnspecified)
-		}
-		if o.Code != nil {
-			s.SetCode(addr, *o.Code, tracing.CodeChangeUnspecified)
-		}
-		if o.Balance != nil {
-			balance, overflow := uint256.FromBig(o.Balance.ToInt())
-			if overflow {
-				return fmt.Errorf("balance of account %s has more than 256 bits", addr.Hex())
-			}
-			s.SetBalance(addr, balance, tracing.BalanceChangeUnspecified)
-		}
-		if o.State != nil {
-			s.SetStorage(addr, o.State)
-		}
-		for key, value := range o.StateDiff {
-			s.SetState(addr, key, value)
-		}
-	}
-	s.Finalise(params.Rules{}) // as if a transaction before had done it
-	return nil
 }
 
 // revert is the error of a message that reverted, with what it returned.

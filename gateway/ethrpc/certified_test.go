@@ -101,6 +101,21 @@ func TestPendingLogsAndOverrides(t *testing.T) {
 			t.Errorf("logs from %s to %s, %v: %v, want %v", c.from, c.to, c.more, got, c.want)
 		}
 	}
+	many := make([]common.Address, 1001)
+	for _, c := range []struct {
+		query map[string]any
+		want  string
+	}{
+		{map[string]any{"address": many}, "exceed max addresses or topics per search position"},
+		{map[string]any{"topics": [][]common.Hash{make([]common.Hash, 1001)}}, "exceed max addresses or topics per search position"},
+		{map[string]any{"topics": make([]common.Hash, 5)}, "exceed max topics"},
+	} {
+		for _, method := range []string{"eth_getLogs", "eth_newFilter"} {
+			if err := r.rpc.Call(nil, method, c.query); err == nil || err.Error() != c.want {
+				t.Errorf("%s: %v, want %s", method, err, c.want)
+			}
+		}
+	}
 	var raw hexutil.Bytes
 	r.call(&raw, "eth_getRawTransactionByBlockNumberAndIndex", "pending", "0x0")
 	if crypto.Keccak256Hash(raw) != certified.Hash() {

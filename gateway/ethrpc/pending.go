@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/ordo-network/ordo/execution/evm"
@@ -60,9 +61,9 @@ func settledTag(at *rpc.BlockNumberOrHash) *rpc.BlockNumberOrHash {
 	return at
 }
 
-// header shows the pending header as geth shows a block without hash. What follows
-// from execution and is not known is zero.
-func pendingHeader(h *types.Header) (map[string]any, error) {
+// pendingHeader shows the pending header as geth shows a block without hash. What
+// follows from execution and is not known is zero.
+func pendingHeader(h *types.Header, config *params.ChainConfig) (map[string]any, error) {
 	raw, err := json.Marshal(h)
 	if err != nil {
 		return nil, err
@@ -77,6 +78,9 @@ func pendingHeader(h *types.Header) (map[string]any, error) {
 		}
 	}
 	fields["hash"], fields["nonce"], fields["miner"] = nil, nil, nil
+	if config.IsPrague(h.Number, h.Time) {
+		fields["requestsHash"] = common.Hash{}
+	}
 	return fields, nil
 }
 
@@ -90,7 +94,7 @@ func (p pendingTag) GetHeaderByNumber(ctx context.Context, number rpc.BlockNumbe
 		return nil, err
 	}
 	block, _ := pending.Block()
-	return pendingHeader(block.Header())
+	return pendingHeader(block.Header(), p.evm.BlockChain().Config())
 }
 
 // GetBlockByNumber returns a block, with its transactions or their hashes.
@@ -103,7 +107,7 @@ func (p pendingTag) GetBlockByNumber(ctx context.Context, number rpc.BlockNumber
 		return nil, err
 	}
 	block, _ := pending.Block()
-	fields, err := pendingHeader(block.Header())
+	fields, err := pendingHeader(block.Header(), p.evm.BlockChain().Config())
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,9 @@ func (p *pollers) make() error {
 
 // NewFilter makes a filter of logs.
 func (p *pollers) NewFilter(crit filters.FilterCriteria) (rpc.ID, error) {
+	if err := bounded(crit); err != nil {
+		return "", err
+	}
 	if err := p.make(); err != nil {
 		return "", err
 	}
@@ -158,6 +161,9 @@ func (p *pollers) UninstallFilter(id rpc.ID) bool {
 // GetLogs searches logs. Those of the pending block come last and, as all that is not in
 // a block, without the hash of one.
 func (p *pollers) GetLogs(ctx context.Context, crit filters.FilterCriteria) ([]any, error) {
+	if err := bounded(crit); err != nil {
+		return nil, err
+	}
 	out := []any{}
 	if !isPendingNumber(crit.FromBlock) {
 		logs, err := p.FilterAPI.GetLogs(ctx, settled(crit))

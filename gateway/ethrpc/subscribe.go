@@ -26,8 +26,8 @@ func (s subscriptions) NewHeads(ctx context.Context) (*rpc.Subscription, error) 
 
 // Logs sends the logs of new blocks that match.
 func (s subscriptions) Logs(ctx context.Context, crit filters.FilterCriteria) (*rpc.Subscription, error) {
-	if len(crit.Addresses) > 1000 || len(crit.Topics) > 4 {
-		return nil, errors.New("exceed max addresses or topics per search position")
+	if err := bounded(crit); err != nil {
+		return nil, err
 	}
 	return s.subscribe(ctx, isBlock, func(ev hubEvent, send func(any)) {
 		for _, receipt := range ev.block.Receipts {
@@ -38,6 +38,20 @@ func (s subscriptions) Logs(ctx context.Context, crit filters.FilterCriteria) (*
 			}
 		}
 	})
+}
+
+// maxSearched bounds the addresses, and the topics at each position, of a search for logs.
+const maxSearched = 1000
+
+// bounded refuses a search that asks for too much, in geth's words.
+func bounded(crit filters.FilterCriteria) error {
+	if len(crit.Topics) > 4 {
+		return errors.New("exceed max topics")
+	}
+	if len(crit.Addresses) > maxSearched || slices.ContainsFunc(crit.Topics, func(any []common.Hash) bool { return len(any) > maxSearched }) {
+		return errors.New("exceed max addresses or topics per search position")
+	}
+	return nil
 }
 
 // matches follows eth_getLogs: any of the addresses, and at each position any of
