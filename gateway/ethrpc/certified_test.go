@@ -3,6 +3,7 @@ package ethrpc_test
 import (
 	"math/big"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -107,11 +108,11 @@ func TestPendingLogsAndOverrides(t *testing.T) {
 		want  string
 	}{
 		{map[string]any{"address": many}, "exceed max addresses or topics per search position"},
-		{map[string]any{"topics": [][]common.Hash{make([]common.Hash, 1001)}}, "exceed max addresses or topics per search position"},
+		{map[string]any{"topics": [][]common.Hash{make([]common.Hash, 1001)}}, "exceed max topics"},
 		{map[string]any{"topics": make([]common.Hash, 5)}, "exceed max topics"},
 	} {
 		for _, method := range []string{"eth_getLogs", "eth_newFilter"} {
-			if err := r.rpc.Call(nil, method, c.query); err == nil || err.Error() != c.want {
+			if err := r.rpc.Call(nil, method, c.query); err == nil || !strings.HasSuffix(err.Error(), c.want) {
 				t.Errorf("%s: %v, want %s", method, err, c.want)
 			}
 		}
