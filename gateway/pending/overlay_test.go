@@ -22,6 +22,7 @@ import (
 
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/execution/terms"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/pending"
 	"github.com/ordo-network/ordo/order"
@@ -82,6 +83,11 @@ type node struct {
 
 func start(t *testing.T, sources ...*source) *node {
 	t.Helper()
+	return startWith(t, 0, sources...)
+}
+
+func startWith(t *testing.T, blockTime time.Duration, sources ...*source) *node {
+	t.Helper()
 	if len(sources) == 0 {
 		sources = []*source{newSource("one")}
 	}
@@ -97,7 +103,7 @@ func start(t *testing.T, sources ...*source) *node {
 	}
 	cfg := pending.Config{
 		Rollup: rollupID, Speculator: n.evm, Head: session.Soft, Registerer: n.registry, Random: func() float64 { return 0 },
-		Now: func() time.Time { return genesis },
+		Now: func() time.Time { return genesis }, BlockTime: blockTime,
 		Certified: func(ids ...order.BundleID) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -158,6 +164,21 @@ func (n *node) order(bundles ...bundle) execution.Head {
 	}
 	n.overlay.Ordered(o)
 	return res.Head
+}
+
+// gather has a block of the sequencer wait, which orders the bundles, each with one leg of
+// as many as it is given rollups.
+func (n *node) gather(rollups int, bundles ...bundle) {
+	n.t.Helper()
+	n.height++
+	g := pending.Gathered{Height: n.height, Time: genesis}
+	for _, x := range bundles {
+		g.Legs = append(g.Legs, pending.GatheredLeg{
+			Leg:          execution.Leg{Height: n.height, Bundle: execution.Hash(x.id), Rollups: make([]execution.Hash, rollups), Transactions: len(x.txs)},
+			Transactions: x.txs,
+		})
+	}
+	n.overlay.Gathered(g)
 }
 
 // certify has the first source say that the lane's batch of that sequence is certified.
@@ -520,4 +541,61 @@ func TestManySteps(t *testing.T) {
 	n.shows(beef, senders*each)
 	n.order() // all of it anew
 	n.shows(beef, senders*each)
+}
+
+// What is ordered and waits for its block stands first in pending, as it was ordered, and
+// is confirmed when the block is made.
+func TestGatheredStandsFirst(t *testing.T) {
+	t.Parallel()
+	n := startWith(t, 2*time.Second)
+	one, two, three := newBundle(transfer(t, 0, 0, beef, 1)), newBundle(transfer(t, 1, 0, beef, 10)), newBundle(transfer(t, 2, 0, beef, 100))
+	n.certify(1, 1, 1000, one)
+	n.certify(2, 1, 2000, two)
+	n.shows(beef, 11)
+	n.gather(1, two)
+	n.gather(1) // a block that orders nothing
+	eventually(t, "what is gathered stands first", func() bool {
+		block, _ := n.pending().Block()
+		return len(block.Transactions()) == 2 && block.Transactions()[0].Value().Int64() == 10
+	})
+	n.gather(1, three) // nobody called it certified
+	n.shows(beef, 111)
+	if want := n.head().Time.Add(2 * time.Second).Unix(); n.pending().Header().Time != uint64(want) {
+		t.Errorf("pending is of %d, and no block is made before %d", n.pending().Header().Time, want)
+	}
+	n.counts(0, 0)
+	n.order(two, three)
+	n.counts(2, 0)
+	n.shows(beef, 111)
+	n.order(one)
+	n.counts(3, 0)
+	// What was said of a bundle before is believed no longer than until it is ordered.
+	four, lie := newBundle(transfer(t, 3, 0, beef, 1000)), newBundle(transfer(t, 3, 0, beef, 5000))
+	lie.id = four.id
+	n.certify(1, 2, 3000, lie)
+	n.shows(beef, 5111)
+	n.gather(1, four)
+	n.shows(beef, 1111)
+	n.order(four)
+	n.counts(4, 1)
+}
+
+// A leg that is applied with those of other rollups, or not at all, is not shown: whether
+// it is known only when the block is made. One by itself is.
+func TestTermsInPending(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	all := terms.Terms{AllOrNothing: true}.Encode()
+	alone, several := newBundle(all, transfer(t, 0, 0, beef, 1)), newBundle(all, transfer(t, 1, 0, beef, 10))
+	b := gateway.Certified{Position: order.Position{Mark: order.Mark{Sequence: 1}}, OrderTime: 1, Bundles: []gateway.CertifiedBundle{
+		{ID: several.id, Legs: 2, Transactions: several.txs}, {ID: alone.id, Index: 1, Legs: 1, Transactions: alone.txs},
+	}}
+	n.sources[0].batches <- b
+	n.shows(beef, 1)
+	n.gather(2, several)
+	n.shows(beef, 1)
+	block, _ := n.pending().Block()
+	if len(block.Transactions()) != 1 {
+		t.Errorf("%d transactions in pending", len(block.Transactions()))
+	}
 }

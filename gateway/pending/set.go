@@ -75,7 +75,7 @@ func gatheredEntries(b Gathered) (entries []*entry) {
 
 // same reports whether what was said of a bundle is what was ordered.
 func (e *entry) same(ordered *entry) bool {
-	return len(e.legs) == len(ordered.legs) && len(ordered.legs[0].Rollups) <= 1 && slices.EqualFunc(e.txs, ordered.txs, bytes.Equal)
+	return len(e.legs) == len(ordered.legs) && len(e.legs[0].Rollups) == len(ordered.legs[0].Rollups) && slices.EqualFunc(e.txs, ordered.txs, bytes.Equal)
 }
 
 // fate is what was shown of a transaction.
@@ -151,8 +151,8 @@ func (s *set) add(b gateway.Certified, source int, height uint64, now time.Time)
 		e := &entry{
 			place: place{at, b.Position, x.Index}, id: x.ID, batch: b.Batch, txs: x.Transactions,
 			source: source, seen: height, heard: now, fates: make([]fate, len(x.Transactions)),
-			// Whether it has more legs than one is not said.
-			legs: []execution.Leg{{Height: height + 1, Bundle: execution.Hash(x.ID), Transactions: len(x.Transactions)}},
+			// Which rollups its legs are for is not said, nor where one leg ends.
+			legs: []execution.Leg{{Height: height + 1, Bundle: execution.Hash(x.ID), Rollups: make([]execution.Hash, max(x.Legs, 1)), Transactions: len(x.Transactions)}},
 		}
 		for _, tx := range x.Transactions {
 			e.size += len(tx)
