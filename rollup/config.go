@@ -184,11 +184,14 @@ func Init(home string, o InitOptions) error {
 	return config.Write(path, cfg)
 }
 
-// writeGenesis writes the rollup's genesis where the node needs it. Clients outside of this
-// process have their own; that of an op-geth, where it is given, tells the chain ID.
+// writeGenesis writes the rollup's genesis where the node needs it: of what is no Ethereum
+// it knows none.
 func writeGenesis(home string, cfg Config, o InitOptions) error {
-	if cfg.Execution.Mode != ModeEVM && o.GenesisFile == "" {
+	if m := cfg.Execution.Mode; m != ModeEVM && m != ModeOP {
 		return nil
+	}
+	if cfg.Execution.Mode == ModeOP && o.GenesisFile == "" {
+		return errors.New("mode op needs --genesis: the file that the op-geth's chain was made from")
 	}
 	genesis, err := rollupGenesis(o)
 	if err != nil {

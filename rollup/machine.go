@@ -47,6 +47,8 @@ func (n *Node) openMachine(ctx context.Context, home string) (machine, error) {
 	switch n.cfg.Execution.Mode {
 	case ModeEVM:
 		return n.openEVM(ctx, home)
+	case ModeOP:
+		return n.openOP(ctx, home)
 	case ModeGRPC:
 		return n.openGRPC(ctx, home)
 	case ModeGo:

@@ -65,15 +65,18 @@ type running struct {
 
 func runOwn(t *testing.T, home string, vm *shared) running {
 	t.Helper()
+	return runNode(t, home, Options{Version: "test", Logger: slog.New(slog.DiscardHandler), Client: vm, Handler: vm})
+}
+
+func runNode(t *testing.T, home string, o Options) running {
+	t.Helper()
 	cfg, err := LoadConfig(home)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() {
-		done <- RunWith(ctx, home, Options{Version: "test", Logger: slog.New(slog.DiscardHandler), Client: vm, Handler: vm})
-	}()
+	go func() { done <- RunWith(ctx, home, o) }()
 	r := running{url: "http://" + cfg.RPC.Listen}
 	r.stop = sync.OnceFunc(func() {
 		cancel()

@@ -23,7 +23,7 @@ astria.execution.v2.`,
 	}
 	var home string
 	cmd.PersistentFlags().StringVar(&home, "home", defaultRollupHome(), "directory of the node")
-	cmd.AddCommand(newRollupInitCmd(&home), newRollupStartCmd(&home), newRollupSyncCmd(&home))
+	cmd.AddCommand(newRollupInitCmd(&home), newRollupStartCmd(), newRollupSyncCmd(&home))
 	return cmd
 }
 
@@ -91,23 +91,32 @@ func executionFlags(cmd *cobra.Command, e *rollup.Execution) {
 	f.DurationVar(&e.BlockTime, "block-time", 0, "least time between two blocks, in whole seconds; the same on all nodes, for ever (default: a block as soon as there are transactions; 1s with --engine)")
 }
 
-func newRollupStartCmd(home *string) *cobra.Command {
+func newRollupStartCmd() *cobra.Command {
 	o := rollup.Options{Version: version}
+	var homes []string
 	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Run the node until it is interrupted",
 		Long: `Run the node until it is interrupted. Flags count instead of what config.toml says. Mode and
-block time make the chain: they are kept at the first start, and others are refused later.`,
+block time make the chain: they are kept at the first start, and others are refused later.
+
+Rollups of one domain run together, each with its --home: only so is known whether a bundle
+that says all or nothing is applied.`,
 		Example: `  ordo rollup start
   ordo rollup start --home r --log-level debug
   ordo rollup start --engine http://127.0.0.1:8551 --jwt jwt.hex --block-time 1s
-  ordo rollup start --execution grpc://127.0.0.1:50051`,
+  ordo rollup start --execution grpc://127.0.0.1:50051
+  ordo rollup start --home alpha --home beta`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Logger = slog.Default()
-			return rollup.RunWith(cmd.Context(), *home, o)
+			if len(homes) > 1 {
+				return rollup.RunDomain(cmd.Context(), homes, o)
+			}
+			return rollup.RunWith(cmd.Context(), homes[0], o)
 		},
 	}
+	cmd.Flags().StringArrayVar(&homes, "home", []string{defaultRollupHome()}, "directory of the node; given again for each rollup of a domain")
 	executionFlags(cmd, &o.Execution)
 	return cmd
 }

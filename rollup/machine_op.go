@@ -1,0 +1,97 @@
+package rollup
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/ordo-network/ordo/execution/engine"
+	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/gateway/ordorpc"
+)
+
+// optimism is an OP Stack client: an Ethereum of which this node knows the transactions'
+// form, and asks the state of nobody.
+type optimism struct {
+	opaque
+	chainID *big.Int
+}
+
+// depositType begins the transactions that mint, which only an OP Stack's own bridge makes.
+const depositType = 0x7e
+
+func (n *Node) openOP(ctx context.Context, home string) (machine, error) {
+	in := within(home)
+	genesis, err := os.ReadFile(in(n.cfg.Genesis))
+	if err != nil {
+		return nil, fmt.Errorf("read the genesis of the op-geth: %w: it must be the file that the client was made from", err)
+	}
+	chainID, err := chainIDOf(genesis)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in(n.cfg.Genesis), err)
+	}
+	api, err := n.dialEngine(ctx, home)
+	if err != nil {
+		return nil, err
+	}
+	client, err := engine.NewOP(engine.OPConfig{API: api, Dir: in("data/op"), Genesis: genesis, Start: n.cfg.StartHeight - 1, Logger: n.log})
+	if err != nil {
+		return nil, err
+	}
+	return &optimism{opaque{vm: client, store: n.store, handler: n.given.Handler}, chainID}, nil
+}
+
+func chainIDOf(genesis []byte) (*big.Int, error) {
+	var g struct {
+		Config struct {
+			ChainID *big.Int `json:"chainId"`
+		} `json:"config"`
+	}
+	if err := json.Unmarshal(genesis, &g); err != nil {
+		return nil, fmt.Errorf("read the genesis: %w", err)
+	}
+	if id := g.Config.ChainID; id == nil || id.Sign() <= 0 || !id.IsUint64() {
+		return nil, errors.New("the genesis has no chain ID: config.chainId must be a positive number")
+	}
+	return g.Config.ChainID, nil
+}
+
+func (m *optimism) hash(tx []byte) [32]byte { return crypto.Keccak256Hash(tx) }
+
+func (m *optimism) door(n *Node) (door, error) {
+	c := n.plainDoor(ordorpc.Backend{Decode: m.decode, Hash: m.hash}, m.handler)
+	c.ChainID = m.chainID.Uint64()
+	return ordorpc.NewServer(c)
+}
+
+// decode refuses what the client would never apply. Nonces and balances it leaves to the
+// client: each transaction is a sender of its own.
+func (m *optimism) decode(raw []byte) (gateway.Tx, error) {
+	if len(raw) > 0 && raw[0] == depositType {
+		return gateway.Tx{}, errors.New("a deposit cannot be sent: it comes from the bridge alone")
+	}
+	tx := new(types.Transaction)
+	if err := tx.UnmarshalBinary(raw); err != nil {
+		return gateway.Tx{}, fmt.Errorf("decode transaction: %w", err)
+	}
+	switch {
+	case tx.Type() == types.BlobTxType:
+		return gateway.Tx{}, errors.New("blob transactions are not taken: this chain carries no blobs")
+	case tx.Protected() && tx.ChainId().Cmp(m.chainID) != 0:
+		return gateway.Tx{}, fmt.Errorf("transaction is for chain %s, this is %s", tx.ChainId(), m.chainID)
+	case !tx.Protected():
+		return gateway.Tx{}, errors.New("only replay-protected (EIP-155) transactions are taken")
+	}
+	if _, err := types.Sender(types.LatestSignerForChainID(m.chainID), tx); err != nil {
+		return gateway.Tx{}, fmt.Errorf("recover the sender: %w", err)
+	}
+	hash := [32]byte(tx.Hash())
+	return gateway.Tx{Hash: hash, Sender: hex.EncodeToString(hash[:]), Raw: raw}, nil
+}
