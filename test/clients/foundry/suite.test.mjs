@@ -23,14 +23,14 @@ function run(name, args, { fails = false, extra = {} } = {}) {
 const cast = (...args) => run('cast', args)
 const castFails = (...args) => run('cast', args, { fails: true })
 const send = (...args) => JSON.parse(cast('send', '--json', '--private-key', key, ...args))
+const create = () => JSON.parse(run('forge', ['create', '--json', '--broadcast', '--private-key', key, 'src/Vault.sol:Vault', '--constructor-args', 'devnet'])).deployedTo
 /** Values as cast prints them for people: "1000 [1e3]". */
 const number = (text) => BigInt(text.split(' ')[0])
 
 before(async () => {
   [key] = await funded(6, 1)
   sender = privateKeyToAccount(key).address
-  const created = JSON.parse(run('forge', ['create', '--json', '--broadcast', '--private-key', key, 'src/Vault.sol:Vault', '--constructor-args', 'devnet']))
-  vault = created.deployedTo
+  vault = create()
 })
 
 after(() => spawnSync('rm', ['-rf', `${cwd}/broadcast`]))
@@ -73,7 +73,7 @@ test('cast send of types 0 and 1, and with an authorization', () => {
   assert.equal(send('--legacy', '--value', 1, stranger()).type, '0x0')
   const listed = send('--access-list', JSON.stringify([{ address: vault, storageKeys: [`0x${'0'.repeat(64)}`] }]), '--value', 5, vault, 'deposit(uint256)', 0)
   assert.equal(listed.status, '0x1')
-  assert.equal(listed.type, '0x1')
+  assert.equal(JSON.parse(cast('tx', '--json', listed.transactionHash)).accessList.length, 1)
   const set = send('--auth', vault, stranger(), '--value', 1)
   assert.equal(set.type, '0x4')
   assert.equal(cast('code', sender), `0xef0100${vault.slice(2).toLowerCase()}`)
@@ -121,8 +121,8 @@ test('cast mktx and publish, --async, nonces ahead', async () => {
   assert.match(hash, /^0x[0-9a-f]{64}$/)
   assert.equal(cast('nonce', sender), String(nonce))
   const first = cast('send', '--async', '--private-key', key, '--nonce', nonce, '--value', 1, to)
-  assert.equal(cast('receipt', first, 'status').split(' ')[0], '1')
-  assert.equal(cast('receipt', hash, 'status').split(' ')[0], '1')
+  assert.match(cast('receipt', first, 'status'), /^(true|1)/)
+  assert.match(cast('receipt', hash, 'status'), /^(true|1)/)
   assert.equal(cast('balance', to), '2')
   await until('the pending nonce', async () => (await ask('eth_getTransactionCount', sender, 'pending')).result === `0x${(nonce + 2).toString(16)}`)
 })
@@ -159,20 +159,15 @@ test('cast run replays a transaction with its trace', () => {
 
 test('forge test on a fork of the devnet', async () => {
   const [other] = await funded(6, 1)
-  const receipt = JSON.parse(cast('send', '--json', '--private-key', other, '--value', 1000, vault2(), 'deposit(uint256)', 2n ** 40n))
+  const deployed = create()
+  const receipt = JSON.parse(cast('send', '--json', '--private-key', other, '--value', 1000, deployed, 'deposit(uint256)', 2n ** 40n))
   const out = run('forge', ['test', '--fork-url', rollup.rpc, '--fork-block-number', BigInt(receipt.blockNumber)], {
-    extra: { DEPLOYED: fresh, DEPOSITOR: privateKeyToAccount(other).address, CHAIN: rollup.chain_id, BLOCK: String(BigInt(receipt.blockNumber)) },
+    extra: { DEPLOYED: deployed, DEPOSITOR: privateKeyToAccount(other).address, CHAIN: rollup.chain_id, BLOCK: String(BigInt(receipt.blockNumber)) },
   })
   const [, passed] = out.match(/(\d+) tests? passed, 0 failed/)
   console.log(`  ${passed} tests of the Foundry project passed on a fork`)
   assert.equal(Number(passed), 5)
 })
-
-let fresh
-function vault2() {
-  fresh = JSON.parse(run('forge', ['create', '--json', '--broadcast', '--private-key', key, 'src/Vault.sol:Vault', '--constructor-args', 'devnet'])).deployedTo
-  return fresh
-}
 
 test('forge script --broadcast sends its transactions and waits for them', () => {
   run('forge', ['script', 'script/Deploy.s.sol', '--rpc-url', rollup.rpc, '--private-key', key, '--broadcast', '--slow'])
