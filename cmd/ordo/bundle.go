@@ -234,6 +234,9 @@ func showBundle(ctx context.Context, out io.Writer, nodes []*jsonrpc.Client, nam
 			}
 			continue
 		}
+		if b.BlockNumber == nil {
+			b.BlockNumber = b.blockOf(ctx, n)
+		}
 		count = max(count, b.collect(legs))
 	}
 	fmt.Fprintf(out, "bundle %s, %s, ordered at height %d\n", id, plural(int(count), "leg"), *first.SequencerHeight)
@@ -242,6 +245,24 @@ func showBundle(ctx context.Context, out io.Writer, nodes []*jsonrpc.Client, nam
 	}
 	for _, t := range troubles {
 		fmt.Fprintln(out, "  not known: "+t)
+	}
+	return nil
+}
+
+// blockOf asks which block holds what was executed, where the node does not say it of the
+// bundle; nil where that is not known.
+func (b *bundleAnswer) blockOf(ctx context.Context, n *jsonrpc.Client) *jsonrpc.Quantity {
+	for _, leg := range b.Legs {
+		for _, tx := range leg.Transactions {
+			if !tx.Executed {
+				continue
+			}
+			var s txStatus
+			if err := n.Call(ctx, &s, "ordo_transactionStatus", tx.Hash); err != nil {
+				return nil
+			}
+			return s.BlockNumber
+		}
 	}
 	return nil
 }
@@ -277,14 +298,21 @@ func (l *shownLeg) print(out io.Writer, index uint64, names map[string]string) {
 		return
 	}
 	what := "applied"
-	if !l.told.Applied {
+	switch {
+	case l.told.Applied:
+	case l.told.Reason != "":
 		what = "not applied: " + l.told.Reason
+	default:
+		what = "not applied"
 	}
 	if l.block != nil {
 		what = fmt.Sprintf("block %d, %s", *l.block, what)
 	}
 	fmt.Fprintln(out, "    "+what)
 	for _, tx := range l.told.Transactions {
+		if tx.Reason == l.told.Reason {
+			tx.Reason = "" // of the leg: once is enough
+		}
 		fmt.Fprint(out, "  ")
 		printTransactions(out, []bundleTransaction{tx}, true)
 	}

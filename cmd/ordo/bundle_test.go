@@ -24,10 +24,10 @@ import (
 )
 
 // methods returns a client of a server that answers each method with its result, and with
-// null what it does not know. It notes the parameters of the last call.
-func methods(t *testing.T, results map[string]string) (*jsonrpc.Client, *string) {
+// null what it does not know. It notes the parameters of each method's last call.
+func methods(t *testing.T, results map[string]string) (*jsonrpc.Client, map[string]string) {
 	t.Helper()
-	params := new(string)
+	asked := make(map[string]string) // calls come one at a time
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var call struct {
 			Method string          `json:"method"`
@@ -36,7 +36,7 @@ func methods(t *testing.T, results map[string]string) (*jsonrpc.Client, *string)
 		if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
 			t.Error(err)
 		}
-		*params = string(call.Params)
+		asked[call.Method] = string(call.Params)
 		result := results[call.Method]
 		if result == "" {
 			result = "null"
@@ -44,7 +44,7 @@ func methods(t *testing.T, results map[string]string) (*jsonrpc.Client, *string)
 		_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": 1, "result": json.RawMessage(result)})
 	}))
 	t.Cleanup(s.Close)
-	return jsonrpc.New(s.URL, rpcTimeout), params
+	return jsonrpc.New(s.URL, rpcTimeout), asked
 }
 
 func TestParseLegs(t *testing.T) {
@@ -96,8 +96,8 @@ func TestBundleIsSentToANodeOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `[{"legs":[{"rollup":"other","transactions":["0x01"]},{"rollup":"beta","transactions":["0x02","0x03"]}],"allOrNothing":true}]`
-	if *params != want || !strings.Contains(out.String(), "accepted as 0x0a\n") {
-		t.Errorf("it sent %s and told %s", *params, out.String())
+	if params["ordo_sendBundle"] != want || !strings.Contains(out.String(), "accepted as 0x0a\n") {
+		t.Errorf("it sent %s and told %s", params, out.String())
 	}
 }
 
@@ -170,10 +170,11 @@ func TestBundleShowsAllLegs(t *testing.T) {
 		"ordo_getBundle": `{"bundleId":"0x0b","status":"ordered","sequencerHeight":"0xc","blockNumber":"0x9","legs":[{"legIndex":"0x0","legCount":"0x3",` + legs + `,
 			"applied":true,"transactions":[{"hash":"0x01","executed":true}]}]}`,
 	})
-	beta, params := methods(t, map[string]string{
-		"ordo_info": `{"name":"beta","rollupId":"0xbb"}`,
+	beta, asked := methods(t, map[string]string{
+		"ordo_info":              `{"name":"beta","rollupId":"0xbb"}`,
+		"ordo_transactionStatus": `{"status":"ordered","executed":true,"blockNumber":"0x7"}`,
 		"ordo_getBundle": `{"bundleId":"0x0b","status":"ordered","sequencerHeight":"0xc","legs":[{"legIndex":"0x1","legCount":"0x3",` + legs + `,
-			"applied":false,"reason":"no funds","transactions":[{"hash":"0x02","executed":false,"reason":"no funds"}]}]}`,
+			"applied":true,"transactions":[{"hash":"0x02","executed":false,"reason":"no funds"},{"hash":"0x03","executed":true}]}]}`,
 	})
 	var out strings.Builder
 	if err := showBundle(context.Background(), &out, []*jsonrpc.Client{alpha, beta}, someHash); err != nil {
@@ -184,16 +185,26 @@ func TestBundleShowsAllLegs(t *testing.T) {
     block 9, applied
     0x01  executed
   leg 1, rollup beta (0xbb), 1 transaction
-    not applied: no funds
+    block 7, applied
     0x02  not executed: no funds
+    0x03  executed
   leg 2, rollup 0xcc, 1 transaction
     its rollup's node was not asked: name it with --rpc
 `
 	if out.String() != want {
 		t.Errorf("it told\n%s\nwant\n%s", out.String(), want)
 	}
-	if *params != `["0x0b"]` {
-		t.Errorf("the second was asked for %s, which only the first knows by another name", *params)
+	if asked["ordo_getBundle"] != `["0x0b"]` || asked["ordo_transactionStatus"] != `["0x03"]` {
+		t.Errorf("the second, which does not know it by its reference, was asked for %v", asked)
+	}
+	out.Reset()
+	refused, _ := methods(t, map[string]string{
+		"ordo_info": `{"name":"alpha","rollupId":"0xaa"}`,
+		"ordo_getBundle": `{"bundleId":"0x0b","sequencerHeight":"0xc","blockNumber":"0x9","legs":[{"legIndex":"0x0","legCount":"0x1","legs":[{"rollupId":"0xaa","transactions":"0x2"}],
+			"applied":false,"reason":"leg not applied","transactions":[{"hash":"0x01","reason":"leg not applied"}]}]}`,
+	})
+	if err := showBundle(context.Background(), &out, []*jsonrpc.Client{refused}, someHash); err != nil || !strings.HasSuffix(out.String(), "block 9, not applied: leg not applied\n    0x01  not executed\n") {
+		t.Errorf("of one that was not applied it told %s, %v", out.String(), err)
 	}
 	out.Reset()
 	dropped, _ := methods(t, map[string]string{"ordo_getBundle": `{"status":"dropped","reason":"cancelled","legs":[]}`})
