@@ -107,8 +107,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			break
 		}
 		r.Kinds = append(r.Kinds, *k)
-		// Live on one machine with all validators, time is theirs as well.
-		for _, t := range []Target{{What: kind + ", catching up", Got: k.CatchUpShare}, {What: kind + ", live, by processor time", Got: k.Live.CPU}} {
+		for _, t := range []Target{{What: kind + ", catching up", Got: k.CatchUpShare}, {What: kind + ", live", Got: k.Live.Share}} {
 			t.Want, t.Met = leastShare, t.Got >= leastShare
 			r.Targets = append(r.Targets, t)
 		}
@@ -125,6 +124,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 const (
 	probeBlocks       = 10
 	probeTransactions = 500
+	probes            = 3 // the best counts: nothing makes the EVM faster than it is
 )
 
 // measure takes one kind. What the EVM alone and the nodes that catch up execute is what a live
@@ -203,11 +203,13 @@ func (s *stage) load(ctx context.Context, w *workload, rollup string) (txs [][]b
 	if err := writeRollup(rollup, w, blocks); err != nil {
 		return nil, 0, err
 	}
-	done, err := s.alone(ctx, rollup)
-	if err != nil {
-		return nil, 0, err
+	for range probes {
+		done, err := s.alone(ctx, rollup)
+		if err != nil {
+			return nil, 0, err
+		}
+		rate = max(rate, float64(len(txs))/done.Seconds*s.o.Load)
 	}
-	rate = float64(len(txs)) / done.Seconds * s.o.Load
 	more, err := w.next(max(int(rate*s.o.Duration.Seconds())-len(txs), 0))
 	txs = append(txs, more...)
 	s.o.say("%s: %d transactions are signed, for %.0f a second", w.kind, len(txs), rate)

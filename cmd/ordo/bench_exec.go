@@ -25,8 +25,8 @@ executes the same signed transactions in the same blocks in three ways:
 
   alone     the embedded EVM with the blocks at hand
   catch-up  a new rollup node, which fetches and verifies what is ordered already
-  live      a rollup node that follows while more is ordered than it can execute, with all
-            validators on the same machine: what counts is executed while that load lasts
+  live      a rollup node that follows while 0.8 times as much is ordered as the EVM alone
+            executes, with all validators on the same machine: its share is at most that
 
 Kinds of transactions, for --only, each on a rollup of its own:
   transfers  of ether
@@ -86,7 +86,7 @@ say no more than that everything works.`,
 	f.IntVar(&o.Validators, "validators", o.Validators, "number of validators")
 	f.DurationVar(&o.BlockTime, "block-time", o.BlockTime, "time between blocks of the sequencer chain")
 	f.DurationVar(&o.Duration, "duration", o.Duration, "how long the load on the live node lasts")
-	f.Float64Var(&o.Load, "load", o.Load, "that load, as a multiple of what the EVM alone executes")
+	f.Float64Var(&o.Load, "load", o.Load, "that load, of what the EVM alone executes")
 	f.IntVar(&o.Rounds, "rounds", o.Rounds, "how often the EVM alone and a node that catches up take turns")
 	f.BoolVar(&quick, "quick", false, "a small run, for seeing that everything works")
 	f.StringVar(&o.Dir, "dir", "", "where the data stands while it runs (default the system's temporary directory)")
