@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -26,8 +28,9 @@ const (
 // one and applied as one, or not at all: its bounds travel with it as terms, which every
 // node of the rollup keeps. There is no auction: where it stands is for the order to say.
 type searchers struct {
-	door *door
-	evm  EVM
+	door    *door
+	evm     EVM
+	allowed []string // who may send bundles
 }
 
 // sendBundleArgs are the parameters of eth_sendBundle.
@@ -58,6 +61,9 @@ func (s *searchers) SendBundle(ctx context.Context, args sendBundleArgs) (*sentB
 	if err != nil {
 		return nil, err
 	}
+	if err := mayBundle(ctx, s.allowed); err != nil {
+		return nil, err
+	}
 	switch {
 	case len(args.DroppingTxHashes) > 0:
 		return nil, invalidParams{"droppingTxHashes is not offered: a bundle is applied whole. revertingTxHashes may revert"}
@@ -81,6 +87,23 @@ func (s *searchers) SendBundle(ctx context.Context, args sendBundleArgs) (*sentB
 		return nil, err
 	}
 	return &sentBundle{BundleHash: ref}, nil
+}
+
+// mayBundle refuses callers who may not send bundles.
+func mayBundle(ctx context.Context, allowed []string) error {
+	if slices.Contains(allowed, "*") {
+		return nil
+	}
+	from, signed, err := searcher(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !signed:
+		return invalidParams{"bundles are taken from known senders alone: sign the request (" + signatureHeader + ")"}
+	case !slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, from.Hex()) }):
+		return fmt.Errorf("bundles of %s are not taken here: ask the operator to add it to the setting rpc.bundles", from.Hex())
+	}
+	return nil
 }
 
 // replacement is a searcher's own name for bundles: nobody else can replace or cancel

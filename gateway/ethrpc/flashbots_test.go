@@ -338,6 +338,25 @@ func TestBundleRefusals(t *testing.T) {
 	}
 }
 
+// TestBundlesOfSome: where the operator names who may send bundles, nobody else does.
+func TestBundlesOfSome(t *testing.T) {
+	t.Parallel()
+	r := startIn(t, t.TempDir(), nil, strings.ToLower(address(2).Hex()))
+	args := map[string]any{"txs": raws(t, transfer(0, 0, nil))}
+	legs := map[string]any{"legs": []any{map[string]any{"rollup": "alpha", "transactions": raws(t, transfer(0, 0, nil))}}}
+	for method, params := range map[string]any{"eth_sendBundle": args, "ordo_sendBundle": legs} {
+		if err := r.rpc.Call(nil, method, params); err == nil || !strings.Contains(err.Error(), "sign the request") {
+			t.Errorf("%s, not signed: %v", method, err)
+		}
+		if err := r.searcher(1, nil, method, params); err == nil || !strings.Contains(err.Error(), "rpc.bundles") {
+			t.Errorf("%s of a stranger: %v", method, err)
+		}
+		if err := r.searcher(2, nil, method, params); err != nil {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
 // TestCallBundle: what a bundle would do, in Flashbots' words.
 func TestCallBundle(t *testing.T) {
 	t.Parallel()

@@ -265,7 +265,8 @@ func (r *rollup) refuse(err error) {
 func start(t testing.TB) *rollup { return startIn(t, t.TempDir(), nil) }
 
 // startIn starts the node on the directory; before is the node that was killed there.
-func startIn(t testing.TB, dir string, before *rollup) *rollup {
+// bundles are who may send some; default anybody.
+func startIn(t testing.TB, dir string, before *rollup, bundles ...string) *rollup {
 	t.Helper()
 	r := &rollup{t: t, pace: 100 * time.Millisecond, seen: make(map[order.BundleID]bool), blocks: make(map[uint64]*orderv1.RollupBlock), at: make(map[uint64]time.Time), made: make(map[uint64]ordorpc.Record), placed: make(map[order.BundleID]uint64)}
 	if before != nil {
@@ -287,6 +288,9 @@ func startIn(t testing.TB, dir string, before *rollup) *rollup {
 	}
 	r.height = max(r.height, 1)
 	settings := ethrpc.DefaultSettings()
+	if len(bundles) > 0 {
+		settings.Bundles = bundles
+	}
 	r.server, err = ethrpc.New(ethrpc.Config{Settings: settings, EVM: r.evm, Gateway: r.gateway, Chain: chain, Order: r, Records: r, Logger: log})
 	if err != nil {
 		t.Fatal(err)

@@ -80,9 +80,10 @@ func (l ledger) Pending(hash [32]byte) (bool, error) {
 func (s *Server) backend(eth *ethAPI) ordorpc.Backend {
 	return ordorpc.Backend{
 		Gateway: s.cfg.Gateway, Order: s.cfg.Order, Chain: ledger{s.cfg.Chain, s.cfg.EVM}, Records: s.cfg.Records, Terms: true,
-		Hash:   func(raw []byte) [32]byte { return crypto.Keccak256Hash(raw) },
-		Decode: func(raw []byte) (gateway.Tx, error) { return eth.door.bundled(raw) },
-		Submit: func(ctx context.Context, raw []byte) ([32]byte, error) { return eth.SendRawTransaction(ctx, raw) },
+		MaySendBundle: func(ctx context.Context) error { return mayBundle(ctx, s.cfg.Settings.Bundles) },
+		Hash:          func(raw []byte) [32]byte { return crypto.Keccak256Hash(raw) },
+		Decode:        func(raw []byte) (gateway.Tx, error) { return eth.door.bundled(raw) },
+		Submit:        func(ctx context.Context, raw []byte) ([32]byte, error) { return eth.SendRawTransaction(ctx, raw) },
 	}
 }
 

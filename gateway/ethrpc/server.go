@@ -34,6 +34,7 @@ type Settings struct {
 	MaxConnections int             `toml:"max_connections" comment:"Open connections, HTTP and WebSocket together."`
 	TxFeeCap       float64         `toml:"tx_fee_cap" comment:"Most that a transaction may pay, in ether: a guard against mistakes. 0 is no cap."`
 	Unprotected    bool            `toml:"allow_unprotected" comment:"Accept transactions that are valid on every chain (before EIP-155)."`
+	Bundles        []string        `toml:"bundles" comment:"Who may send bundles, for which the payer pays also where nothing of them is applied: addresses that sign\ntheir requests (X-Flashbots-Signature). \"*\" is anybody."`
 	SyncTimeout    config.Duration `toml:"sync_timeout" comment:"How long eth_sendRawTransactionSync waits for a receipt."`
 	SyncTimeoutMax config.Duration `toml:"sync_timeout_max" comment:"How long its caller may have it wait."`
 }
@@ -41,7 +42,7 @@ type Settings struct {
 // DefaultSettings returns the settings of a node on a loopback address.
 func DefaultSettings() Settings {
 	return Settings{
-		Listen: "127.0.0.1:8545", CORS: []string{"*"}, VHosts: []string{"*"}, MaxConnections: 2000, TxFeeCap: 1,
+		Listen: "127.0.0.1:8545", CORS: []string{"*"}, VHosts: []string{"*"}, MaxConnections: 2000, TxFeeCap: 1, Bundles: []string{"*"},
 		SyncTimeout: config.Duration(2 * time.Second), SyncTimeoutMax: config.Duration(20 * time.Second),
 	}
 }
@@ -161,7 +162,7 @@ func (s *Server) register() error {
 		rpc.API{Namespace: "eth", Service: pendingTag{evm: s.cfg.EVM, reader: read, counter: count, geth: s.client}},
 		rpc.API{Namespace: "eth", Service: calls{evm: s.cfg.EVM, call: call, estimate: estimate}},
 		rpc.API{Namespace: "eth", Service: methods},
-		rpc.API{Namespace: "eth", Service: &searchers{door: d, evm: s.cfg.EVM}},
+		rpc.API{Namespace: "eth", Service: &searchers{door: d, evm: s.cfg.EVM, allowed: s.cfg.Settings.Bundles}},
 		rpc.API{Namespace: "txpool", Service: &txpoolAPI{door: d}},
 	) {
 		if err := s.rpc.RegisterName(api.Namespace, api.Service); err != nil {

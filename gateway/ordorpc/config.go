@@ -10,12 +10,24 @@ import (
 
 // Settings are what an operator chooses.
 type Settings struct {
-	CORS           []string // origins whose pages may use the door; "*" is all
-	VHosts         []string // host names that HTTP requests may carry beside IP addresses; "*" is all
-	MaxConnections int      // HTTP and WebSocket together
-	SyncTimeout    time.Duration
-	SyncTimeoutMax time.Duration
-	PassOn         []string // namespaces of the rollup's client that anybody may call
+	CORS           []string      // origins whose pages may use the door; "*" is all
+	VHosts         []string      // host names that HTTP requests may carry beside IP addresses; "*" is all
+	MaxConnections int           // HTTP and WebSocket together; default 2000
+	SyncTimeout    time.Duration // how long eth_sendRawTransactionSync waits for a receipt; default 2s
+	SyncTimeoutMax time.Duration // how long its caller may have it wait; default 20s
+	PassOn         []string      // namespaces of the rollup's client that anybody may call
+}
+
+func (s *Settings) fill() {
+	if s.MaxConnections <= 0 {
+		s.MaxConnections = 2000
+	}
+	if s.SyncTimeout <= 0 {
+		s.SyncTimeout = 2 * time.Second
+	}
+	if s.SyncTimeoutMax <= 0 {
+		s.SyncTimeoutMax = 20 * time.Second
+	}
 }
 
 // Config is what a Server needs.

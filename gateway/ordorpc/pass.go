@@ -24,7 +24,7 @@ var never = []string{
 	"eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_sendRawTransactionConditional", "eth_sendTransaction",
 	"eth_sendBundle", "eth_cancelBundle", "eth_sendPrivateTransaction", "eth_sendPrivateRawTransaction",
 	"eth_sign", "eth_signTransaction", "eth_signTypedData", "eth_resend", "eth_accounts",
-	"eth_subscribe", "eth_unsubscribe", // they need a connection of their own
+	"eth_subscribe", "eth_unsubscribe", // the door's own, where it has them
 }
 
 // passer answers calls by the rollup's client.

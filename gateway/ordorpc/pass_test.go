@@ -61,6 +61,17 @@ func (c *ethClient) GetTransactionReceipt(h ordorpc.Hash) map[string]any {
 	return map[string]any{"transactionHash": h, "status": "0x1"}
 }
 
+func (c *ethClient) GetBlockByNumber(n hexutil.Uint64, full bool) map[string]any {
+	return map[string]any{"number": n, "transactions": []string{}, "uncles": []string{}, "size": "0x1", "parentHash": ordorpc.Hash{1}}
+}
+
+func (c *ethClient) GetLogs(q map[string]json.RawMessage) ([]map[string]any, error) {
+	if string(q["address"]) == `"0xbad"` {
+		return nil, errors.New("invalid address")
+	}
+	return []map[string]any{{"blockNumber": q["fromBlock"], "address": q["address"], "to": q["toBlock"]}, {"second": true}}, nil
+}
+
 type admin struct{ c *ethClient }
 
 func (a admin) AddPeer(string) { a.c.note("admin_addPeer") }
@@ -288,6 +299,30 @@ func TestEthereumBehind(t *testing.T) {
 	client.mu.Unlock()
 	if a := receive(t, "receipt", done); a.err != nil || a.receipt["transactionHash"] != hash.String() {
 		t.Errorf("receipt: %v, %v", a.receipt, a.err)
+	}
+	// What is new is told without asking.
+	ws := r.dial("ws")
+	heads, logs := make(chan map[string]any, 10), make(chan map[string]any, 10)
+	if _, err := ws.EthSubscribe(t.Context(), heads, "newHeads"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ws.EthSubscribe(t.Context(), logs, "logs", map[string]any{"address": "0x12"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ws.EthSubscribe(t.Context(), logs, "logs", map[string]any{"address": "0xbad"}); err == nil || !strings.Contains(err.Error(), "invalid address") {
+		t.Errorf("a query that the client refuses: %v", err)
+	}
+	for range 3 {
+		want := hexutil.Uint64(r.order().Number).String()
+		if h := receive(t, "head", heads); h["number"] != want || h["parentHash"] == nil || h["transactions"] != nil || h["size"] != nil {
+			t.Errorf("head %v, want %s", h, want)
+		}
+		if l := receive(t, "log", logs); l["blockNumber"] != want || l["to"] != want || l["address"] != "0x12" {
+			t.Errorf("log %v, want %s", l, want)
+		}
+		if l := receive(t, "second log", logs); l["second"] != true {
+			t.Errorf("log %v", l)
+		}
 	}
 	code := func(err error) (int, any) {
 		var coded rpc.Error

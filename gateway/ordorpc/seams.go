@@ -25,6 +25,9 @@ type Backend struct {
 	// Submit takes a transaction in, which is on disk when it returns, and returns its
 	// hash. Default: Decode, then the gateway's Submit.
 	Submit func(ctx context.Context, raw []byte) ([32]byte, error)
+	// MaySendBundle refuses bundles of callers who may not send any: the payer pays for a
+	// bundle also where nothing of it is applied. Default: anybody may.
+	MaySendBundle func(ctx context.Context) error
 	// Terms says that the rollup honours the terms of a leg (see execution/terms).
 	Terms bool
 }

@@ -84,6 +84,11 @@ const minReplacement = 16
 // it is ordered together and next to each other, or not at all. It returns the reference
 // that ordo_bundleStatus takes; the same bundle has the same.
 func (a *api) SendBundle(ctx context.Context, args BundleArgs) (Hash, error) {
+	if a.MaySendBundle != nil {
+		if err := a.MaySendBundle(ctx); err != nil {
+			return Hash{}, err
+		}
+	}
 	b, err := a.bundle(args)
 	if err != nil {
 		return Hash{}, invalidParams{err.Error()}

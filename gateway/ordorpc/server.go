@@ -40,6 +40,7 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.Registerer == nil {
 		cfg.Registerer = prometheus.NewRegistry()
 	}
+	cfg.Settings.fill()
 	s := &Server{cfg: cfg, rpc: NewRPC()}
 	var err error
 	if s.metric, err = newMetrics(cfg.Registerer); err != nil {
@@ -81,6 +82,9 @@ func (s *Server) register() error {
 	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
 	if s.pass != nil {
 		e.client, s.pass.methods = s.pass.client, ethMethods
+		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client}); err != nil {
+			return fmt.Errorf("register JSON-RPC services: %w", err)
+		}
 	}
 	if err := s.rpc.RegisterName("eth", e); err != nil {
 		return fmt.Errorf("register JSON-RPC services: %w", err)

@@ -57,6 +57,15 @@ func (c *changes) next() <-chan struct{} {
 	return c.moved
 }
 
+// enter takes a place for a subscription; release gives it back.
+func (c *changes) enter() (release func(), err error) {
+	if c.count.Add(1) > maxSubscriptions {
+		c.count.Add(-1)
+		return nil, errSubscriptions
+	}
+	return func() { c.count.Add(-1) }, nil
+}
+
 func (c *changes) close() {
 	c.closed.Do(func() { close(c.quit) })
 	c.wg.Wait()
@@ -98,18 +107,18 @@ func (s *subscriptions) follow(ctx context.Context, name Hash, look func() (v an
 	if !ok {
 		return nil, rpc.ErrNotificationsUnsupported
 	}
-	if s.changes.count.Add(1) > maxSubscriptions {
-		s.changes.count.Add(-1)
-		return nil, errSubscriptions
+	release, err := s.changes.enter()
+	if err != nil {
+		return nil, err
 	}
 	told, stop, err := s.api.Gateway.Watch(name)
 	if err != nil {
-		s.changes.count.Add(-1)
+		release()
 		return nil, err
 	}
 	sub := notifier.CreateSubscription()
 	go func() {
-		defer s.changes.count.Add(-1)
+		defer release()
 		defer stop()
 		last := ""
 		for {

@@ -1,0 +1,118 @@
+package ordorpc
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+// maxBehind is how many blocks a subscriber may be behind before some are left out.
+const maxBehind = 1000
+
+// ethSubscriptions are the kinds of eth_subscribe where an Ethereum client stands behind
+// the door: what is new is read from the client, as soon as the node has seen it made.
+type ethSubscriptions struct {
+	changes *changes
+	chain   Chain
+	client  *rpc.Client
+}
+
+// NewHeads sends the header of each new block.
+func (s *ethSubscriptions) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
+	return s.follow(ctx, func(ctx context.Context, number hexutil.Uint64, send func(any) error) error {
+		var header map[string]json.RawMessage
+		if err := s.client.CallContext(ctx, &header, "eth_getBlockByNumber", number, false); err != nil || header == nil {
+			return err
+		}
+		for _, name := range []string{"transactions", "uncles", "withdrawals", "size"} { // a block has them, a header not
+			delete(header, name)
+		}
+		return send(header)
+	})
+}
+
+// Logs sends the logs of new blocks that match.
+func (s *ethSubscriptions) Logs(ctx context.Context, query map[string]json.RawMessage) (*rpc.Subscription, error) {
+	filter := make(map[string]any)
+	for _, name := range []string{"address", "topics"} {
+		if v := query[name]; v != nil {
+			filter[name] = v
+		}
+	}
+	// The client says now what is wrong with the query, and not at each block.
+	heads, err := s.chain.Heads()
+	if err != nil {
+		return nil, err
+	}
+	logs := func(ctx context.Context, number hexutil.Uint64) (logs []json.RawMessage, err error) {
+		filter["fromBlock"], filter["toBlock"] = number, number
+		return logs, s.client.CallContext(ctx, &logs, "eth_getLogs", filter)
+	}
+	if _, err := logs(ctx, hexutil.Uint64(heads.Latest)); err != nil {
+		return nil, err
+	}
+	return s.follow(ctx, func(ctx context.Context, number hexutil.Uint64, send func(any) error) error {
+		found, err := logs(ctx, number)
+		if err != nil {
+			return err
+		}
+		for _, log := range found {
+			if err := send(log); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// follow calls each for every new block, in order; one that the client fails to tell of
+// is asked for again when the next is made.
+func (s *ethSubscriptions) follow(ctx context.Context, each func(ctx context.Context, number hexutil.Uint64, send func(any) error) error) (*rpc.Subscription, error) {
+	notifier, ok := rpc.NotifierFromContext(ctx)
+	if !ok {
+		return nil, rpc.ErrNotificationsUnsupported
+	}
+	heads, err := s.chain.Heads()
+	if err != nil {
+		return nil, err
+	}
+	release, err := s.changes.enter()
+	if err != nil {
+		return nil, err
+	}
+	sub := notifier.CreateSubscription()
+	go func() {
+		defer release()
+		last := heads.Latest
+		for gone := false; !gone; {
+			moved := s.changes.next()
+			if heads, err := s.chain.Heads(); err == nil {
+				if heads.Latest > maxBehind {
+					last = max(last, heads.Latest-maxBehind)
+				}
+				for ; last < heads.Latest && !gone; last++ {
+					ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+					err := each(ctx, hexutil.Uint64(last+1), func(v any) error {
+						err := notifier.Notify(sub.ID, v)
+						gone = gone || err != nil // it did not read for too long
+						return err
+					})
+					cancel()
+					if err != nil {
+						break
+					}
+				}
+			}
+			select {
+			case <-moved:
+			case <-s.changes.quit:
+				gone = true
+			case <-sub.Err(): //nolint:errcheck // the end of the subscription, however it came
+				gone = true
+			}
+		}
+	}()
+	return sub, nil
+}
