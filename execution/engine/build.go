@@ -12,6 +12,7 @@ import (
 	geth "github.com/ethereum/go-ethereum/beacon/engine"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/ordo-network/ordo/execution"
 )
@@ -33,8 +34,9 @@ type attributes struct {
 type site struct {
 	parent, firm execution.Hash
 	number       uint64
-	height       uint64 // of the sequencer block
-	attributes   attributes
+	height       uint64     // of the sequencer block
+	attributes   attributes // with the transactions that stand before those of the order
+	reserved     uint64     // gas for those
 }
 
 // made is a block that the client has built and that is not part of its chain yet.
@@ -60,9 +62,12 @@ func (r *refusedError) Error() string { return r.because.Error() }
 func (o *OP) build(ctx context.Context, s site, txs []candidate) (*made, error) {
 	o.api.metrics.builds.Inc()
 	want := s.attributes
-	want.Transactions = make([]hexutil.Bytes, len(txs))
-	for i, c := range txs {
-		want.Transactions[i] = c.raw
+	want.Transactions = slices.Clone(want.Transactions)
+	for _, c := range txs {
+		want.Transactions = append(want.Transactions, c.raw)
+	}
+	if want.Transactions == nil {
+		want.Transactions = []hexutil.Bytes{} // null is something else
 	}
 	var r geth.ForkChoiceResponse
 	err := o.api.call(ctx, &r, "engine_forkchoiceUpdatedV3", choice(s.parent, s.firm), want)
@@ -126,34 +131,42 @@ func (o *OP) accept(s site, want attributes, e envelope) (*made, error) {
 // client would write there what its operator likes, and each node had other hashes.
 // The OP Stack's own rules say what is there else.
 func (o *OP) settle(s site, raw json.RawMessage, data geth.ExecutableData, beaconRoot common.Hash, requests [][]byte) (json.RawMessage, common.Hash, error) {
+	own := data
+	own.Transactions = nil // their types may be the OP Stack's own
 	if !o.forks.optimism {
-		data.ExtraData = binary.BigEndian.AppendUint64(nil, s.height)
+		own.ExtraData = binary.BigEndian.AppendUint64(nil, s.height)
 	}
-	block, err := geth.ExecutableDataToBlockNoHash(data, nil, &beaconRoot, requests)
+	block, err := geth.ExecutableDataToBlockNoHash(own, nil, &beaconRoot, requests)
 	if err != nil {
 		return nil, common.Hash{}, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
+	header := block.Header()
+	header.TxHash = rawTransactions(data.Transactions).root()
 	if o.forks.optimism {
-		header := block.Header()
-		if active(o.forks.isthmus, data.Timestamp) {
-			var isthmus struct {
-				WithdrawalsRoot *common.Hash `json:"withdrawalsRoot"`
-			}
-			if err := json.Unmarshal(raw, &isthmus); err != nil {
-				return nil, common.Hash{}, fmt.Errorf("%w: %w", ErrAnswer, err)
-			}
-			header.WithdrawalsHash = isthmus.WithdrawalsRoot
-		}
-		if hash := header.Hash(); hash != data.BlockHash {
-			return nil, common.Hash{}, fmt.Errorf("%w: it calls the block that it built %s, by its content it is %s", ErrAnswer, data.BlockHash, hash)
-		}
-		return raw, data.BlockHash, nil
+		return raw, data.BlockHash, o.checkHash(header, data.BlockHash, raw)
 	}
-	data.BlockHash = block.Hash()
+	data.ExtraData, data.BlockHash = own.ExtraData, header.Hash()
 	if raw, err = json.Marshal(data); err != nil {
 		return nil, common.Hash{}, fmt.Errorf("encode block %d: %w", data.Number, err)
 	}
 	return raw, data.BlockHash, nil
+}
+
+// checkHash checks that a block is what its hash says.
+func (o *OP) checkHash(header *types.Header, hash common.Hash, raw json.RawMessage) error {
+	if o.forks.isthmus {
+		var isthmus struct {
+			WithdrawalsRoot *common.Hash `json:"withdrawalsRoot"`
+		}
+		if err := json.Unmarshal(raw, &isthmus); err != nil {
+			return fmt.Errorf("%w: %w", ErrAnswer, err)
+		}
+		header.WithdrawalsHash = isthmus.WithdrawalsRoot
+	}
+	if got := header.Hash(); got != hash {
+		return fmt.Errorf("%w: it calls the block that it built %s, by its content it is %s", ErrAnswer, hash, got)
+	}
+	return nil
 }
 
 func unhexed(raw []hexutil.Bytes) [][]byte {

@@ -46,6 +46,7 @@ var (
 type draft struct {
 	candidates []candidate
 	gasLimit   uint64
+	free       uint64 // of it, for the candidates
 
 	facts *facts // nil until something was refused
 	// refused are candidates that the client refused, by their place.
@@ -60,6 +61,7 @@ type draft struct {
 // facts are what the state before the block says of the candidates.
 type facts struct {
 	baseFee  *uint256.Int
+	used     uint64 // gas, by an empty block
 	accounts map[common.Address]account
 }
 
@@ -73,8 +75,9 @@ type account struct {
 	tangled bool
 }
 
-func newDraft(all []candidate, gasLimit uint64) *draft {
-	return &draft{candidates: all, gasLimit: gasLimit, refused: map[int]error{}, room: gasLimit, sureAt: len(all), endedAt: len(all)}
+func newDraft(all []candidate, gasLimit, reserved uint64) *draft {
+	free := gasLimit - min(reserved, gasLimit)
+	return &draft{candidates: all, gasLimit: gasLimit, free: free, refused: map[int]error{}, room: free, sureAt: len(all), endedAt: len(all)}
 }
 
 // refuse notes that the client refused a candidate, where the gas used before was used.
@@ -99,7 +102,7 @@ func (d *draft) refuse(at int, used uint64) {
 
 // pick returns the places of the candidates to try, and why the others are left out.
 func (d *draft) pick() (kept []int, skipped []execution.Skipped) {
-	t := tally{gas: d.gasLimit, sent: map[common.Address]uint64{}, spent: map[common.Address]*uint256.Int{}}
+	t := tally{gas: d.free, sent: map[common.Address]uint64{}, spent: map[common.Address]*uint256.Int{}}
 	for i, c := range d.candidates {
 		if i == d.roomAt {
 			t.gas = d.room
@@ -129,7 +132,7 @@ func (d *draft) leaveOut(i int, t *tally) error {
 		return errLimit
 	case t.size+len(c.raw) > maxBody:
 		return errSize
-	case c.tx.Gas() > d.gasLimit || (i >= d.roomAt && c.tx.Gas() > d.room):
+	case c.tx.Gas() > d.free || (i >= d.roomAt && c.tx.Gas() > d.room):
 		return core.ErrGasLimitReached
 	case d.facts == nil:
 		return nil

@@ -29,8 +29,8 @@ type OPConfig struct {
 
 // OP is an execution.Client whose blocks an OP Stack client builds: op-geth, or another
 // that takes payload attributes with transactions and noTxPool. Reverting transactions
-// are applied; those that the client refuses are skipped, see draft; deposits are never
-// passed on. Legs with terms are skipped whole, for the client cannot undo them.
+// are applied; those that the client refuses are skipped, see draft; deposits that are
+// ordered are never passed on. Legs with terms are skipped whole, for the client cannot undo them.
 //
 // The hash of the sequencer block is the beacon root of the block (EIP-4788), as in the
 // embedded EVM's blocks; with a plain Ethereum genesis the blocks are the same.
@@ -193,11 +193,14 @@ func (o *OP) Execute(ctx context.Context, parent execution.Hash, b execution.Blo
 // execute makes the block. A crash before the journal has it leaves nothing; after it the
 // client lacks a block, which it is given when the session is opened again.
 func (o *OP) execute(ctx context.Context, s execution.Session, b execution.Block) (execution.Result, error) {
-	at := o.site(s, b)
+	at, err := o.site(s, b)
+	if err != nil {
+		return execution.Result{}, err
+	}
 	all, never := candidates(o.forks, b, at.number, uint64(at.attributes.Time))
 	var block *made
 	var skipped []execution.Skipped
-	err := o.api.until(ctx, func() error {
+	err = o.api.until(ctx, func() error {
 		err := o.tryJoin(ctx)
 		if err == nil {
 			block, skipped, err = o.make(ctx, at, all)
@@ -243,7 +246,7 @@ func merge(a, b []execution.Skipped) []execution.Skipped {
 const randomDomain = "ordo/evm/prevrandao/v1\x00" // that of the embedded EVM
 
 // site is where the next block is built.
-func (o *OP) site(s execution.Session, b execution.Block) site {
+func (o *OP) site(s execution.Session, b execution.Block) (site, error) {
 	at := site{
 		parent: s.Soft.Hash, firm: s.Firm.Hash, number: s.Soft.Number + 1, height: b.Height,
 		attributes: attributes{
@@ -256,10 +259,18 @@ func (o *OP) site(s execution.Session, b execution.Block) site {
 			GasLimit:     o.zero.GasLimit,
 		},
 	}
-	if active(o.forks.holocene, uint64(at.attributes.Time)) {
+	if o.forks.holocene {
 		at.attributes.EIP1559Params = make(hexutil.Bytes, 8) // those of the genesis
 	}
-	return at
+	if !o.forks.optimism {
+		return at, nil
+	}
+	deposit, err := attributesDeposit(o.forks, b)
+	if err != nil {
+		return at, fmt.Errorf("encode the deposit with the attributes: %w", err)
+	}
+	at.attributes.Transactions, at.reserved = []hexutil.Bytes{deposit}, depositGas
+	return at, nil
 }
 
 // SetFirm implements execution.Client: the client's safe and finalized block is then the

@@ -58,3 +58,30 @@ func TestOPConformance(t *testing.T) {
 		BlockTime:   time.Second,
 	})
 }
+
+// optimismGenesis is one by the rules of the OP Stack through Isthmus.
+func optimismGenesis(t testing.TB) []byte {
+	t.Helper()
+	g := evm.DevGenesis(chainID, nil)
+	g.ExtraData = []byte{0, 0, 0, 0, 250, 0, 0, 0, 6}
+	return change(t, encode(t, g), func(config map[string]any) {
+		delete(config, "osakaTime")
+		delete(config, "blobSchedule")
+		for _, fork := range []string{"bedrockBlock", "regolithTime", "canyonTime", "ecotoneTime", "fjordTime", "graniteTime", "holoceneTime", "isthmusTime"} {
+			config[fork] = 0
+		}
+		config["optimism"] = map[string]any{"eip1559Elasticity": 6, "eip1559Denominator": 50, "eip1559DenominatorCanyon": 250}
+	})
+}
+
+func TestOptimismConformance(t *testing.T) {
+	t.Parallel()
+	need(t, ethclients.OPGeth)
+	genesis := optimismGenesis(t)
+	executiontest.Run(t, executiontest.Harness{
+		Open:        func(t *testing.T, dir string) execution.Client { return openOP(t, dir, genesis) },
+		Transaction: func(t *testing.T, n uint64) []byte { return transfer(t, 0, n) },
+		Invalid:     invalid(t),
+		BlockTime:   time.Second,
+	})
+}

@@ -14,7 +14,7 @@ import (
 
 // make makes the client build the block, without the transactions that do not apply.
 func (o *OP) make(ctx context.Context, s site, all []candidate) (*made, []execution.Skipped, error) {
-	d := newDraft(all, uint64(s.attributes.GasLimit))
+	d := newDraft(all, uint64(s.attributes.GasLimit), s.reserved)
 	for {
 		places, skipped := d.pick()
 		txs := make([]candidate, len(places))
@@ -36,7 +36,7 @@ func (o *OP) make(ctx context.Context, s site, all []candidate) (*made, []execut
 		if len(txs) == 0 {
 			return nil, nil, fmt.Errorf("%w: it refuses to build an empty block: %w", ErrAnswer, refused)
 		}
-		first, used, err := o.firstRefused(ctx, s, txs, refused)
+		first, used, err := o.firstRefused(ctx, s, txs, d.facts.used, refused)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -58,14 +58,16 @@ func (o *OP) facts(ctx context.Context, s site, all []candidate) (*facts, error)
 		return nil, fmt.Errorf("%w: a base fee of more than 256 bits", ErrAnswer)
 	}
 	accounts, err := o.api.accounts(ctx, common.Hash(s.parent), all)
-	return &facts{baseFee: baseFee, accounts: accounts}, err
+	return &facts{baseFee: baseFee, used: empty.gasUsed, accounts: accounts}, err
 }
 
 // firstRefused returns the first of the transactions that the client refuses, which all
-// together it does, and the gas that those before use. What the client says of it is
+// together it does, and the gas that the block uses before it, at least that of an empty
+// one. What the client says of it is
 // where the search begins, and no more: that it is the first is seen by a block that
 // ends before it and is built, and one that ends with it and is not.
-func (o *OP) firstRefused(ctx context.Context, s site, txs []candidate, refused *refusedError) (first int, used uint64, err error) {
+func (o *OP) firstRefused(ctx context.Context, s site, txs []candidate, empty uint64, refused *refusedError) (first int, used uint64, err error) {
+	used = empty
 	built, not := 0, len(txs) // a block of the first `built` is built, of the first `not` refused
 	probe := func(n int) error {
 		if n <= built || n >= not {
