@@ -125,6 +125,12 @@ func TestBundleIsSentWhole(t *testing.T) {
 	if _, st, _ := g.Get(tx); st.Phase != PhaseDropped || st.Reason == "" || st.Height != 3 {
 		t.Errorf("its transaction: %+v", st)
 	}
+	n.mu.Lock()
+	n.executed[tx] = true
+	n.mu.Unlock()
+	if _, st, _ := g.Get(tx); st.Phase != PhaseExecuted || st.Reason != "" || st.Bundle != (order.BundleID{}) {
+		t.Errorf("its transaction, executed by way of another bundle: %+v", st)
+	}
 	if err := g.Submit(t.Context(), b.Txs[0]); !errors.Is(err, ErrKnown) {
 		t.Errorf("one of its transactions again: %v, want ErrKnown", err)
 	}

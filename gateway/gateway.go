@@ -286,6 +286,17 @@ func (g *Gateway) Pending(sender string) []Tx {
 // Get returns what is known of a transaction. Raw is nil where it has ended, and where it
 // is known only from a user's bundle, which is nobody else's to see.
 func (g *Gateway) Get(hash [32]byte) (Tx, State, bool) {
+	tx, st, ok := g.get(hash)
+	if st.Phase == PhaseDropped {
+		// It may have come into the order by another bundle, or by somebody else.
+		if executed, err := g.cfg.Chain.Executed(hash); err == nil && executed {
+			st = State{Phase: PhaseExecuted, Received: st.Received, Ended: st.Ended}
+		}
+	}
+	return tx, st, ok
+}
+
+func (g *Gateway) get(hash [32]byte) (Tx, State, bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if e := g.core.txs[hash]; e != nil {
