@@ -33,7 +33,7 @@ func readForks(genesis []byte) (*forks, error) {
 			Optimism json.RawMessage
 
 			RegolithTime, EcotoneTime, FjordTime, GraniteTime, HoloceneTime, IsthmusTime *uint64
-			JovianTime, KarstTime, LagoonTime                                           *uint64
+			JovianTime, KarstTime, LagoonTime                                            *uint64
 		}
 	}
 	if err := json.Unmarshal(genesis, &own); err != nil {
