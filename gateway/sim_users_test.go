@@ -144,12 +144,10 @@ func (s *sim) useBundles() {
 	}
 	if s.fault(4) {
 		u = s.users.all[max(0, len(s.users.all)-1-s.rng.IntN(4))]
-		p := s.core.parcels.byRef[u.b.Ref]
-		ended := p != nil && p.outcome != nil
-		switch err := s.core.cancel(p, s.now); {
-		case err == nil && !ended:
+		switch err := s.core.cancel(s.core.parcels.byRef[u.b.Ref], s.now); {
+		case err == nil:
 			s.told = append(s.told, func() { u.cancelled = true })
-		case err == nil, errors.Is(err, ErrTooLate):
+		case errors.Is(err, ErrTooLate):
 		case errors.Is(err, ErrUnknown) && !u.acked:
 		default:
 			s.t.Fatal(err)
