@@ -211,7 +211,13 @@ func (a *api) GetBundle(ctx context.Context, name Hash) (*Bundle, error) {
 		l.judge()
 		b.Legs = append(b.Legs, l)
 	}
-	return b, nil
+	if len(s.Transactions) > 0 {
+		return b, nil
+	}
+	for _, l := range b.Legs { // it came through another gateway
+		b.Transactions = append(b.Transactions, l.Transactions...)
+	}
+	return b, a.orderedBundle(&b.BundleStatus, height, 0)
 }
 
 // legs returns the legs that a block was made from.

@@ -153,8 +153,18 @@ func TestBlockBundles(t *testing.T) {
 	block = r.order()
 	id := ordorpc.Hash(foreign.ID(chainID))
 	r.call(&b, "ordo_getBundle", id)
-	if b == nil || b.Ref != nil || b.Status != "safe" || uint64(*b.SequencerHeight) != block.To || len(b.Legs) != 1 || !b.Legs[0].Applied {
+	if b == nil || b.Ref != nil || b.Status != "ordered" || b.BlockNumber == nil || uint64(*b.BlockNumber) != block.Number || len(b.Transactions) != 1 || uint64(*b.SequencerHeight) != block.To || len(b.Legs) != 1 || !b.Legs[0].Applied {
 		t.Errorf("another gateway's: %+v", b)
+	}
+	r.mu.Lock()
+	r.firm = block.Number
+	r.mu.Unlock()
+	if r.call(&b, "ordo_getBundle", id); b.Status != "finalized" || b.FinalizedAt == nil {
+		t.Errorf("another gateway's, finalized: %+v", b)
+	}
+	var s *ordorpc.BundleStatus
+	if r.call(&s, "ordo_bundleStatus", id); s.Status != "safe" || s.BlockNumber != nil { // its block is not looked up
+		t.Errorf("its status alone: %+v", s)
 	}
 	// What was read of the order once is not fetched again.
 	r.mu.Lock()

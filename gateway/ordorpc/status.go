@@ -112,13 +112,21 @@ func (a *api) executed(s *Status, at Place, height uint64) error {
 	s.Executed, s.Reason = true, ""
 	s.BlockNumber, s.BlockHash, s.TransactionIndex = quantity(at.Block), known(block.Hash), quantity(at.Index)
 	s.SequencerHeight = quantity(height)
-	s.OrderedAt = unixMilli(block.Time)
+	// Blocks count whole seconds: what is not remembered more closely was not ordered
+	// before it came in here.
+	ordered := block.Time.UnixMilli()
+	for _, t := range []*hexutil.Uint64{s.ReceivedAt, s.CertifiedAt} {
+		if t != nil {
+			ordered = max(ordered, int64(*t))
+		}
+	}
+	s.OrderedAt = quantity(uint64(max(ordered, 0)))
 	s.Status, err = a.settled(&s.Times, at.Block, height)
 	return err
 }
 
-// settled says how final a block of the rollup is, with the times of the sequencer
-// height that ordered what is asked about.
+// settled says how final a block of the rollup is, 0 for one that is not known, with the
+// times of the sequencer height that ordered what is asked about.
 func (a *api) settled(t *Times, block, height uint64) (string, error) {
 	if at, ok := a.Order.OrderedAt(height); ok {
 		t.OrderedAt = unixMilli(at)
@@ -130,6 +138,8 @@ func (a *api) settled(t *Times, block, height uint64) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
+	case block == 0 && t.SafeAt != nil: // which block it went into is not known
+		return statusSafe, nil
 	case block > 0 && block <= heads.Finalized:
 		t.FinalizedAt = t.SafeAt
 		return statusFinalized, nil
