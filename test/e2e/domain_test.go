@@ -1,0 +1,289 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
+
+	"github.com/ordo-network/ordo/devnet"
+	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/internal/freeport"
+	"github.com/ordo-network/ordo/rollup"
+)
+
+// token is the code of an ERC-20 whose source stands beside the tests of execution/domain.
+// An owner's balance is in the storage slot of the owner's address.
+var token = common.FromHex("60003560e01c8063a9059cbb14602b576370a0823114601e5760006000fd5b6004355460005260206000f35b6024353354818110607c578190033355600435805482019055600052600435337fddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef60206000a3600160005260206000f35b6308c379a060e01b6000526020600452600f6024526e62616c616e636520746f6f206c6f7760881b60445260646000fd")
+
+var tokenAddress = common.HexToAddress("0x70ce")
+
+// supply is what one account has of each token in the beginning: Alice, account 0, of
+// left's, and Bob, account 1, of right's.
+const supply = 1000
+
+var domainNames = []string{"left", "right"}
+
+// twins are the two rollups of a domain, in one process.
+type twins struct {
+	homes   []string
+	rollups []devnet.RollupEndpoint
+	wallets []*wallet // that pay: Alice on left, Bob on right
+	cmd     *exec.Cmd
+	output  *lockedBuffer
+	exited  chan error
+}
+
+// newTwins lays out a node of the domain.
+func newTwins(t *testing.T, n *network) *twins {
+	t.Helper()
+	x := &twins{}
+	given, err := rollup.LoadConfig(filepath.Join(n.home, "rollup-alpha"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	payer, err := os.ReadFile(filepath.Join(n.home, "rollup-alpha", "payer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := freeport.Claim(len(domainNames))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for i, name := range domainNames {
+		chainID := uint64(7001 + i)
+		owner := common.HexToAddress(devnet.Accounts[i].Address)
+		genesis, err := json.Marshal(evm.DevGenesis(chainID, types.GenesisAlloc{tokenAddress: {Balance: new(big.Int), Code: token, Storage: map[common.Hash]common.Hash{
+			common.BytesToHash(owner[:]): common.BigToHash(big.NewInt(supply)),
+		}}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, home := filepath.Join(dir, name+"-genesis.json"), filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(file, genesis, 0o600), os.Mkdir(home, 0o700), os.WriteFile(filepath.Join(home, "payer.json"), payer, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		listen := fmt.Sprintf("127.0.0.1:%d", port+i)
+		if err := rollup.Init(home, rollup.InitOptions{
+			Name: name, GenesisFile: file, SequencerGenesis: n.endpoints.Genesis, Sequencers: given.Sequencers, Listen: listen, Domain: domainNames,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r := devnet.RollupEndpoint{Name: name, ChainID: chainID, RPC: "http://" + listen}
+		x.homes, x.rollups = append(x.homes, home), append(x.rollups, r)
+		x.wallets = append(x.wallets, newWallet(t, r, dial(t, r.RPC), i))
+	}
+	t.Cleanup(func() {
+		if t.Failed() && x.output != nil {
+			t.Logf("the domain's node said:\n%s", tail(x.output.String(), 4000))
+		}
+		x.stop(os.Interrupt)
+	})
+	return x
+}
+
+// start starts the node and waits until both doors answer.
+func (x *twins) start(t *testing.T) {
+	t.Helper()
+	x.cmd = exec.Command(binary, "rollup", "start", "--home", x.homes[1], "--home", x.homes[0])
+	x.output = new(lockedBuffer)
+	exited := make(chan error, 1)
+	x.exited = exited
+	x.cmd.Stdout, x.cmd.Stderr = x.output, x.output
+	if err := x.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func(cmd *exec.Cmd) { exited <- cmd.Wait() }(x.cmd)
+	for _, w := range x.wallets {
+		eventually(t, startTime, "the door of "+w.chainID.String(), func() error {
+			select {
+			case err := <-x.exited:
+				x.cmd = nil
+				t.Fatalf("the node ended: %v\n%s", err, x.output)
+			default:
+			}
+			_, err := w.client.BlockNumber(t.Context())
+			return err
+		})
+	}
+}
+
+// stop ends the node by the signal.
+func (x *twins) stop(signal os.Signal) {
+	if x.cmd == nil {
+		return
+	}
+	_ = x.cmd.Process.Signal(signal)
+	select {
+	case <-x.exited:
+	case <-time.After(stopTime):
+		_ = x.cmd.Process.Kill()
+		<-x.exited
+	}
+	x.cmd = nil
+}
+
+// pay signs a transfer of a rollup's token to the other's payer, and returns it with its hash.
+func (x *twins) pay(t *testing.T, i int, nonce uint64, amount int64) (raw hexutil.Bytes) {
+	t.Helper()
+	to := x.wallets[1-i].address
+	data := append(common.FromHex("a9059cbb"), common.LeftPadBytes(to[:], 32)...)
+	data = append(data, common.LeftPadBytes(big.NewInt(amount).Bytes(), 32)...)
+	tx, err := x.wallets[i].sign(nonce, &tokenAddress, new(big.Int), data, 100_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = tx.MarshalBinary(); err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// balances are what has come by swaps: to Bob of left's token, and to Alice of right's.
+func (x *twins) balances(t *testing.T) (out [2]uint64) {
+	t.Helper()
+	for i, w := range x.wallets {
+		owner := x.wallets[1-i].address
+		raw, err := w.client.StorageAt(t.Context(), tokenAddress, common.BytesToHash(owner[:]), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[i] = new(big.Int).SetBytes(raw).Uint64()
+	}
+	return out
+}
+
+// swapped is what ordo_bundleStatus tells.
+type swapped struct {
+	Status       string
+	Reason       string
+	BlockNumber  *hexutil.Uint64
+	Transactions []struct {
+		Executed bool
+		Reason   string
+	}
+}
+
+// swap sends a swap to one of the doors and waits until it is executed or refused. Alice's
+// nonce on left and Bob's on right are those given, and so are the amounts.
+func (x *twins) swap(t *testing.T, door int, nonces [2]uint64, amounts [2]int64) swapped {
+	t.Helper()
+	var legs []any
+	for i, r := range x.rollups {
+		legs = append(legs, map[string]any{"rollup": r.Name, "transactions": []hexutil.Bytes{x.pay(t, i, nonces[i], amounts[i])}})
+	}
+	var ref common.Hash
+	client := x.wallets[door].client.Client()
+	if err := client.CallContext(t.Context(), &ref, "ordo_sendBundle", map[string]any{"legs": legs, "allOrNothing": true}); err != nil {
+		t.Fatal(err)
+	}
+	var got *swapped
+	eventually(t, settleTime, "the swap", func() error {
+		got = nil
+		if err := client.CallContext(t.Context(), &got, "ordo_bundleStatus", ref); err != nil {
+			return err
+		}
+		if got == nil || got.BlockNumber == nil && got.Status != "dropped" {
+			return fmt.Errorf("it is %+v", got)
+		}
+		return nil
+	})
+	return *got
+}
+
+// reasons are why transactions of the leg were refused; empty where they were executed.
+func (s swapped) reasons() string {
+	var out []string
+	for _, tx := range s.Transactions {
+		if !tx.Executed {
+			out = append(out, tx.Reason)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// TestDomain swaps tokens of two rollups that are executed together, through the doors of
+// one node; another node, which comes later, has the same blocks.
+func TestDomain(t *testing.T) {
+	n := newHome(t)
+	n.start(t, "--validators", "1", "--rollups", "1")
+	x := newTwins(t, n)
+	if out, err := ordo(t.Context(), "rollup", "start", "--home", x.homes[0]); err == nil || !strings.Contains(out, "--home HOME-OF-RIGHT") {
+		t.Errorf("one rollup of a domain runs without the other (%v):\n%s", err, out)
+	}
+	x.start(t)
+
+	if got := x.swap(t, 0, [2]uint64{0, 0}, [2]int64{30, 70}); got.reasons() != "" {
+		t.Fatalf("the swap was refused: %+v", got)
+	}
+	expect := func(what string, want [2]uint64) {
+		t.Helper()
+		eventually(t, settleTime, what, func() error {
+			if got := x.balances(t); got != want {
+				return fmt.Errorf("Bob has %d of left's token and Alice %d of right's, want %d", got[0], got[1], want)
+			}
+			return nil
+		})
+	}
+	expect("both legs", [2]uint64{30, 70})
+	for _, test := range []struct {
+		what    string
+		door    int
+		amounts [2]int64
+		reason  string
+	}{
+		{"left's leg fails, asked at left", 0, [2]int64{supply, 1}, `reverted: "balance too low"`},
+		{"left's leg fails, asked at right", 1, [2]int64{supply, 1}, "the bundle's leg of rollup"},
+		{"right's leg fails, asked at left", 0, [2]int64{1, supply}, "the bundle's leg of rollup"},
+		{"right's leg fails, asked at right", 1, [2]int64{1, supply}, `reverted: "balance too low"`},
+	} {
+		got := x.swap(t, test.door, [2]uint64{1, 1}, test.amounts)
+		if !strings.Contains(got.reasons(), test.reason) {
+			t.Errorf("%s: %+v, want the reason %q", test.what, got, test.reason)
+		}
+		expect(test.what, [2]uint64{30, 70})
+	}
+
+	// Killed, and on with it.
+	x.stop(os.Kill)
+	x.start(t)
+	if got := x.swap(t, 1, [2]uint64{1, 1}, [2]int64{5, 6}); got.reasons() != "" {
+		t.Errorf("the swap after a kill was refused: %+v", got)
+	}
+	expect("a swap after a kill", [2]uint64{35, 76})
+
+	second := newTwins(t, n)
+	second.start(t)
+	for i := range x.rollups {
+		head := mustNumber(t, x.wallets[i].client)
+		eventually(t, settleTime, "the second node", func() error {
+			if got := mustNumber(t, second.wallets[i].client); got < head {
+				return fmt.Errorf("it is at block %d of %d", got, head)
+			}
+			return nil
+		})
+		read := func(x *twins) []block {
+			blocks, err := chain(context.WithoutCancel(t.Context()), x.wallets[i].client, 0, head)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return blocks
+		}
+		if !slices.EqualFunc(read(x), read(second), func(a, b block) bool { return a.Hash == b.Hash }) {
+			t.Errorf("%s: the second node has other blocks", x.rollups[i].Name)
+		}
+	}
+}
