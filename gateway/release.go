@@ -14,7 +14,7 @@ const expiryMargin = 32
 // whose time has passed.
 func (c *core) release(now time.Time) {
 	ps, may := &c.parcels, c.mayRelease(now)
-	if !ps.changed && now.Before(ps.lookAt) && !(ps.due && may) {
+	if !ps.changed && now.Before(ps.lookAt) && (!ps.due || !may) {
 		return
 	}
 	ps.changed, ps.due, ps.lookAt = false, false, now.Add(c.cfg.HoldFor)
