@@ -148,11 +148,18 @@ func TestStatusSubscription(t *testing.T) {
 	if _, err := ws.Subscribe(t.Context(), "ordo", states, "transactionStatus", tx.Hash()); err != nil {
 		t.Fatal(err)
 	}
+	same := make(chan *ordorpc.Status, 100)
+	if _, err := ws.EthSubscribe(t.Context(), same, "transactionStatus", tx.Hash()); err != nil {
+		t.Fatal(err)
+	}
 	expect := func(want string) *ordorpc.Status {
 		t.Helper()
 		s := receive(t, want, states)
 		if s.Status != want || s.Hash != ordorpc.Hash(tx.Hash()) {
 			t.Fatalf("status is %+v, want %s", s, want)
+		}
+		if s := receive(t, want, same); s.Status != want {
+			t.Fatalf("by eth_subscribe it is %+v, want %s", s, want)
 		}
 		return s
 	}

@@ -188,7 +188,7 @@ func TestBundleLeftOut(t *testing.T) {
 	r.sentOn(1)
 	head := r.order()
 	s := r.bundleStatus(got.BundleHash)
-	if s.Status != "ordered" || s.Transactions[0].Executed || !strings.Contains(s.Transactions[0].Reason, "reverted") || !strings.Contains(s.Transactions[0].Reason, fails.Hash().Hex()) {
+	if s.Status != "ordered" || s.Reason != s.Transactions[0].Reason || s.Transactions[0].Executed || !strings.Contains(s.Transactions[0].Reason, "reverted") || !strings.Contains(s.Transactions[0].Reason, fails.Hash().Hex()) {
 		t.Errorf("status: %+v", s)
 	}
 	if r, err := r.eth.TransactionReceipt(t.Context(), fine.Hash()); err == nil {

@@ -41,9 +41,11 @@ func NewService(b Backend) *Service {
 	return &Service{api: &api{Backend: b, blocks: newBlocks(b.Order)}, changes: newChanges(b.Chain)}
 }
 
-// Register adds the namespace to a server.
+// Register adds the namespace to a server. What it tells of by ordo_subscribe is to be
+// had by eth_subscribe too: wallets' libraries know no other.
 func (s *Service) Register(server *rpc.Server) error {
-	return errors.Join(server.RegisterName("ordo", s.api), server.RegisterName("ordo", &subscriptions{api: s.api, changes: s.changes}))
+	subs := &subscriptions{api: s.api, changes: s.changes}
+	return errors.Join(server.RegisterName("ordo", s.api), server.RegisterName("ordo", subs), server.RegisterName("eth", subs))
 }
 
 // Close ends the subscriptions. Idempotent.

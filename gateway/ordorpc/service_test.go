@@ -153,7 +153,7 @@ func TestBlockBundles(t *testing.T) {
 	block = r.order()
 	id := ordorpc.Hash(foreign.ID(chainID))
 	r.call(&b, "ordo_getBundle", id)
-	if b == nil || b.Ref != nil || b.Status != "ordered" || b.BlockNumber == nil || uint64(*b.BlockNumber) != block.Number || len(b.Transactions) != 1 || uint64(*b.SequencerHeight) != block.To || len(b.Legs) != 1 || !b.Legs[0].Applied {
+	if b == nil || b.Ref != nil || b.Status != "ordered" || b.Reason != "" || b.BlockNumber == nil || uint64(*b.BlockNumber) != block.Number || len(b.Transactions) != 1 || uint64(*b.SequencerHeight) != block.To || len(b.Legs) != 1 || !b.Legs[0].Applied {
 		t.Errorf("another gateway's: %+v", b)
 	}
 	r.mu.Lock()
@@ -163,8 +163,17 @@ func TestBlockBundles(t *testing.T) {
 		t.Errorf("another gateway's, finalized: %+v", b)
 	}
 	var s *ordorpc.BundleStatus
-	if r.call(&s, "ordo_bundleStatus", id); s.Status != "safe" || s.BlockNumber != nil { // its block is not looked up
+	if r.call(&s, "ordo_bundleStatus", id); s.Status != "finalized" || uint64(*s.BlockNumber) != block.Number {
 		t.Errorf("its status alone: %+v", s)
+	}
+	// One whose transaction was executed by another one has the block's reason.
+	again := &order.Bundle{Payer: order.Payer{9}, Expiry: 101, FeeLimit: 1000, Legs: []order.Leg{{RollupID: rollupID, Transactions: [][]byte{[]byte("bad again")}}}}
+	r.mu.Lock()
+	r.pool = append(r.pool, again)
+	r.mu.Unlock()
+	r.order()
+	if r.call(&b, "ordo_getBundle", ordorpc.Hash(again.ID(chainID))); b.Status != "ordered" || b.Reason != "it is bad" || b.Legs[0].Applied || b.Legs[0].Reason != "it is bad" {
+		t.Errorf("left out: %+v", b)
 	}
 	// What was read of the order once is not fetched again.
 	r.mu.Lock()
