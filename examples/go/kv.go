@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -36,7 +37,8 @@ func main() {
 	}
 }
 
-const maxWrites = 1000 // bounds what a block may cost: a rule of the chain
+// What a block may cost is bounded by rules of the chain.
+const maxWrites, maxBytes = 1000, 1024
 
 // kv executes the rollup. Version n of the Merkle tree is the state after block n, with the
 // block itself in it, and its root is the block's hash.
@@ -53,8 +55,8 @@ func open(dir string) (*kv, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A block reaches the disk in one piece, however large it is, and before Execute returns.
-	whole, synced := iavl.FlushThresholdOption(1<<30), iavl.SyncOption(true)
+	// A block reaches the disk before Execute returns, and in one piece: it is smaller than that.
+	whole, synced := iavl.FlushThresholdOption(8<<20), iavl.SyncOption(true)
 	s := &kv{db: db, tree: iavl.NewMutableTree(iavldb.NewWrapper(db), 10_000, true, iavl.NewNopLogger(), whole, synced)}
 	_, tree := s.tree.Load()
 	soft, noSoft := s.tree.Get([]byte("block"))
@@ -99,8 +101,8 @@ func (s *kv) Execute(_ context.Context, parent execution.Hash, b execution.Block
 			return res, err
 		}
 		_ = json.Unmarshal(raw, &was) // or version 0
-		if full := i-len(res.Skipped) == maxWrites; bad != nil || now.Version != was.Version+1 || full {
-			res.Skipped = append(res.Skipped, execution.Skipped{Index: i, Reason: "not a write of the next version, or the block is full", Retry: full})
+		if full := i-len(res.Skipped) == maxWrites; bad != nil || len(tx) > maxBytes || now.Version != was.Version+1 || full {
+			res.Skipped = append(res.Skipped, execution.Skipped{Index: i, Reason: "not a short write of the next version, or the block is full", Retry: full})
 		} else if _, err := s.tree.Set([]byte("key/"+now.Key), tx); err != nil {
 			return res, err
 		}
@@ -166,5 +168,5 @@ func (s *kv) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	raw, _ := proof.Marshal() // it was made here
-	_ = json.NewEncoder(w).Encode(map[string]any{"write": json.RawMessage(proof.GetExist().Value), "block": s.at.Soft, "proof": raw})
+	_ = json.NewEncoder(w).Encode(map[string]any{"write": json.RawMessage(proof.GetExist().Value), "number": s.at.Soft.Number, "hash": hex.EncodeToString(s.at.Soft.Hash[:]), "proof": raw})
 }

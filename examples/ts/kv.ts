@@ -15,7 +15,7 @@ const { values: flags } = parseArgs({
   options: {
     data: { type: "string", default: "kv-data" },
     name: { type: "string", default: "kv" },
-    "chain-id": { type: "string", default: "ordo-devnet" },
+    "chain-id": { type: "string", default: "ordo-devnet-1" },
     "start-height": { type: "string", default: "1" },
     listen: { type: "string", default: "127.0.0.1:50051" },
     http: { type: "string", default: "127.0.0.1:8546" },
