@@ -45,30 +45,28 @@ func (s settings) difference(first settings) error {
 	return nil
 }
 
-// pin keeps the settings at the first start, and later refuses others. A home from before
+// pin keeps the settings, and refuses others once the chain has begun. A home from before
 // there were any ran the EVM without a block time.
 func (s *store) pin(now settings) error {
-	raw, ok, err := s.get([]byte(keyChain))
+	begun, err := s.used()
 	if err != nil {
 		return err
 	}
-	first := settings{Mode: ModeEVM}
-	if ok {
-		if err := json.Unmarshal(raw, &first); err != nil {
-			return fmt.Errorf("read the chain's settings: %w", err)
+	if begun {
+		first := settings{Mode: ModeEVM}
+		raw, ok, err := s.get([]byte(keyChain))
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := json.Unmarshal(raw, &first); err != nil {
+				return fmt.Errorf("read the chain's settings: %w", err)
+			}
 		}
 		return now.difference(first)
 	}
-	used, err := s.used()
+	raw, err := json.Marshal(now)
 	if err != nil {
-		return err
-	}
-	if used {
-		if err := now.difference(first); err != nil {
-			return err
-		}
-	}
-	if raw, err = json.Marshal(now); err != nil {
 		return fmt.Errorf("keep the chain's settings: %w", err)
 	}
 	return s.db.Set([]byte(keyChain), raw, pebble.Sync)

@@ -1,0 +1,173 @@
+package rollup
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/execution/astria"
+	"github.com/ordo-network/ordo/order"
+)
+
+// serveTally serves a machine as a client of astria.execution.v2, until stop.
+func serveTally(t *testing.T, vm execution.Client, dir, address string, startHeight uint64) (listens string, stop func()) {
+	t.Helper()
+	server, err := astria.NewServer(vm, astria.ServerConfig{Dir: dir, Logger: slog.New(slog.DiscardHandler), Parameters: astria.Parameters{
+		RollupID: execution.Hash(order.NewRollupID("alpha")), StartNumber: 1, ChainID: testChainID, StartHeight: startHeight,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, ln) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := errors.Join(<-done, server.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return ln.Addr().String(), stop
+}
+
+// A client of astria.execution.v2 makes one block of each sequencer block, in another
+// process that ends and comes back, while the node waits for it.
+func TestClientOverGRPC(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	p.put(t, p.blob(t, 1, 20))
+	vm, dir := &shared{tally: newTally()}, t.TempDir()
+	vm.heads[0].Time = p.doc.GenesisTime
+	endpoint, stop := serveTally(t, vm, dir, "127.0.0.1:0", 1)
+	address := freeAddress(t)
+	home := p.home(t, func(o *InitOptions) {
+		o.ChainID, o.Listen = 0, address
+		o.Execution = Execution{Endpoint: "grpc://" + endpoint}
+	})
+	node := runNode(t, home, Options{Version: "test", Logger: slog.New(slog.DiscardHandler)})
+	hash := "0x" + digest(transferTx(t, 0))
+	finalized := func() bool {
+		var s struct{ Status, BlockNumber string }
+		_ = node.ask("ordo_transactionStatus", &s, hash)
+		return s.Status == "finalized" && s.BlockNumber == "0x1"
+	}
+	eventually(t, "the first transaction is finalized", finalized)
+	head := func() uint64 {
+		vm.mu.Lock()
+		defer vm.mu.Unlock()
+		return vm.firm.Number
+	}
+	eventually(t, "20 blocks are firm", func() bool { return head() == 20 })
+	stop()
+	p.put(t, p.blob(t, 21, 40))
+	serveTally(t, vm, dir, endpoint, 1)
+	eventually(t, "40 blocks are firm", func() bool { return head() == 40 })
+	node.stop()
+	if len(vm.heads) != 41 || vm.soft().Height != 40 {
+		t.Errorf("%d blocks, the last one of height %d", len(vm.heads)-1, vm.soft().Height)
+	}
+}
+
+// A client that begins elsewhere in the order is refused: its blocks would be others.
+func TestClientThatBeginsElsewhere(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	endpoint, _ := serveTally(t, newTally(), t.TempDir(), "127.0.0.1:0", 7)
+	home := p.home(t, func(o *InitOptions) { o.ChainID, o.Execution = 0, Execution{Endpoint: "grpc://" + endpoint} })
+	err := Run(t.Context(), home, "test", slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "set start_height to 7") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// leading is a tally that lets soft lead firm by three blocks.
+type leading struct{ *tally }
+
+func (v leading) Execute(ctx context.Context, parent execution.Hash, b execution.Block) (execution.Result, error) {
+	if v.soft().Number >= v.firm.Number+3 {
+		return execution.Result{}, execution.ErrAhead
+	}
+	return v.tally.Execute(ctx, parent, b)
+}
+
+// Where soft leads firm by all that the client allows, the soft order waits and DA gets in
+// between.
+func TestSoftWaitsForFirm(t *testing.T) {
+	t.Parallel()
+	blocks, _ := tallied()
+	c := &crashing{vm: newTally(), fs: vfs.NewCrashableMem(), observed: make(map[uint64]bool)}
+	c.open(t, execution.Pace{Every: true}, true)
+	c.executor = alone{leading{c.vm}, execution.Pace{Every: true}}
+	defer func() {
+		if err := c.store.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	soft := make(chan error, 1)
+	go func() {
+		for _, b := range blocks {
+			if err := c.onSoft(t.Context(), b); err != nil {
+				soft <- err
+				return
+			}
+		}
+		soft <- nil
+	}()
+	eventually(t, "soft leads by three blocks", func() bool { _, height, _ := c.state(); return height == 3 })
+	for _, b := range blocks {
+		if err := c.onFirm(t.Context(), b, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-soft:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the soft order still waits")
+	}
+	if soft, height, firm := c.state(); soft.Number != 45 || height != 45 || firm != 45 {
+		t.Errorf("block %d, height %d, firm %d", soft.Number, height, firm)
+	}
+}
+
+// A node whose client lost blocks starts again by itself; one whose machine is the
+// caller's cannot.
+func TestWhoStartsAgain(t *testing.T) {
+	t.Parallel()
+	lost := errors.Join(errors.New("stage"), execution.ErrParent)
+	for _, c := range []struct {
+		name string
+		mode string
+		o    Options
+		err  error
+		want bool
+	}{
+		{"a client that lost blocks", ModeGRPC, Options{}, lost, true},
+		{"an op-geth that lost blocks", ModeOP, Options{}, lost, true},
+		{"the EVM in this process", ModeEVM, Options{}, lost, false},
+		{"a leg that waits is void", ModeEVM, Options{}, errAgain, true},
+		{"the caller's machine", ModeGo, Options{Client: newTally()}, errAgain, false},
+		{"clients that disagree", ModeGRPC, Options{}, execution.ErrDisagree, false},
+	} {
+		cfg := DefaultConfig()
+		cfg.Execution.Mode = c.mode
+		if got := again(cfg, c.o, c.err); got != c.want {
+			t.Errorf("%s: starts again: %v", c.name, got)
+		}
+	}
+}
