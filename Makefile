@@ -10,7 +10,7 @@ GEN_CONN := bin/protoc-gen-connect-go-v1.21.1
 
 .PHONY: build test lint fmt bench proto e2e sim clean
 .PHONY: celestia-bin devnet-celestia test-celestia eigenda-bin test-eigenda
-.PHONY: geth-bin opgeth-bin test-engine
+.PHONY: geth-bin opgeth-bin test-engine test-clients
 
 # The same flags as `go run` and `go test` compile with, so that the cache serves all.
 build:
@@ -101,3 +101,7 @@ opgeth-bin:
 # `make test` runs a few dozen.
 test-engine:
 	go test -count=1 -timeout 60m -v ./test/crossclient -blocks=1000
+
+# viem, ethers, Hardhat, Foundry and others from npm, unmodified, on a small devnet.
+test-clients: build
+	test/clients/on-devnet bin/ordo
