@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"math/big"
 	"os"
@@ -20,6 +23,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/ordo-network/ordo/devnet/ethclients"
+	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/engine"
 	"github.com/ordo-network/ordo/execution/evm"
 )
@@ -86,17 +90,57 @@ func (p *peer) restart() {
 }
 
 // dial returns the client's Engine API.
-func (p *peer) dial(t testing.TB) *engine.API {
+func (p *peer) dial(t testing.TB) *engine.API { return p.dialLogging(t, io.Discard) }
+
+func (p *peer) dialLogging(t testing.TB, log io.Writer) *engine.API {
 	t.Helper()
 	secret, err := engine.LoadSecret(p.process.SecretFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, err := engine.Dial(t.Context(), engine.Config{URL: p.process.EngineURL(), Secret: secret, Logger: quiet()})
+	api, err := engine.Dial(t.Context(), engine.Config{URL: p.process.EngineURL(), Secret: secret, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return api
+}
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// says is closed once the log holds a text.
+func (b *buffer) says(t testing.TB, text string) <-chan struct{} {
+	said := make(chan struct{})
+	go func() {
+		for t.Context().Err() == nil {
+			b.mu.Lock()
+			found := strings.Contains(b.buf.String(), text)
+			b.mu.Unlock()
+			if found {
+				close(said)
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	return said
+}
+
+// block returns the sequencer block of that height, a second after the one before.
+func block(height uint64, txs ...[]byte) execution.Block {
+	return execution.Block{
+		Height: height, Hash: sha256.Sum256(binary.BigEndian.AppendUint64(nil, height)),
+		Time: time.Unix(1_900_000_000+int64(height), 0), Transactions: txs,
+	}
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -185,15 +229,5 @@ func invalid(t testing.TB) [][]byte {
 			d.ChainID = big.NewInt(chainID)
 			d.To, d.Gas, d.Data = nil, 1<<24, make([]byte, 49153)
 		}),
-	}
-}
-
-// poll waits for a condition.
-func poll(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
 	}
 }

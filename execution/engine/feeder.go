@@ -42,19 +42,33 @@ const (
 	progressEvery   = 5 * time.Second
 )
 
-// deliver hands the soft head over, and what the client lacks before it; it waits for a
-// client that does not answer. soft and firm are the heads that the client has then.
+// deliver hands the soft head over and makes it the client's; it waits for a client that
+// does not answer, and gives it what it lacks. soft and firm are the heads that the
+// client has then.
 func (f *feeder) deliver(ctx context.Context, soft, firm execution.Head) error {
 	return f.api.until(ctx, func() error {
 		known, err := f.hand(ctx, soft.Number)
-		if err == nil && known == valid {
-			known, err = f.api.forkchoice(ctx, soft.Hash, firm.Hash)
-		}
-		if err != nil || known == valid {
+		switch {
+		case err != nil:
 			return err
+		case known != valid:
+			return f.catchUp(ctx, soft, firm)
 		}
-		return f.catchUp(ctx, soft, firm)
+		return f.tryAdopt(ctx, soft, firm)
 	})
+}
+
+// adopt is deliver for a soft head that the client has already.
+func (f *feeder) adopt(ctx context.Context, soft, firm execution.Head) error {
+	return f.api.until(ctx, func() error { return f.tryAdopt(ctx, soft, firm) })
+}
+
+func (f *feeder) tryAdopt(ctx context.Context, soft, firm execution.Head) error {
+	known, err := f.api.forkchoice(ctx, soft.Hash, firm.Hash)
+	if err != nil || known == valid {
+		return err
+	}
+	return f.catchUp(ctx, soft, firm)
 }
 
 // hand hands one block over.
@@ -67,6 +81,11 @@ func (f *feeder) hand(ctx context.Context, number uint64) (verdict, error) {
 		return 0, err
 	}
 	return f.api.newPayload(ctx, b.hash, b.payload, b.beaconRoot, b.requests)
+}
+
+// join waits for a client of which nothing is known and gives it what it lacks.
+func (f *feeder) join(ctx context.Context, soft, firm execution.Head) error {
+	return f.api.until(ctx, func() error { return f.catchUp(ctx, soft, firm) })
 }
 
 // catchUp finds the client's head and hands over all blocks from there to soft.

@@ -51,18 +51,15 @@ func (m *Mirror) Open(ctx context.Context) (execution.Session, error) {
 	if err != nil || m.joined {
 		return s, err
 	}
-	return s, m.deliver(ctx, s)
+	return s, m.bring(ctx, s, m.feeder.join)
 }
 
-// deliver brings the client to where inner stands.
-func (m *Mirror) deliver(ctx context.Context, s execution.Session) error {
-	deliver := m.feeder.deliver
+// bring brings the client to where inner stands, in that way if it was there before.
+func (m *Mirror) bring(ctx context.Context, s execution.Session, way func(ctx context.Context, soft, firm execution.Head) error) error {
 	if !m.joined {
-		deliver = func(ctx context.Context, soft, firm execution.Head) error {
-			return m.api.until(ctx, func() error { return m.feeder.catchUp(ctx, soft, firm) })
-		}
+		way = m.feeder.join
 	}
-	err := deliver(ctx, s.Soft, s.Firm)
+	err := way(ctx, s.Soft, s.Firm)
 	m.joined = err == nil
 	return err
 }
@@ -107,7 +104,7 @@ func (m *Mirror) follow(ctx context.Context, result execution.Result) error {
 	if err != nil {
 		return err
 	}
-	if err := m.deliver(ctx, s); err != nil {
+	if err := m.bring(ctx, s, m.feeder.deliver); err != nil {
 		return fmt.Errorf("hand block %d to the execution client: %w", result.Head.Number, err)
 	}
 	return nil
@@ -125,7 +122,7 @@ func (m *Mirror) SetFirm(ctx context.Context, firm execution.Hash) error {
 	if err != nil {
 		return err
 	}
-	if err := m.deliver(ctx, s); err != nil {
+	if err := m.bring(ctx, s, m.feeder.adopt); err != nil {
 		return fmt.Errorf("tell the execution client that block %d is firm: %w", s.Firm.Number, err)
 	}
 	return nil

@@ -190,8 +190,10 @@ func (o *OP) Execute(ctx context.Context, parent execution.Hash, b execution.Blo
 	return result, nil
 }
 
-// execute makes the block. A crash before the journal has it leaves nothing; after it the
-// client lacks a block, which it is given when the session is opened again.
+// execute makes the block. The client has checked it before the journal gets it, and makes
+// it its head after. A crash before leaves the client with a block that belongs to no
+// chain yet and will be made again, the same; a crash after it a client that is told its
+// head when the session is opened again.
 func (o *OP) execute(ctx context.Context, s execution.Session, b execution.Block) (execution.Result, error) {
 	at, err := o.site(s, b)
 	if err != nil {
@@ -200,11 +202,8 @@ func (o *OP) execute(ctx context.Context, s execution.Session, b execution.Block
 	all, never := candidates(o.forks, b, at.number, uint64(at.attributes.Time))
 	var block *made
 	var skipped []execution.Skipped
-	err = o.api.until(ctx, func() error {
-		err := o.tryJoin(ctx)
-		if err == nil {
-			block, skipped, err = o.make(ctx, at, all)
-		}
+	err = o.api.until(ctx, func() (err error) {
+		block, skipped, err = o.tryMake(ctx, at, all)
 		if errors.Is(err, ErrUnreachable) {
 			o.joined = false // it may have fallen back
 		}
@@ -217,15 +216,32 @@ func (o *OP) execute(ctx context.Context, s execution.Session, b execution.Block
 		return execution.Result{}, err
 	}
 	head := headOf(at.number, &block.record)
-	if err := o.deliver(ctx, execution.Session{Soft: head, Firm: s.Firm}); err != nil {
+	if err := o.adopt(ctx, execution.Session{Soft: head, Firm: s.Firm}); err != nil {
 		return execution.Result{}, err
 	}
 	return execution.Result{Head: head, Skipped: merge(never, skipped)}, nil
 }
 
-// deliver gives the client the last block of the journal.
-func (o *OP) deliver(ctx context.Context, s execution.Session) error {
-	err := o.feeder.deliver(ctx, s.Soft, s.Firm)
+// tryMake makes the client build the block and check it as any other.
+func (o *OP) tryMake(ctx context.Context, at site, all []candidate) (*made, []execution.Skipped, error) {
+	if err := o.tryJoin(ctx); err != nil {
+		return nil, nil, err
+	}
+	block, skipped, err := o.make(ctx, at, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &block.record
+	known, err := o.api.newPayload(ctx, execution.Hash(r.Hash), r.Payload, r.BeaconRoot, r.Requests)
+	if err == nil && known != valid {
+		err = fmt.Errorf("%w: it fell back behind block %d", ErrUnreachable, at.number-1)
+	}
+	return block, skipped, err
+}
+
+// adopt makes the last block of the journal the client's head.
+func (o *OP) adopt(ctx context.Context, s execution.Session) error {
+	err := o.feeder.adopt(ctx, s.Soft, s.Firm)
 	o.joined = err == nil
 	return err
 }
@@ -306,7 +322,7 @@ func (o *OP) SetFirm(ctx context.Context, firm execution.Hash) error {
 	if s.Firm, err = o.head(number); err != nil {
 		return err
 	}
-	if err := o.deliver(ctx, s); err != nil {
+	if err := o.adopt(ctx, s); err != nil {
 		return fmt.Errorf("tell the execution client that block %d is firm: %w", number, err)
 	}
 	return nil
