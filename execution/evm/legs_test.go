@@ -11,8 +11,10 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/params"
+	"github.com/holiman/uint256"
 
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
@@ -80,6 +82,15 @@ var (
 func withContracts(t testing.TB) execution.Block {
 	return block(1, dynamicFee(t, 9, 0, 300_000, nil, 0, deployAngry()), dynamicFee(t, 9, 1, 300_000, nil, 0, deployLogger))
 }
+
+// deployStore is the creation of a contract that stores the second word that it is called
+// with under the first.
+var deployStore = common.FromHex("60078060095f395ff3" + "6020355f355500")
+
+var (
+	store   = crypto.CreateAddress(evm.DevAccounts[9].Address, 2)
+	factory = common.HexToAddress("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+)
 
 func call(t testing.TB, from int, nonce uint64, to common.Address) []byte {
 	return dynamicFee(t, from, nonce, 100_000, &to, 0, nil)
@@ -173,8 +184,10 @@ func TestTerms(t *testing.T) {
 func TestLegsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	c, twin := open(t, t.TempDir()), open(t, t.TempDir())
-	execute(t, c, withContracts(t))
-	execute(t, twin, withContracts(t))
+	first := withContracts(t)
+	first.Transactions = append(first.Transactions, dynamicFee(t, 9, 2, 300_000, nil, 0, deployStore))
+	execute(t, c, first)
+	execute(t, twin, first)
 	rng := rand.New(rand.NewPCG(5, 7))
 	nonces := make([]uint64, 9)
 	to := common.HexToAddress("0x1234")
@@ -185,7 +198,25 @@ func TestLegsLeaveNoTrace(t *testing.T) {
 			nonce += uint64(rng.IntN(3))
 		}
 		guess[from] = nonce + 1
-		switch rng.IntN(8) {
+		word := func() []byte { return common.LeftPadBytes([]byte{byte(rng.IntN(3))}, 32) }
+		switch rng.IntN(16) {
+		case 8, 9, 10, 11: // slots that are set, cleared and set again: gas by what they were before
+			return dynamicFee(t, from, nonce, 100_000, &store, 0, append(word(), word()...))
+		case 12, 13: // contracts that are made where one was, is, or was destroyed at once
+			code := [][]byte{common.FromHex("33ff"), deployStore}[rng.IntN(2)]
+			return dynamicFee(t, from, nonce, 300_000, &factory, 0, append(word(), code...))
+		case 14: // an account becomes a contract, or none again
+			at := []common.Address{store, {}}[rng.IntN(2)]
+			auth, err := types.SignSetCode(key(t, 8), types.SetCodeAuthorization{ChainID: *uint256.NewInt(chainID), Address: at, Nonce: nonces[8]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return sign(t, key(t, from), &types.SetCodeTx{
+				ChainID: uint256.NewInt(chainID), Nonce: nonce, Gas: 200_000, To: evm.DevAccounts[8].Address, Data: append(word(), word()...),
+				GasTipCap: uint256.NewInt(1), GasFeeCap: uint256.NewInt(10_000_000_000), AuthList: []types.SetCodeAuthorization{auth},
+			})
+		case 15: // too little gas, mostly
+			return dynamicFee(t, from, nonce, 21_000+uint64(rng.IntN(30_000)), &store, 0, append(word(), word()...))
 		case 0:
 			return call(t, from, nonce, angry)
 		case 1, 2:
@@ -199,7 +230,7 @@ func TestLegsLeaveNoTrace(t *testing.T) {
 		return transfer(t, from, nonce, to)
 	}
 	legsApplied, legsRefused := 0, 0
-	for height := uint64(2); height < 40; height++ {
+	for height := uint64(2); height < 60; height++ {
 		var legs []leg
 		for range rng.IntN(12) {
 			guess := slices.Clone(nonces)
