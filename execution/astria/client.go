@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/execution"
@@ -65,7 +66,8 @@ type Client struct {
 	mu     sync.Mutex // one call at a time
 	closed bool
 	now    session
-	stale  bool // the session has to be opened anew before the next call
+	stale  bool   // the session has to be opened anew before the next call
+	told   uint64 // number of the last block that the caller takes for executed
 }
 
 var _ execution.Client = (*Client)(nil)
@@ -148,17 +150,23 @@ func (c *Client) Open(ctx context.Context) (execution.Session, error) {
 	if err := c.persist(ctx, "open a session", func(context.Context) error { return nil }); err != nil {
 		return execution.Session{}, err
 	}
+	c.told = c.now.soft.head.Number
 	return execution.Session{Soft: c.now.soft.head, Firm: c.now.firm.head}, nil
 }
 
-// SetFirm implements execution.Client.
+// SetFirm implements execution.Client. Errors: execution.ErrFirm, with execution.ErrParent
+// where the service has lost the block.
 func (c *Client) SetFirm(ctx context.Context, firm execution.Hash) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return ErrClosed
 	}
-	if err := c.persist(ctx, "set the firm head", func(ctx context.Context) error { return c.setFirm(ctx, firm) }); err != nil {
+	err := c.persist(ctx, "set the firm head", func(ctx context.Context) error { return c.setFirm(ctx, firm) })
+	if code := connect.CodeOf(err); err != nil && (code == connect.CodeFailedPrecondition || code == connect.CodeNotFound) {
+		err = fmt.Errorf("%w: %w", execution.ErrFirm, err)
+	}
+	if err != nil {
 		return fmt.Errorf("set firm head %x: %w", firm, err)
 	}
 	return nil
@@ -198,6 +206,9 @@ func (c *Client) find(ctx context.Context, hash execution.Hash) (block, error) {
 			return b, nil
 		}
 		at = b
+	}
+	if soft.head.Number < c.told {
+		return block{}, fmt.Errorf("the service fell back from rollup block %d to %d: %w: %w", c.told, soft.head.Number, execution.ErrFirm, execution.ErrParent)
 	}
 	return block{}, fmt.Errorf("no block with that hash stands above the firm block %d up to the soft block %d: %w",
 		c.now.firm.head.Number, soft.head.Number, execution.ErrFirm)

@@ -26,6 +26,7 @@ func (c *Client) Execute(ctx context.Context, parent execution.Hash, b execution
 	if err := c.persist(ctx, "execute a block", x.step); err != nil {
 		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, x.explain(err))
 	}
+	c.told = c.now.soft.head.Number
 	return execution.Result{Head: c.now.soft.head, Skipped: x.skipped}, nil
 }
 
@@ -155,7 +156,7 @@ func (x *executing) explain(err error) error {
 	case connect.CodePermissionDenied:
 		return fmt.Errorf("%w: does another node open sessions on the same service? Each needs its own", err)
 	case connect.CodeInvalidArgument:
-		if x.block.Time.Unix() <= x.on.head.Time.Unix() {
+		if connect.IsWireError(call) && x.block.Time.Unix() <= x.on.head.Time.Unix() {
 			return fmt.Errorf("%w: the service may want blocks of different seconds, and the order's come faster: %w", execution.ErrTime, err)
 		}
 	case connect.CodeResourceExhausted:

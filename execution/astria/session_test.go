@@ -68,6 +68,24 @@ func TestSessionsAreRenewed(t *testing.T) {
 	}
 }
 
+func TestFirmIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newTwisted(t, parameters())
+	c := dial(t, s.config())
+	heads := chain(t, c, 3)
+	for _, code := range []connect.Code{connect.CodeFailedPrecondition, connect.CodeNotFound} {
+		always := fail(code, 100)
+		s.block = func(*executionv2.ExecutedBlockMetadata) error { return always() }
+		if err := c.SetFirm(t.Context(), heads[1].Hash); !errors.Is(err, execution.ErrFirm) || errors.Is(err, execution.ErrParent) {
+			t.Errorf("%s: got error %v, want %v", code, err, execution.ErrFirm)
+		}
+	}
+	s.straight()
+	if err := c.SetFirm(t.Context(), heads[1].Hash); err != nil {
+		t.Error(err)
+	}
+}
+
 // Another node that opens sessions on the same service must not be fought for ever.
 func TestDeniedForGood(t *testing.T) {
 	t.Parallel()
@@ -271,6 +289,9 @@ func TestFallBack(t *testing.T) {
 	s.restart(parameters())
 	if _, err := c.Execute(t.Context(), heads[5].Hash, nextBlock(heads[5])); !errors.Is(err, execution.ErrParent) {
 		t.Errorf("got error %v, want %v", err, execution.ErrParent)
+	}
+	if err := c.SetFirm(t.Context(), heads[4].Hash); !errors.Is(err, execution.ErrFirm) || !errors.Is(err, execution.ErrParent) {
+		t.Errorf("set firm to a block that the service has lost: got error %v, want %v and %v", err, execution.ErrFirm, execution.ErrParent)
 	}
 	for i, head := range chain(t, c, 3) {
 		if head != heads[i+2] {
