@@ -25,7 +25,7 @@ type ethereum struct {
 }
 
 // ChainId returns the chain ID, also while the client does not answer.
-func (e *ethereum) ChainId() hexutil.Uint64 { //nolint:revive,staticcheck // the method's name on the wire
+func (e *ethereum) ChainId() hexutil.Uint64 {
 	return hexutil.Uint64(e.chainID)
 }
 

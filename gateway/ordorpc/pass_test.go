@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -61,7 +60,7 @@ func (c *ethClient) GetTransactionReceipt(h ordorpc.Hash) map[string]any {
 	return map[string]any{"transactionHash": h, "status": "0x1"}
 }
 
-func (c *ethClient) GetBlockByNumber(n hexutil.Uint64, full bool) map[string]any {
+func (c *ethClient) GetBlockByNumber(n hexutil.Uint64, _ bool) map[string]any {
 	return map[string]any{"number": n, "transactions": []string{}, "uncles": []string{}, "size": "0x1", "parentHash": ordorpc.Hash{1}}
 }
 
@@ -146,7 +145,7 @@ func TestPassOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	for _, m := range messages {
 		if got := r.post(m.body); got != m.want {
 			t.Errorf("%s:\n got %s\nwant %s", m.name, got, m.want)
@@ -242,7 +241,7 @@ func TestClientAway(t *testing.T) {
 // TestLongAnswer: a client that answers without end is cut off.
 func TestLongAnswer(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":"0x`)
 		part := bytes.Repeat([]byte("0"), 1<<20)
 		for {
@@ -388,7 +387,7 @@ func FuzzMessage(f *testing.F) {
 		}
 		for _, method := range []string{"sendRawTransaction", "sendTransaction", "sign", "admin_addPeer"} {
 			if client.noted(method) {
-				t.Fatal(fmt.Sprintf("%q made the client serve %s", body, method))
+				t.Fatalf("%q made the client serve %s", body, method)
 			}
 		}
 	})
