@@ -98,8 +98,9 @@ opgeth-bin:
 	go run ./devnet/ethclients/build op-geth
 
 # A thousand random blocks on every execution client, with crashes of all of them, where
-# `make test` runs a few dozen.
+# `make test` runs a few dozen: about a quarter of an hour. What is not built is left out.
 test-engine:
+	go test -count=1 ./devnet/ethclients ./execution/engine
 	go test -count=1 -timeout 60m -v ./test/crossclient -blocks=1000
 
 # viem, ethers, Hardhat, Foundry and others from npm, unmodified, on a small devnet.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/params"
@@ -91,6 +90,9 @@ func edit(t testing.TB, genesis []byte, how func(config map[string]any)) []byte 
 	return out
 }
 
+// nonces are what a state says of accounts.
+type nonces interface{ GetNonce(common.Address) uint64 }
+
 // world makes random blocks: what people send, what they should not, and what nobody
 // would. It looks at the state, to be right often enough.
 type world struct {
@@ -99,7 +101,7 @@ type world struct {
 	keys   []*ecdsa.PrivateKey // rich ones first
 	rich   int
 	signer types.Signer
-	state  *state.StateDB
+	state  nonces
 	nonces map[common.Address]uint64 // after what the block holds so far
 	past   [][]byte                  // transactions of earlier blocks, some
 }
@@ -127,7 +129,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 }
 
 // block returns the block of that sequencer height, on a state.
-func (w *world) block(height uint64, on *state.StateDB) execution.Block {
+func (w *world) block(height uint64, on nonces) execution.Block {
 	w.state, w.nonces = on, map[common.Address]uint64{}
 	var txs [][]byte
 	switch w.rng.IntN(12) {
