@@ -113,6 +113,16 @@ test('eth_subscribe newPendingTransactions: hashes, or whole transactions', asyn
   await Promise.all([hashes.unsubscribe(), whole.unsubscribe()])
 })
 
+test("Ordo's own subscriptions, through viem: what is certified, and how far a transaction has come", async () => {
+  const certified = await subscribe('certifiedTransactions')
+  const { transactionHash } = await mint(alice.address, 11n)
+  await until('the certified transaction', () => certified.heard.includes(transactionHash))
+  const status = await subscribe('transactionStatus', transactionHash)
+  const last = await until('finality', () => status.heard.find((s) => s.status === 'finalized'), 60)
+  assert.equal(last.executed, true)
+  await certified.unsubscribe()
+})
+
 test('one event is heard by a subscription of viem, with its block final', async () => {
   const heard = []
   const stop = ws.watchContractEvent({ ...token, eventName: 'Transfer', args: { from: '0x0000000000000000000000000000000000000000' }, onLogs: (l) => heard.push(...l) })
