@@ -18,7 +18,7 @@ const { values: flags } = parseArgs({
     "chain-id": { type: "string", default: "ordo-devnet-1" },
     "start-height": { type: "string", default: "1" },
     listen: { type: "string", default: "127.0.0.1:50051" },
-    http: { type: "string", default: "127.0.0.1:8546" },
+    http: { type: "string", default: "127.0.0.1:8601" },
     proto: { type: "string", default: path.join(import.meta.dirname, "../../execution/astria/proto") },
   },
 });
