@@ -18,9 +18,10 @@ import (
 // A leg with terms is tried first, on a fork of the block, and applied if nothing spoke
 // against it. One that is not applied costs whoever sent it no gas, only the bytes in the
 // order. So that nobody can slow down the rollup with such legs, or fill its blocks for
-// nothing, it is a rule of the chain that all of them in a block together use as much gas
-// as the block's limit, beside that of what is applied: a leg whose next transaction might
-// use more than what is left of it is not applied.
+// nothing, it is a rule of the chain that all of them in a block together use half of the
+// block's gas limit at most, beside what is applied: what blocks hold, too, when they do
+// not get dearer (EIP-1559). A leg whose next transaction might use more than what is left
+// of it is not applied.
 
 // maxReason bounds what a contract says of why it reverts.
 const maxReason = 200
@@ -146,7 +147,7 @@ func (b *body) try(t terms.Terms, raw [][]byte, txs []*types.Transaction, failed
 	defer fork.release()
 	for i := 1; i < len(raw); i++ {
 		used = fork.gas.Used() - b.gas.Used()
-		if left := b.header.GasLimit - b.wasted - used; txs[i].Gas() > left {
+		if left := b.header.GasLimit/2 - b.wasted - used; txs[i].Gas() > left {
 			err = fmt.Errorf("wants %d gas: %w", txs[i].Gas(), errWasted)
 		} else {
 			err = fork.addFor(t, txs[i], len(raw[i]))
