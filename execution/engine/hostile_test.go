@@ -26,14 +26,6 @@ import (
 	"github.com/ordo-network/ordo/execution/evm"
 )
 
-// dialServer dials a client that is this handler.
-func dialServer(t testing.TB, ctx context.Context, h http.HandlerFunc) (*engine.API, error) {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return engine.Dial(ctx, engine.Config{URL: s.URL, Timeout: 200 * time.Millisecond, Logger: quiet()})
-}
-
 func TestDialRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -78,7 +70,7 @@ func TestDialRefusesNonsense(t *testing.T) {
 func TestDialWaits(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32
-	if _, err := dialServer(t, t.Context(), func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // else the end of the connection is not seen
 		switch calls.Add(1) {
 		case 1:
@@ -91,7 +83,9 @@ func TestDialWaits(t *testing.T) {
 		default:
 			fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"result":[{"code":"GE","name":"x","version":"1","commit":"0x00"}]}`)
 		}
-	}); err != nil {
+	}))
+	defer s.Close()
+	if _, err := engine.Dial(t.Context(), engine.Config{URL: s.URL, Timeout: 200 * time.Millisecond, Logger: quiet()}); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
