@@ -46,17 +46,17 @@ type calledBundle struct {
 // calledTx is what one transaction did. One that reverted has error, and revert where
 // it gave a reason, in place of value.
 type calledTx struct {
-	CoinbaseDiff      string         `json:"coinbaseDiff"`
-	EthSentToCoinbase string         `json:"ethSentToCoinbase"`
-	FromAddress       common.Address `json:"fromAddress"`
-	GasFees           string         `json:"gasFees"`
-	GasPrice          string         `json:"gasPrice"`
-	GasUsed           uint64         `json:"gasUsed"`
-	ToAddress         string         `json:"toAddress"`
-	TxHash            common.Hash    `json:"txHash"`
-	Value             string         `json:"value,omitempty"`
-	Error             string         `json:"error,omitempty"`
-	Revert            string         `json:"revert,omitempty"`
+	CoinbaseDiff      string      `json:"coinbaseDiff"`
+	EthSentToCoinbase string      `json:"ethSentToCoinbase"`
+	FromAddress       string      `json:"fromAddress"`
+	GasFees           string      `json:"gasFees"`
+	GasPrice          string      `json:"gasPrice"`
+	GasUsed           uint64      `json:"gasUsed"`
+	ToAddress         string      `json:"toAddress"`
+	TxHash            common.Hash `json:"txHash"`
+	Value             string      `json:"value,omitempty"`
+	Error             string      `json:"error,omitempty"`
+	Revert            string      `json:"revert,omitempty"`
 }
 
 // CallBundle plays a bundle on top of a block and tells what each transaction does. As
@@ -213,7 +213,7 @@ func (p *played) apply(evm *vm.EVM, signer types.Signer, tx *types.Transaction, 
 	diff = new(big.Int).Sub(p.state.GetBalance(p.header.Coinbase).ToBig(), before)
 	fee = new(big.Int).Mul(tip, new(big.Int).SetUint64(result.UsedGas))
 	r = calledTx{
-		CoinbaseDiff: diff.String(), EthSentToCoinbase: new(big.Int).Sub(diff, fee).String(), FromAddress: msg.From,
+		CoinbaseDiff: diff.String(), EthSentToCoinbase: new(big.Int).Sub(diff, fee).String(), FromAddress: msg.From.Hex(),
 		GasFees: fee.String(), GasPrice: perGas(diff, result.UsedGas), GasUsed: result.UsedGas, ToAddress: "0x", TxHash: tx.Hash(),
 	}
 	if tx.To() != nil {

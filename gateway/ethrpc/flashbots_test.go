@@ -371,7 +371,7 @@ func TestCallBundle(t *testing.T) {
 		Results                                                  []struct {
 			CoinbaseDiff, EthSentToCoinbase, GasFees, GasPrice, ToAddress, Value, Error, Revert string
 			GasUsed                                                                             uint64
-			FromAddress                                                                         common.Address
+			FromAddress                                                                         string
 			TxHash                                                                              common.Hash
 		}
 	}
@@ -386,7 +386,7 @@ func TestCallBundle(t *testing.T) {
 	}
 	a, b, c := got.Results[0], got.Results[1], got.Results[2]
 	if a.GasUsed != 21000 || a.GasPrice != "1" || a.GasFees != "21000" || a.CoinbaseDiff != "21000" || a.EthSentToCoinbase != "0" || a.Value != "0x" ||
-		a.FromAddress != address(0) || !strings.EqualFold(a.ToAddress, plain.To().Hex()) || a.TxHash != plain.Hash() || a.Error != "" {
+		a.FromAddress != address(0).Hex() || a.ToAddress != plain.To().Hex() || a.TxHash != plain.Hash() || a.Error != "" {
 		t.Errorf("transfer: %+v", a)
 	}
 	if b.EthSentToCoinbase != "1000" || b.ToAddress != "0x" || b.Error != "" {

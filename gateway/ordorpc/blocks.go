@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -14,6 +15,8 @@ const (
 	// maxReading bounds the sequencer blocks that are read at a time: each is fetched
 	// from a sequencer and verified, and anybody may ask for some.
 	maxReading = 8
+	// notedWithin bounds the wait for a node that was seen to execute a height.
+	notedWithin = 3 * time.Second
 	// maxKept and maxKeptBytes bound what is kept of them.
 	maxKept      = 64
 	maxKeptBytes = 16 << 20
@@ -34,6 +37,23 @@ func newBlocks(o Order) *blocks {
 	return &blocks{order: o, slots: make(chan struct{}, maxReading), kept: make(map[uint64]*orderv1.RollupBlock)}
 }
 
+// noted waits until the node has noted what it made of a height: its client shows a block
+// a moment before that.
+func (b *blocks) noted(ctx context.Context, height uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, notedWithin)
+	defer cancel()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for b.order.Info().SoftHeight < height {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("sequencer height %d is not noted yet, try again: %w", height, ctx.Err())
+		}
+	}
+	return nil
+}
+
 // get returns a block, which nobody may change.
 func (b *blocks) get(ctx context.Context, height uint64) (*orderv1.RollupBlock, error) {
 	b.mu.Lock()
@@ -48,6 +68,9 @@ func (b *blocks) get(ctx context.Context, height uint64) (*orderv1.RollupBlock, 
 		return nil, ctx.Err()
 	}
 	defer func() { <-b.slots }()
+	if err := b.noted(ctx, height); err != nil {
+		return nil, err
+	}
 	block, err := b.order.RollupBlock(ctx, height)
 	if err != nil {
 		return nil, fmt.Errorf("read sequencer block %d: %w", height, err)

@@ -47,6 +47,7 @@ type rollup struct {
 	certain  map[[32]byte]bool
 	fetched  int // sequencer blocks
 	unfunded bool
+	lag      uint64 // heights that the node has executed and not noted yet
 }
 
 func (r *rollup) String() string { return "test" }
@@ -130,7 +131,7 @@ func (r *rollup) RollupBlock(_ context.Context, height uint64) (*orderv1.RollupB
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fetched++
-	if b := r.orders[height]; b != nil {
+	if b := r.orders[height]; b != nil && height <= r.height-r.lag {
 		return b, nil
 	}
 	return nil, fmt.Errorf("no block %d", height)
@@ -147,7 +148,7 @@ func (r *rollup) FirmAt(height uint64) (time.Time, bool) {
 func (r *rollup) Info() ordorpc.Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return ordorpc.Info{RollupID: rollupID, Name: "kv", SequencerChainID: chainID, SequencerHeight: r.height, SoftHeight: r.height, Mode: "go", BlockTime: 2 * time.Second, Payer: "ordo1", Version: "test"}
+	return ordorpc.Info{RollupID: rollupID, Name: "kv", SequencerChainID: chainID, SequencerHeight: r.height, SoftHeight: r.height - r.lag, Mode: "go", BlockTime: 2 * time.Second, Payer: "ordo1", Version: "test"}
 }
 
 // order makes one block of the rollup of two sequencer blocks, the second of which holds

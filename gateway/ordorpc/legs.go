@@ -84,7 +84,7 @@ func (a *api) GetBlockBundles(ctx context.Context, at BlockTag) (*BlockBundles, 
 
 // legs returns the legs that a block was made from.
 func (a *api) legs(ctx context.Context, block Block) ([]BundleLeg, error) {
-	heights, err := a.made(block)
+	heights, err := a.made(ctx, block)
 	if err != nil {
 		return nil, err
 	}

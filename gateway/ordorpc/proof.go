@@ -59,7 +59,7 @@ var errNotOrdered = errors.New("transaction is not ordered, as far as this node 
 
 // find finds a transaction in the order.
 func (a *api) find(ctx context.Context, hash Hash) (*found, error) {
-	heights, err := a.heights(hash)
+	heights, err := a.heights(ctx, hash)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (a *api) find(ctx context.Context, hash Hash) (*found, error) {
 }
 
 // heights returns where a transaction may have been ordered, likely ones first.
-func (a *api) heights(hash Hash) ([]uint64, error) {
+func (a *api) heights(ctx context.Context, hash Hash) ([]uint64, error) {
 	_, st, _ := a.Gateway.Get(hash)
 	place, executed, err := a.Chain.Locate(hash)
 	switch {
@@ -102,7 +102,7 @@ func (a *api) heights(hash Hash) ([]uint64, error) {
 	if err != nil || !ok {
 		return nil, errors.Join(err, errNotOrdered)
 	}
-	heights, err := a.made(block)
+	heights, err := a.made(ctx, block)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,10 @@ func (a *api) heights(hash Hash) ([]uint64, error) {
 }
 
 // made returns the sequencer heights that a block may hold legs of, the last first.
-func (a *api) made(block Block) ([]uint64, error) {
+func (a *api) made(ctx context.Context, block Block) ([]uint64, error) {
+	if err := a.blocks.noted(ctx, block.To); err != nil {
+		return nil, err
+	}
 	var heights []uint64
 	if a.Records != nil {
 		r, ok, err := a.Records.Record(block.Number)

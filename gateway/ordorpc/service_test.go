@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"google.golang.org/protobuf/proto"
@@ -98,6 +99,36 @@ func TestLifeOfATransaction(t *testing.T) {
 	}
 	if err := r.rpc.Call(nil, "ordo_sendTransaction", hexutil.Bytes{}); err == nil || !strings.Contains(err.Error(), "transaction is empty") {
 		t.Errorf("empty transaction: %v", err)
+	}
+}
+
+// TestNotNotedYet: who asks between a block and the node's note of it waits for a moment.
+func TestNotNotedYet(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	tx := []byte("set a=1")
+	r.call(nil, "ordo_sendTransaction", hexutil.Bytes(tx))
+	r.sentOn(1)
+	r.mu.Lock()
+	r.lag = 2
+	r.mu.Unlock()
+	r.order()
+	failed := make(chan error, 2)
+	for method, arg := range map[string]any{"ordo_getInclusionProof": ordorpc.Hash(sha256.Sum256(tx)), "ordo_getBlockBundles": "latest"} {
+		go func() { failed <- r.rpc.Call(nil, method, arg) }()
+	}
+	select {
+	case err := <-failed:
+		t.Errorf("answered before the height was noted: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	r.mu.Lock()
+	r.lag = 0
+	r.mu.Unlock()
+	for range 2 {
+		if err := receive(t, "answer", failed); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
