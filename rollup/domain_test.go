@@ -354,3 +354,35 @@ func TestLoadDomain(t *testing.T) {
 		}
 	}
 }
+
+// What one node has passed before a kill, without a block, and the other has not noted, is
+// not made now.
+func TestDomainNodePassed(t *testing.T) {
+	t.Parallel()
+	x := openDomain(t, t.TempDir(), execution.Pace{}, 1)
+	defer x.close(t)
+	offer := func(i int, height uint64, txs ...[]byte) (execution.Result, bool) {
+		b := newBlock(order.NewRollupID(domainNames[i]), testBlock(height, txs...))
+		b.Hash = testBlock(height).Hash
+		res, made, err := x.drivers[i].executor.offer(t.Context(), x.heads()[i], b.behind(nil))
+		if err != nil {
+			t.Errorf("%s at %d: %v", domainNames[i], height, err)
+		}
+		return res, made
+	}
+	x.each(t, func(i int) error {
+		for height := uint64(4 + 2*i); height < 6; height++ {
+			if _, made := offer(i, height); made {
+				t.Errorf("%s made a block of height %d, which the other has passed", domainNames[i], height)
+			}
+		}
+		var txs [][]byte
+		if i == 1 {
+			txs = append(txs, transferTx(t, 0))
+		}
+		if res, made := offer(i, 6, txs...); !made || res.Head.Height != 6 {
+			t.Errorf("%s made no block of height 6", domainNames[i])
+		}
+		return nil
+	})
+}
