@@ -12,6 +12,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/ordo-network/ordo/devnet/ethclients"
 	"github.com/ordo-network/ordo/execution"
@@ -34,12 +36,24 @@ func openMirror(t testing.TB, dir string) *engine.Mirror {
 func TestMirrorConformance(t *testing.T) {
 	t.Parallel()
 	need(t, ethclients.Geth)
-	executiontest.Run(t, executiontest.Harness{
-		Open:        func(t *testing.T, dir string) execution.Client { return openMirror(t, dir) },
-		Transaction: func(t *testing.T, n uint64) []byte { return transfer(t, 0, n) },
-		Invalid:     invalid(t),
-		BlockTime:   time.Second,
-	})
+	h := executiontest.LegHarness{
+		Harness: executiontest.Harness{
+			Open:        func(t *testing.T, dir string) execution.Client { return openMirror(t, dir) },
+			Transaction: func(t *testing.T, n uint64) []byte { return transfer(t, 0, n) },
+			Invalid:     invalid(t),
+			BlockTime:   time.Second,
+		},
+		Reverts: func(t *testing.T, n uint64) []byte {
+			return sign(t, key(t, 0), &types.DynamicFeeTx{
+				ChainID: big.NewInt(chainID), Nonce: n, Gas: 100_000, To: &params.HistoryStorageAddress, Data: []byte{1},
+				GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(100_000_000_000),
+			})
+		},
+		TransactionHash: func(tx []byte) execution.Hash { return execution.Hash(crypto.Keccak256Hash(tx)) },
+	}
+	executiontest.Run(t, h.Harness)
+	executiontest.RunTerms(t, h)
+	executiontest.RunLockstep(t, h)
 }
 
 // TestMirrorOfYoungPrunedClient: a client that was killed before it had written any state
