@@ -89,7 +89,11 @@ func (s *searchers) CallBundle(ctx context.Context, args callBundleArgs) (*calle
 	defer stop()
 
 	out := &calledBundle{BundleHash: bundleHash(txs), StateBlockNumber: p.on, Results: []calledTx{}}
-	gas := core.NewGasPool(min(p.header.GasLimit, max(backend.RPCGasCap(), 1)))
+	room := p.header.GasLimit
+	if limit := backend.RPCGasCap(); limit > 0 {
+		room = min(room, limit)
+	}
+	gas := core.NewGasPool(room)
 	diffs, fees := new(big.Int), new(big.Int)
 	for i, tx := range txs {
 		if ctx.Err() != nil {

@@ -9,6 +9,10 @@
 // transactions and calls on it are answered from there; its nonces count what was
 // accepted here besides. Who sends a transaction may wait for either.
 //
+// Searchers find the methods that they know from Flashbots. A bundle of theirs is handed
+// to the gateway as one, with its conditions in front as terms, which every node keeps;
+// what became of it is told by its hash.
+//
 // What always holds: a transaction hash is returned only once the transaction is on
 // disk; one sender's transactions are judged one after another, each by all that were
 // accepted before; nothing that a client does, or fails to read, holds up the
