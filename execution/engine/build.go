@@ -90,7 +90,11 @@ func (o *OP) build(ctx context.Context, s site, txs []candidate) (*made, error) 
 		return nil, fmt.Errorf("%w: asked to build on block %x it says nothing: is its chain longer than this node's? then begin it anew", ErrAnswer, s.parent)
 	}
 	var e envelope
-	if err := o.api.call(ctx, &e, o.forks.getPayload(uint64(want.Time)), r.PayloadID); err != nil {
+	err = o.api.call(ctx, &e, o.forks.getPayload(uint64(want.Time)), r.PayloadID)
+	if errors.As(err, &because) && because.code == codeUnknownPayload {
+		return nil, fmt.Errorf("%w: it forgot what it built: %w", ErrUnreachable, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return o.accept(s, want, e)

@@ -34,6 +34,7 @@ func (r *refusal) Error() string {
 
 // Codes of the Engine API.
 const (
+	codeUnknownPayload    = -38001
 	codeInvalidState      = -38002
 	codeInvalidAttributes = -38003
 )

@@ -278,3 +278,30 @@ func TestWordsOfRefusalDoNotMatter(t *testing.T) {
 		}
 	}
 }
+
+// TestOneWordIsDoubted: a client that is being stopped may call a block invalid which it
+// cannot finish, and forgets what it built; that is no disagreement.
+func TestOneWordIsDoubted(t *testing.T) {
+	t.Parallel()
+	need(t, ethclients.OPGeth)
+	genesis := plainGenesis(t)
+	p := peerOf(t, ethclients.OPGeth, genesis, t.TempDir())
+	var invalid, forgotten atomic.Bool
+	o, err := engine.NewOP(engine.OPConfig{Dir: filepath.Join(t.TempDir(), "journal"), Genesis: genesis, Logger: quiet(), API: between(t, p, func(method string, answer map[string]any) {
+		switch {
+		case strings.HasPrefix(method, "engine_getPayload") && !forgotten.Swap(true):
+			delete(answer, "result")
+			answer["error"] = map[string]any{"code": -38001, "message": "Unknown payload"}
+		case strings.HasPrefix(method, "engine_newPayload") && !invalid.Swap(true):
+			answer["result"] = map[string]any{"status": "INVALID", "validationError": "blockchain is stopped"}
+		}
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = o.Close() }()
+	executeOn(t, o, block(1, transfer(t, 0, 0)))
+	if !invalid.Load() || !forgotten.Load() {
+		t.Error("nothing was doubted")
+	}
+}
