@@ -73,12 +73,13 @@ func (p *Pending) extendPart(ctx context.Context, draft *draft, all part, known 
 	// In small parts: once the block is full, the rest costs nothing. Legs with terms are
 	// not cut.
 	const most = 64
-	for first, n := 0, 0; first < len(all.raw) && p.body.gas.Available(false) >= params.TxGas; first += n {
-		n = min(len(all.raw)-first, most)
+	for rest := all.raw; len(rest) > 0 && p.body.gas.Available(false) >= params.TxGas; {
+		n := min(len(rest), most)
 		if all.leg != nil {
-			n = len(all.raw)
+			n = len(rest)
 		}
-		raw := all.raw[first : first+n]
+		raw := rest[:n]
+		rest = rest[n:]
 		txs, failed := decode(p.body.signer, raw, known)
 		for i, tx := range txs {
 			if failed[i] == nil {

@@ -43,7 +43,7 @@ type twins struct {
 	wallets []*wallet // that pay: Alice on left, Bob on right
 	cmd     *exec.Cmd
 	output  *lockedBuffer
-	exited  chan error
+	exited  chan struct{} // closed when the process is gone
 }
 
 // newTwins lays out a node of the domain.
@@ -100,19 +100,22 @@ func (x *twins) start(t *testing.T) {
 	t.Helper()
 	x.cmd = exec.Command(binary, "rollup", "start", "--home", x.homes[1], "--home", x.homes[0])
 	x.output = new(lockedBuffer)
-	exited := make(chan error, 1)
+	exited := make(chan struct{})
 	x.exited = exited
 	x.cmd.Stdout, x.cmd.Stderr = x.output, x.output
 	if err := x.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func(cmd *exec.Cmd) { exited <- cmd.Wait() }(x.cmd)
+	go func(cmd *exec.Cmd) {
+		_ = cmd.Wait() // killed, or what it said tells why
+		close(exited)
+	}(x.cmd)
 	for _, w := range x.wallets {
 		eventually(t, startTime, "the door of "+w.chainID.String(), func() error {
 			select {
-			case err := <-x.exited:
+			case <-x.exited:
 				x.cmd = nil
-				t.Fatalf("the node ended: %v\n%s", err, x.output)
+				t.Fatalf("the node ended:\n%s", x.output)
 			default:
 			}
 			_, err := w.client.BlockNumber(t.Context())
