@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ordo-network/ordo/execution"
@@ -100,7 +101,12 @@ type store struct {
 func openStore(dir string) (*store, error) { return openStoreOn(vfs.Default, dir) }
 
 func openStoreOn(fs vfs.FS, dir string) (*store, error) {
-	db, err := pebble.Open(dir, &pebble.Options{FS: fs, Logger: quiet{}, MemTableSize: 4 << 20})
+	o := &pebble.Options{FS: fs, Logger: quiet{}, MemTableSize: 4 << 20, CacheSize: 32 << 20}
+	// Each transaction is looked up before it is put into an index that lacks it.
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	db, err := pebble.Open(dir, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
