@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -168,6 +169,56 @@ func TestWhoStartsAgain(t *testing.T) {
 		cfg.Execution.Mode = c.mode
 		if got := again(cfg, c.o, c.err); got != c.want {
 			t.Errorf("%s: starts again: %v", c.name, got)
+		}
+	}
+}
+
+// A client that lost its last blocks gets them again from the order, whatever the node
+// noted of them, and ends with the same chain.
+func TestClientLosesBlocks(t *testing.T) {
+	t.Parallel()
+	blocks, _ := tallied()
+	for _, pace := range []execution.Pace{{}, {BlockTime: time.Second}, {Every: true}} {
+		want := runTally(t, blocks, pace, true, -1, afterBlock)
+		for lost := 1; lost < 4; lost++ {
+			c := &crashing{vm: newTally(), fs: vfs.NewCrashableMem(), observed: make(map[uint64]bool)}
+			c.open(t, pace, true)
+			for _, b := range blocks[:35] {
+				if err := c.onSoft(t.Context(), b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// Its state is made anew from what is left.
+			left := c.vm.heads[:max(1, len(c.vm.heads)-lost)]
+			soft := left[len(left)-1]
+			c.vm.heads, c.vm.txs = left, nil
+			for _, b := range blocks[:soft.Height] {
+				for _, tx := range b.Transactions() {
+					if !strings.HasPrefix(string(tx), "garbage") {
+						c.vm.txs = append(c.vm.txs, string(tx))
+					}
+				}
+			}
+			if err := c.onSoft(t.Context(), blocks[35]); pace.Every && !errors.Is(err, execution.ErrParent) {
+				t.Fatalf("a block on one that is lost: %v", err)
+			}
+			c.restart(t, pace, true)
+			_, height, _ := c.state()
+			if height < soft.Height || height > 36 {
+				t.Fatalf("goes on from height %d, the client stands at %d", height, soft.Height)
+			}
+			for _, b := range blocks[height:] {
+				if err := c.onSoft(t.Context(), b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.vm.soft() != want.soft() || !slices.Equal(c.vm.txs, want.txs) {
+				t.Fatalf("%+v, %d blocks lost: head %+v, want %+v", pace, lost, c.vm.soft(), want.soft())
+			}
+			c.check(t, blocks, true)
+			if err := c.store.close(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
