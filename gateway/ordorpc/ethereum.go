@@ -13,7 +13,7 @@ import (
 )
 
 // ethMethods are what the door answers itself of an Ethereum client's methods.
-var ethMethods = []string{"eth_chainId", "eth_sendRawTransaction", "eth_sendRawTransactionSync"}
+var ethMethods = []string{"eth_chainId", "eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_getTransactionCount", "eth_accounts"}
 
 // ethereum holds the methods of an Ethereum client that concern the gateway, where such
 // a client stands behind the door.
@@ -22,6 +22,8 @@ type ethereum struct {
 	chainID uint64
 	client  *rpc.Client // nil where none is named
 	sync    SyncTimeouts
+
+	accounts *accounts // nil without a client
 }
 
 // ChainId returns the chain ID, also while the client does not answer.
@@ -32,12 +34,12 @@ func (e *ethereum) ChainId() hexutil.Uint64 {
 // SendRawTransaction accepts a signed transaction: its hash is the promise that it
 // is on disk and will be brought into the order.
 func (e *ethereum) SendRawTransaction(ctx context.Context, raw hexutil.Bytes) (Hash, error) {
-	return e.api.SendTransaction(ctx, raw)
+	hash, err := e.submit(ctx, raw)
+	return hash, err
 }
 
 // SendRawTransactionSync accepts a transaction and waits for its receipt, as EIP-7966
-// says. Whether the transaction can be executed at once the client alone knows, so there
-// is no error for a gap before its nonce.
+// says.
 func (e *ethereum) SendRawTransactionSync(ctx context.Context, raw hexutil.Bytes, timeout *Millis) (json.RawMessage, error) {
 	if e.client == nil {
 		return nil, errors.New("no client_rpc is set, which receipts are read from: use eth_sendRawTransaction")
@@ -45,8 +47,11 @@ func (e *ethereum) SendRawTransactionSync(ctx context.Context, raw hexutil.Bytes
 	wait := e.sync.Wait(timeout)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	hash, err := e.api.Submit(ctx, raw)
+	hash, err := e.submit(ctx, raw)
+	var ahead *gap
 	switch {
+	case errors.As(err, &ahead):
+		return nil, &SyncError{Code: CodeNonceGap, Msg: err.Error(), Data: hexutil.EncodeUint64(ahead.next)}
 	case errors.Is(err, gateway.ErrUnfunded), errors.Is(err, gateway.ErrStopped), errors.Is(err, gateway.ErrFull):
 		return nil, &SyncError{Code: CodeNotReady, Msg: err.Error(), Data: Hash(hash).String()}
 	case errors.Is(err, context.DeadlineExceeded):

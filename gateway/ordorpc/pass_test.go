@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,6 +21,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/gorilla/websocket"
 
+	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ordorpc"
 )
 
@@ -27,6 +30,7 @@ type ethClient struct {
 	mu       sync.Mutex
 	calls    []string
 	receipts map[ordorpc.Hash]bool
+	nonce    uint64
 }
 
 func (c *ethClient) note(method string) {
@@ -49,8 +53,14 @@ func (c *ethClient) Sign(string, hexutil.Bytes) string { c.note("sign"); return 
 func (c *ethClient) Echo(v json.RawMessage, n *int) []any {
 	return []any{v, n}
 }
-func (c *ethClient) Nothing() *int { return nil }
-func (c *ethClient) Fail() error   { return failure{} }
+func (c *ethClient) GetTransactionCount(string, *string) hexutil.Uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return hexutil.Uint64(c.nonce)
+}
+func (c *ethClient) GetBalance(string, *string) *hexutil.Big { return (*hexutil.Big)(big.NewInt(1000)) }
+func (c *ethClient) Nothing() *int                           { return nil }
+func (c *ethClient) Fail() error                             { return failure{} }
 func (c *ethClient) GetTransactionReceipt(h ordorpc.Hash) map[string]any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -351,6 +361,71 @@ func TestEthereumBehind(t *testing.T) {
 	a = receive(t, "unfunded", sync("five", nil))
 	if c, _ := code(a.err); c != 5 {
 		t.Errorf("unfunded: %v, %d", a.err, c)
+	}
+}
+
+// TestAccountsBehind: what an account's state speaks against is refused in geth's words,
+// and the pending nonce counts what was accepted.
+func TestAccountsBehind(t *testing.T) {
+	t.Parallel()
+	client, srv := serveClient(t)
+	const from = "0xabcdef"
+	r := start(t, behind(srv.URL, func(c *ordorpc.Config) {
+		c.ChainID = 31337
+		// A transaction is its nonce, and what it costs.
+		c.Backend.Decode = func(raw []byte) (gateway.Tx, error) {
+			tx, err := ordorpc.Opaque(raw)
+			var nonce, cost uint64
+			if _, err := fmt.Sscanf(string(raw), "%d %d", &nonce, &cost); err != nil {
+				return tx, err
+			}
+			tx.Note = ordorpc.Account{Address: from, Nonce: nonce, Cost: new(big.Int).SetUint64(cost)}
+			return tx, err
+		}
+	}))
+	send := func(tx string) error { return r.rpc.Call(nil, "eth_sendRawTransaction", hexutil.Bytes(tx)) }
+	next := func(tag string) uint64 {
+		var n hexutil.Uint64
+		r.call(&n, "eth_getTransactionCount", "0xABCdef", tag)
+		return uint64(n)
+	}
+	for _, tx := range []string{"0 10", "1 10", "1 10"} {
+		if err := send(tx); err != nil {
+			t.Errorf("%s: %v", tx, err)
+		}
+	}
+	if latest, pending := next("latest"), next("pending"); latest != 0 || pending != 2 {
+		t.Errorf("nonces %d and %d, want 0 and 2", latest, pending)
+	}
+	for tx, want := range map[string]string{"1 11": "replacement transaction underpriced", "5 10": "nonce too high: next nonce 2, tx nonce 5", "2 1001": "insufficient funds for gas * price + value: balance 1000, tx cost 1001"} {
+		if err := send(tx); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", tx, err, want)
+		}
+	}
+	err := r.rpc.Call(nil, "eth_sendRawTransactionSync", hexutil.Bytes("5 10"), 20_000)
+	var coded rpc.Error
+	var data rpc.DataError
+	if !errors.As(err, &coded) || coded.ErrorCode() != 6 || !errors.As(err, &data) || data.ErrorData() != "0x2" {
+		t.Errorf("gap: %v", err)
+	}
+	waitFor(t, "both executed", func() bool {
+		r.order()
+		return r.gateway.Counts().Queued+r.gateway.Counts().InFlight == 0
+	})
+	client.mu.Lock()
+	client.nonce = 2
+	client.mu.Unlock()
+	if err := send("1 12"); err == nil || !strings.Contains(err.Error(), "nonce too low: next nonce 2, tx nonce 1") {
+		t.Errorf("executed nonce: %v", err)
+	}
+	if n := next("pending"); n != 2 {
+		t.Errorf("pending nonce %d, want 2", n)
+	}
+	var none []string
+	r.call(&none, "eth_accounts")
+	srv.Close() // while the client is away, what comes in is taken
+	if err := send("9 10"); err != nil {
+		t.Errorf("client away: %v", err)
 	}
 }
 

@@ -82,6 +82,7 @@ func (s *Server) register() error {
 	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
 	if s.pass != nil {
 		e.client, s.pass.methods = s.pass.client, ethMethods
+		e.accounts = newAccounts(s.cfg.Backend.Gateway, e.client, s.service.api.Decode)
 		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client}); err != nil {
 			return fmt.Errorf("register JSON-RPC services: %w", err)
 		}
