@@ -129,7 +129,7 @@ func (a *accounts) judge(ctx context.Context, from Account, hash [32]byte) error
 	defer cancel()
 	executed, err := a.executed(ctx, from.Address)
 	if err != nil {
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	next, holds, taken := a.next(from.Address, executed, from.Nonce)
 	switch {
