@@ -1,0 +1,204 @@
+// Command wasm is a whole rollup whose rules are a guest in WebAssembly: the host keeps the state
+// and proves it against a block's hash, the guest says what a transaction does.
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/cosmos/iavl"
+	iavldb "github.com/cosmos/iavl/db"
+	"github.com/tetratelabs/wazero"
+
+	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/rollup"
+)
+
+func main() {
+	home := flag.String("home", "kv", "directory of the node, laid out by `ordo rollup init --mode go`; the guest is guest.wasm in it")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := start(ctx, *home); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func start(ctx context.Context, home string) error {
+	program, err := os.ReadFile(filepath.Join(home, "guest.wasm"))
+	if err != nil {
+		return fmt.Errorf("the guest is built first: %w", err)
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(home, "data", "compiled"))
+	if err != nil {
+		return err
+	}
+	g, err := compile(ctx, program, cache)
+	if err != nil {
+		return err
+	}
+	vm, err := open(filepath.Join(home, "data", "kv"), g)
+	if err != nil {
+		return err
+	}
+	return rollup.RunWith(ctx, home, rollup.Options{Version: "wasm", Client: vm, Handler: vm})
+}
+
+// kv executes the rollup. Version n of the Merkle tree is the state after block n, with the
+// block itself in it, and its root is the block's hash.
+type kv struct {
+	mu    sync.Mutex
+	guest *guest
+	db    dbm.DB // holds the tree; beside it, behind a zero, heads and which guest it is
+	tree  *iavl.MutableTree
+	at    execution.Session // where the rollup stands
+	err   error             // once it is closed
+}
+
+func open(dir string, g *guest) (*kv, error) {
+	db, err := dbm.NewGoLevelDB("kv", dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	// A block reaches the disk before Execute returns, and in one piece: it is smaller than that.
+	whole, synced := iavl.FlushThresholdOption(64<<20), iavl.SyncOption(true)
+	s := &kv{guest: g, db: db, tree: iavl.NewMutableTree(iavldb.NewWrapper(db), 10_000, true, iavl.NewNopLogger(), whole, synced)}
+	begun, err := db.Get([]byte("\x00guest"))
+	if begun == nil && err == nil {
+		err = db.SetSync([]byte("\x00guest"), g.hash[:])
+	} else if err == nil && execution.Hash(begun) != g.hash {
+		err = fmt.Errorf("the rollup was begun with the guest of SHA-256 %x, this one is %x: put back the former", begun, g.hash)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	_, tree := s.tree.Load()
+	soft, noSoft := s.tree.Get([]byte("block"))
+	firm, noFirm := db.Get([]byte("\x00firm"))
+	if soft != nil { // else this is the genesis
+		err = json.Unmarshal(soft, &s.at.Soft)
+		s.at.Soft.Hash = execution.Hash(s.tree.Hash())
+	}
+	if firm != nil {
+		err = errors.Join(err, json.Unmarshal(firm, &s.at.Firm))
+	}
+	return s, errors.Join(err, tree, noSoft, noFirm)
+}
+
+// Open implements execution.Client.
+func (s *kv) Open(context.Context) (execution.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at, s.err
+}
+
+// Execute implements execution.Client. It skips what the guest refuses.
+func (s *kv) Execute(ctx context.Context, parent execution.Hash, b execution.Block) (res execution.Result, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return res, s.err
+	} else if parent != s.at.Soft.Hash {
+		return res, execution.ErrParent
+	} else if b.Height <= s.at.Soft.Height {
+		return res, execution.ErrHeight
+	}
+	defer s.tree.Rollback() // what is not saved
+	r := run{guest: s.guest}
+	defer r.close(ctx)
+	for i, tx := range b.Transactions {
+		c := call{tx: tx, store: s.read}
+		full := r.work >= maxWork
+		if full {
+			c.reason = "the block is full"
+		} else if len(tx) > maxBytes {
+			c.reason = fmt.Sprintf("longer than %d bytes", maxBytes)
+		} else if err := r.apply(ctx, &c); err != nil {
+			return res, err
+		}
+		if c.reason != "" {
+			res.Skipped = append(res.Skipped, execution.Skipped{Index: i, Reason: c.reason, Retry: full})
+			continue
+		}
+		for _, w := range c.writes {
+			if _, err := s.tree.Set(append([]byte("key/"), w[0]...), w[1]); err != nil {
+				return res, err
+			}
+		}
+	}
+	res.Head = execution.Head{Number: s.at.Soft.Number + 1, Height: b.Height, Time: s.at.Soft.Time}
+	if b.Time.After(res.Head.Time) {
+		res.Head.Time = b.Time.UTC()
+	}
+	block, _ := json.Marshal(struct { // numbers and hashes: it cannot fail
+		execution.Head
+		Parent, Sequencer, Guest execution.Hash
+	}{res.Head, parent, b.Hash, s.guest.hash})
+	_, err = s.tree.Set([]byte("block"), block)
+	res.Head.Hash = execution.Hash(s.tree.WorkingHash())
+	head, _ := json.Marshal(res.Head)
+	if err = errors.Join(err, s.db.Set(append([]byte{0}, res.Head.Hash[:]...), head)); err != nil {
+		return res, err
+	}
+	if _, _, err = s.tree.SaveVersion(); err == nil {
+		s.at.Soft = res.Head
+	}
+	return res, err
+}
+
+func (s *kv) read(key []byte) ([]byte, error) { return s.tree.Get(append([]byte("key/"), key...)) }
+
+// SetFirm implements execution.Client.
+func (s *kv) SetFirm(_ context.Context, hash execution.Hash) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil || hash == s.at.Firm.Hash {
+		return s.err
+	}
+	var firm execution.Head
+	raw, err := s.db.Get(append([]byte{0}, hash[:]...))
+	if err != nil || json.Unmarshal(raw, &firm) != nil || firm.Number < s.at.Firm.Number || firm.Number > s.at.Soft.Number {
+		return errors.Join(execution.ErrFirm, err)
+	}
+	s.at.Firm = firm
+	return s.db.SetSync([]byte("\x00firm"), raw) // lost in a crash, it is set again
+}
+
+// Close implements execution.Client.
+func (s *kv) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil
+	}
+	s.err = errors.New("the store is closed")
+	return errors.Join(s.tree.Close(), s.db.Close())
+}
+
+// ServeHTTP answers GET /vm/<key> with the key's last write and its ICS-23 proof.
+func (s *kv) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		http.Error(w, s.err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	proof, err := s.tree.GetMembershipProof([]byte("key" + r.URL.Path))
+	if err != nil {
+		http.Error(w, "no such key", http.StatusNotFound)
+		return
+	}
+	raw, _ := proof.Marshal() // it was made here
+	_ = json.NewEncoder(w).Encode(map[string]any{"write": json.RawMessage(proof.GetExist().Value), "number": s.at.Soft.Number, "hash": hex.EncodeToString(s.at.Soft.Hash[:]), "proof": raw})
+}
