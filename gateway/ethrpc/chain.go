@@ -10,9 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/state"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/crypto"
 
-	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/gateway"
 )
 
@@ -86,22 +84,4 @@ func senderAddress(name string) (addr common.Address, err error) {
 		return addr, fmt.Errorf("sender %q is not an address", name)
 	}
 	return common.BytesToAddress(b), nil
-}
-
-// Outcome sorts the ordered transactions of one block into what gateway.Observed
-// wants to know, by what its execution skipped.
-func Outcome(transactions [][]byte, skipped []execution.Skipped) (executed [][32]byte, out []gateway.Skipped) {
-	left := make(map[int]execution.Skipped, len(skipped))
-	for _, s := range skipped {
-		left[s.Index] = s
-	}
-	for i, raw := range transactions {
-		hash := [32]byte(crypto.Keccak256Hash(raw))
-		if s, ok := left[i]; ok {
-			out = append(out, gateway.Skipped{Hash: hash, Reason: s.Reason, Retry: s.Retry})
-		} else {
-			executed = append(executed, hash)
-		}
-	}
-	return executed, out
 }

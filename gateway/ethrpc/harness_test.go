@@ -162,10 +162,17 @@ func (r *rollup) order() execution.Head {
 		return session.Soft
 	}
 	o.Block, o.Time = res.Head.Number, res.Head.Time
-	o.Executed, o.Skipped = ethrpc.Outcome(b.Transactions, res.Skipped)
-	for i, s := range res.Skipped {
-		o.Skipped[i].Bundle = bundleOf[s.Index]
+	left := make(map[int]bool)
+	for _, s := range res.Skipped {
+		left[s.Index] = true
+		hash := crypto.Keccak256Hash(b.Transactions[s.Index])
+		o.Skipped = append(o.Skipped, gateway.Skipped{Hash: hash, Bundle: bundleOf[s.Index], Reason: s.Reason, Retry: s.Retry})
 		made.Skipped = append(made.Skipped, ordorpc.Skipped{Height: height, Index: s.Index, Reason: s.Reason})
+	}
+	for i, raw := range b.Transactions {
+		if !left[i] {
+			o.Executed = append(o.Executed, crypto.Keccak256Hash(raw))
+		}
 	}
 	r.mu.Lock()
 	r.made[res.Head.Number] = made
