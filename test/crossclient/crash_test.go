@@ -51,6 +51,9 @@ func TestNodeIsKilled(t *testing.T) {
 				if dice.IntN(5) == 0 {
 					s.settle(t, ref.heads[n-dice.IntN(min(n, 3))])
 				}
+				if n%100 == 0 {
+					t.Logf("block %d", n)
+				}
 				if t.Failed() {
 					t.Fatalf("seed %d, block %d", *seed, n)
 				}

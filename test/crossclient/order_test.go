@@ -103,6 +103,9 @@ func TestOneStateRoot(t *testing.T) {
 				s.settle(t, firm)
 			}
 		}
+		if n%100 == 0 {
+			t.Logf("block %d", n)
+		}
 		if t.Failed() {
 			t.Fatalf("seed %d, block %d", *seed, n)
 		}
