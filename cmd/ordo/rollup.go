@@ -23,7 +23,7 @@ astria.execution.v2.`,
 	}
 	var home string
 	cmd.PersistentFlags().StringVar(&home, "home", defaultRollupHome(), "directory of the node")
-	cmd.AddCommand(newRollupInitCmd(&home), newRollupStartCmd(), newRollupSyncCmd(&home))
+	cmd.AddCommand(newRollupInitCmd(&home), newRollupNewCmd(), newRollupStartCmd(), newRollupSyncCmd(&home))
 	return cmd
 }
 
@@ -42,6 +42,7 @@ func newRollupInitCmd(home *string) *cobra.Command {
       --engine http://127.0.0.1:8551 --jwt jwt.hex --block-time 2s
   ordo rollup init --name beta --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json \
       --execution grpc://127.0.0.1:50051
+  ordo rollup init --home r --name mine --chain-id 4242 --listen 127.0.0.1:8600 --devnet ~/.ordo/devnet
   ordo rollup init --home alpha --name alpha --chain-id 31337 --sequencer http://127.0.0.1:26602 \
       --sequencer-genesis genesis.json --domain alpha,beta`,
 		Args: cobra.NoArgs,
@@ -49,10 +50,14 @@ func newRollupInitCmd(home *string) *cobra.Command {
 			if err := rollup.Init(*home, o); err != nil {
 				return err
 			}
+			fund := "give it uordo on the sequencer chain"
+			if cmd.Flags().Changed("devnet") {
+				fund = "it is the devnet's, and has uordo"
+			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), `rollup %s laid out in %s; settings are in config.toml there
-the account in payer.json pays for ordering: give it uordo on the sequencer chain
+the account in payer.json pays for ordering: %s
 start it with: ordo rollup start --home %s
-`, o.Name, *home, *home)
+`, o.Name, *home, fund, *home)
 			return err
 		},
 	}
@@ -72,6 +77,7 @@ start it with: ordo rollup start --home %s
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "where metrics are served; empty is off")
 	f.Uint64Var(&o.StartHeight, "start-height", 1, "first sequencer height that counts for the rollup: the same on all its nodes")
 	executionFlags(cmd, &o.Execution)
+	devnetFlag(cmd, home, &o)
 	f.StringSliceVar(&o.Domain, "domain", nil, "names of the rollups that are executed together with this one, itself too, in the same order on each")
 	f.Uint64Var(&o.DomainStart, "domain-start-height", 0, "first sequencer height that is executed together (default: start-height)")
 	for _, name := range []string{"name", "sequencer", "sequencer-genesis"} {

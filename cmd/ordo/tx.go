@@ -20,9 +20,9 @@ const rpcTimeout = 5 * time.Second
 func newTxCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tx",
-		Short: "What became of a transaction, told by its node or checked against the validators",
+		Short: "Send a transaction; what became of one, told by its node or checked against the validators",
 	}
-	cmd.AddCommand(newTxWatchCmd(), newTxVerifyCmd(), newTxReceiptCmd())
+	cmd.AddCommand(newTxSendCmd(), newTxWatchCmd(), newTxVerifyCmd(), newTxReceiptCmd())
 	return cmd
 }
 
