@@ -6,5 +6,5 @@ import "embed"
 
 // Files are the sources, in one folder for each example.
 //
-//go:embed go ts/*.ts ts/package.json ts/package-lock.json ts/tsconfig.json
+//go:embed go ts/*.ts ts/package.json ts/package-lock.json ts/tsconfig.json wasm/*.go wasm/*/*
 var Files embed.FS

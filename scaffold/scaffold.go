@@ -28,7 +28,7 @@ type Project struct {
 	// Command starts ordo: a program and its first arguments. The program's path is absolute,
 	// or found by the shell.
 	Command []string
-	// Source is the directory of Ordo's own source code, absolute. The template go needs it.
+	// Source is the directory of Ordo's own source code, absolute. Projects in Go need it.
 	Source string
 	// Genesis is the geth genesis file of a rollup of the template evm.
 	Genesis []byte
@@ -49,10 +49,14 @@ type part struct {
 
 // templates are what each one is made of, beside Makefile and README.
 var templates = map[string][]part{
-	"evm": nil,
-	"go":  {{examples.Files, "go", "."}},
-	"ts":  {{examples.Files, "ts", "."}, {proto.Files, ".", "proto"}},
+	"evm":  nil,
+	"go":   {{examples.Files, "go", "."}},
+	"ts":   {{examples.Files, "ts", "."}, {proto.Files, ".", "proto"}},
+	"wasm": {{examples.Files, "wasm", "."}},
 }
+
+// Go tells whether the project is a program in Go, compiled together with Ordo.
+func (p Project) Go() bool { return p.Template == "go" || p.Template == "wasm" }
 
 // Templates are the names of the templates, sorted.
 func Templates() []string {
@@ -81,7 +85,7 @@ func (p Project) Check() error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for %s: %w", p.Dir, err)
 	}
-	if p.Template == "go" {
+	if p.Go() {
 		if _, err := p.module(); err != nil {
 			return err
 		}
@@ -145,10 +149,10 @@ func (p Project) files() (map[string][]byte, error) {
 			return nil, fmt.Errorf("read the template %s: %w", p.Template, err)
 		}
 	}
-	switch p.Template {
-	case "evm":
+	if p.Template == "evm" {
 		out["genesis.json"] = append(slices.Clone(p.Genesis), '\n')
-	case "go":
+	}
+	if p.Go() {
 		module, err := p.module()
 		if err != nil {
 			return nil, err

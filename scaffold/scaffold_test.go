@@ -63,7 +63,7 @@ func TestEveryTemplate(t *testing.T) {
 // A project's code is the example's.
 func TestTheCodeIsTheExamples(t *testing.T) {
 	t.Parallel()
-	for template, file := range map[string]string{"go": "kv.go", "ts": "kv.ts"} {
+	for template, file := range map[string]string{"go": "kv.go", "ts": "kv.ts", "wasm": "guest/main.go"} {
 		p := project(t, template)
 		if err := New(p); err != nil {
 			t.Fatal(err)

@@ -23,9 +23,10 @@ func newRollupNewCmd() *cobra.Command {
 		Long: `Make a project for a new rollup, named like its directory: its code, a Makefile that lays
 out and runs a node of it on a devnet, and a README. The templates are:
 
-  evm  an EVM rollup with a genesis of its own
-  go   a virtual machine in Go, in the process of its node
-  ts   a virtual machine in TypeScript, in a process of its own, over gRPC
+  evm   an EVM rollup with a genesis of its own
+  go    a virtual machine in Go, in the process of its node
+  ts    a virtual machine in TypeScript, in a process of its own, over gRPC
+  wasm  a virtual machine in Go, the rules of which are a WebAssembly program
 
 A project in Go is compiled together with Ordo, from Ordo's source code on this machine:
 where this program was compiled, or what --ordo-source names.`,
