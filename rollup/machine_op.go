@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -71,8 +72,8 @@ func (m *optimism) door(n *Node) (door, error) {
 	return ordorpc.NewServer(c)
 }
 
-// decode refuses what the client would never apply. Nonces and balances it leaves to the
-// client: each transaction is a sender of its own.
+// decode refuses what the client would never apply. To the gateway each transaction is a
+// sender of its own; the door holds nonces and balances against the client's state.
 func (m *optimism) decode(raw []byte) (gateway.Tx, error) {
 	if len(raw) > 0 && raw[0] == depositType {
 		return gateway.Tx{}, errors.New("a deposit cannot be sent: it comes from the bridge alone")
@@ -89,9 +90,13 @@ func (m *optimism) decode(raw []byte) (gateway.Tx, error) {
 	case !tx.Protected():
 		return gateway.Tx{}, errors.New("only replay-protected (EIP-155) transactions are taken")
 	}
-	if _, err := types.Sender(types.LatestSignerForChainID(m.chainID), tx); err != nil {
+	from, err := types.Sender(types.LatestSignerForChainID(m.chainID), tx)
+	if err != nil {
 		return gateway.Tx{}, fmt.Errorf("recover the sender: %w", err)
 	}
 	hash := [32]byte(tx.Hash())
-	return gateway.Tx{Hash: hash, Sender: hex.EncodeToString(hash[:]), Raw: raw}, nil
+	return gateway.Tx{
+		Hash: hash, Sender: hex.EncodeToString(hash[:]), Raw: raw,
+		Note: ordorpc.Account{Address: strings.ToLower(from.Hex()), Nonce: tx.Nonce(), Cost: tx.Cost()},
+	}, nil
 }
