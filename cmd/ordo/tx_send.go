@@ -172,11 +172,9 @@ func awaitTx(ctx context.Context, out io.Writer, client *jsonrpc.Client, hash tx
 			return err
 		case s.Status == "dropped":
 			return fmt.Errorf("the transaction was dropped: %s", s.Reason)
-		case s.SequencerHeight != nil && s.Executed:
+		case s.Executed:
 			fmt.Fprintln(out, s.orderedDetail())
 			return nil
-		case s.SequencerHeight != nil && s.Reason != "":
-			return errors.New(s.orderedDetail())
 		case time.Since(began) > executedWithin:
 			return fmt.Errorf("the node has the transaction, and it was not executed within %v: go on waiting with `ordo tx watch %s --rpc %s`", executedWithin, hash, client.URL)
 		}
