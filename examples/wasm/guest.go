@@ -34,7 +34,7 @@ const (
 //     they cannot be refused here; a guest uses none for what it writes.
 //
 // wazero counts no instructions, so the guest itself must come to an end for every transaction,
-// and recur to no great depth: it is a part of the chain, as trusted as this file. If it hangs, it
+// and not recurse deeply: it is a part of the chain, as trusted as this file. If it hangs, it
 // hangs on all nodes alike until they are stopped: no clock decides what is applied. Who runs
 // programs of strangers puts a count of instructions into their code before it is compiled.
 type guest struct {
