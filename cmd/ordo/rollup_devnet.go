@@ -40,6 +40,9 @@ func joinDevnet(cmd *cobra.Command, net, home string, o *rollup.InitOptions) err
 	if err != nil {
 		return err
 	}
+	if len(e.Rollups) == 0 {
+		return fmt.Errorf("the devnet in %s has no rollup, whose payer could pay for this one: start another with `ordo devnet --fresh`", net)
+	}
 	var status struct {
 		SyncInfo struct {
 			Height string `json:"latest_block_height"`

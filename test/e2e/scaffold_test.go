@@ -65,7 +65,7 @@ type project struct {
 
 func newProject(t *testing.T, n *network, template string) *project {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "my-"+template)
+	dir := filepath.Join(t.TempDir(), "of mine", "my-"+template)
 	if out, err := ordo(t.Context(), "rollup", "new", dir, "--template", template); err != nil {
 		t.Fatalf("make the project: %v\n%s", err, out)
 	}
@@ -113,10 +113,11 @@ func (p *project) start(t *testing.T) {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
 		// All of it ends, not make alone.
 		eventually(t, stopTime, "the end of the project's processes", func() error {
-			if err := syscall.Kill(-cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
-				return fmt.Errorf("they run (%v)", err)
+			err := syscall.Kill(-cmd.Process.Pid, 0)
+			if errors.Is(err, syscall.ESRCH) {
+				return nil
 			}
-			return nil
+			return errors.Join(errors.New("they run"), err)
 		})
 		<-exited
 	})
