@@ -1,7 +1,6 @@
 package rollup
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,7 +29,10 @@ func TestRealClients(t *testing.T) {
 			}
 			p := publish(t)
 			p.put(t, p.blob(t, 1, 20))
-			genesis := fullGenesis(t)
+			genesis, err := evm.EncodeGenesis(evm.DevGenesis(31337, nil)) // as every client takes it
+			if err != nil {
+				t.Fatal(err)
+			}
 			client, err := ethclients.Start(t.Context(), ethclients.Options{Program: c.program, Dir: filepath.Join(t.TempDir(), "client"), Genesis: genesis})
 			if err != nil {
 				t.Fatal(err)
@@ -84,25 +86,4 @@ func TestRealClients(t *testing.T) {
 			}
 		})
 	}
-}
-
-// fullGenesis is that of a devnet, as every client takes it: op-geth wants the blob schedule
-// of each fork.
-func fullGenesis(t *testing.T) []byte {
-	t.Helper()
-	raw, err := json.Marshal(evm.DevGenesis(31337, nil))
-	var genesis struct {
-		Config struct{ BlobSchedule map[string]any }
-	}
-	var all map[string]any
-	if err := errors.Join(err, json.Unmarshal(raw, &genesis), json.Unmarshal(raw, &all)); err != nil {
-		t.Fatal(err)
-	}
-	schedule := genesis.Config.BlobSchedule
-	schedule["osaka"] = schedule["prague"]
-	all["config"].(map[string]any)["blobSchedule"] = schedule
-	if raw, err = json.Marshal(all); err != nil {
-		t.Fatal(err)
-	}
-	return raw
 }

@@ -2,7 +2,6 @@ package rollup
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -190,9 +189,6 @@ func writeGenesis(home string, cfg Config, o InitOptions) error {
 	if m := cfg.Execution.Mode; m != ModeEVM && m != ModeOP {
 		return nil
 	}
-	if cfg.Execution.Mode == ModeOP && o.GenesisFile == "" {
-		return errors.New("mode op needs --genesis: the file that the op-geth's chain was made from")
-	}
 	genesis, err := rollupGenesis(o)
 	if err != nil {
 		return err
@@ -214,7 +210,7 @@ func rollupGenesis(o InitOptions) ([]byte, error) {
 	if o.ChainID == 0 {
 		return nil, errors.New("a rollup needs --chain-id, or a geth genesis file with --genesis")
 	}
-	return json.MarshalIndent(evm.DevGenesis(o.ChainID, nil), "", "  ")
+	return evm.EncodeGenesis(evm.DevGenesis(o.ChainID, nil))
 }
 
 // LoadConfig reads config.toml from a home.

@@ -51,7 +51,7 @@ type Node struct {
 	firm     *follower.FirmReader // nil without a DA layer
 	layers   []layers.Layer       // that firm reads
 	driver   *driver
-	pending  *pending.Overlay // nil where nothing tries out what comes next
+	pending  *pending.Overlay // nil while it is not open yet
 	door     door
 	registry *prometheus.Registry
 
@@ -109,15 +109,12 @@ func open(ctx context.Context, home string, cfg Config, o Options) (_ *Node, err
 	return n, err
 }
 
-// openPending makes what shows the pending block, where that can be tried out.
+// openPending makes what hears of what is certified, and shows the pending block where that
+// can be tried out.
 func (n *Node) openPending(sources []pending.Source) (err error) {
-	speculator := n.machine.speculator()
-	if speculator == nil {
-		return nil
-	}
 	head, height, _ := n.driver.state()
 	n.pending, err = pending.New(pending.Config{
-		Rollup: n.id, Sources: sources, Speculator: speculator, Certified: n.gateway.Certified, Head: head, Height: height,
+		Rollup: n.id, Sources: sources, Speculator: n.machine.speculator(), Certified: n.gateway.Certified, Head: head, Height: height,
 		BlockTime: time.Duration(n.cfg.Execution.BlockTime), Logger: n.log, Registerer: n.registry,
 	})
 	if err != nil {
@@ -225,9 +222,7 @@ func (n *Node) run(ctx context.Context, rpc, metrics net.Listener) error {
 	})
 	g.Go(func() error { return n.door.Serve(stages, rpc) })
 	g.Go(func() error { return n.follow(stages) })
-	if n.pending != nil {
-		g.Go(func() error { n.pending.Run(stages); return nil })
-	}
+	g.Go(func() error { n.pending.Run(stages); return nil })
 	if n.firm != nil {
 		g.Go(func() error { return n.readFirm(stages) })
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,8 +56,8 @@ where this program was compiled, or what --ordo-source names.`,
 				if chainID == 0 {
 					chainID = scaffold.ChainID(p.Name)
 				}
-				if p.Genesis, err = json.MarshalIndent(evm.DevGenesis(chainID, nil), "", "  "); err != nil {
-					return fmt.Errorf("make the genesis: %w", err)
+				if p.Genesis, err = evm.EncodeGenesis(evm.DevGenesis(chainID, nil)); err != nil {
+					return err
 				}
 			}
 			if err := scaffold.New(p); err != nil {

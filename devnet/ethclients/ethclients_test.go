@@ -2,7 +2,6 @@ package ethclients
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -44,9 +43,7 @@ func TestClientAnswersAfterKill(t *testing.T) {
 			if _, err := p.Binary(); err != nil {
 				t.Skip(err)
 			}
-			chain := evm.DevGenesis(4242, nil)
-			chain.Config.OsakaTime = nil // op-geth wants to be told more of it than geth can say
-			genesis, err := json.Marshal(chain)
+			genesis, err := evm.EncodeGenesis(evm.DevGenesis(4242, nil))
 			if err != nil {
 				t.Fatal(err)
 			}

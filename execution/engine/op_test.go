@@ -13,13 +13,14 @@ import (
 	"github.com/ordo-network/ordo/execution/executiontest"
 )
 
-// plainGenesis is a devnet's, said in full: op-geth wants the blob schedule of every fork.
+// plainGenesis is a devnet's, as op-geth takes it.
 func plainGenesis(t testing.TB) []byte {
 	t.Helper()
-	return change(t, encode(t, evm.DevGenesis(chainID, nil)), func(config map[string]any) {
-		schedule := config["blobSchedule"].(map[string]any)
-		schedule["osaka"] = schedule["prague"]
-	})
+	raw, err := evm.EncodeGenesis(evm.DevGenesis(chainID, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
 
 // change changes the settings in a genesis.

@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"math/big"
 	"os"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core"
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/params"
 )
 
@@ -86,54 +83,4 @@ func CheckGenesis(g *core.Genesis) error {
 		}
 	}
 	return nil
-}
-
-const (
-	devGasLimit = 60_000_000
-	devBalance  = 10_000 // ether
-)
-
-// DevGenesis returns the genesis of a devnet: every fork through Osaka from the
-// first block, the contracts that the forks call, Ethereum's deterministic
-// deployment factory, 10,000 ether for each of DevAccounts, and alloc, which wins
-// where it names the same account.
-func DevGenesis(chainID uint64, alloc types.GenesisAlloc) *core.Genesis {
-	zero := uint64(0)
-	all := core.SystemContractAllocs()
-	for _, a := range DevAccounts {
-		all[a.Address] = types.Account{Balance: new(big.Int).Mul(big.NewInt(devBalance), big.NewInt(params.Ether))}
-	}
-	maps.Copy(all, alloc)
-	return &core.Genesis{
-		Config: &params.ChainConfig{
-			ChainID:                 new(big.Int).SetUint64(chainID),
-			HomesteadBlock:          new(big.Int),
-			EIP150Block:             new(big.Int),
-			EIP155Block:             new(big.Int),
-			EIP158Block:             new(big.Int),
-			ByzantiumBlock:          new(big.Int),
-			ConstantinopleBlock:     new(big.Int),
-			PetersburgBlock:         new(big.Int),
-			IstanbulBlock:           new(big.Int),
-			MuirGlacierBlock:        new(big.Int),
-			BerlinBlock:             new(big.Int),
-			LondonBlock:             new(big.Int),
-			ArrowGlacierBlock:       new(big.Int),
-			GrayGlacierBlock:        new(big.Int),
-			MergeNetsplitBlock:      new(big.Int),
-			TerminalTotalDifficulty: new(big.Int),
-			ShanghaiTime:            &zero,
-			CancunTime:              &zero,
-			PragueTime:              &zero,
-			OsakaTime:               &zero,
-			BlobScheduleConfig: &params.BlobScheduleConfig{
-				Cancun: params.DefaultCancunBlobConfig,
-				Prague: params.DefaultPragueBlobConfig,
-			},
-		},
-		GasLimit:   devGasLimit,
-		Difficulty: new(big.Int),
-		BaseFee:    big.NewInt(params.InitialBaseFee),
-		Alloc:      all,
-	}
 }

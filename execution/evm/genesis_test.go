@@ -10,9 +10,11 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -180,6 +182,53 @@ func TestDevAccounts(t *testing.T) {
 		}
 		if got := genesis.Alloc[account.Address].Balance.String(); got != "10000"+strings.Repeat("0", 18) {
 			t.Errorf("account %d has %s wei", i, got)
+		}
+	}
+}
+
+// TestDevGenesisContracts: what tools look for is there, byte for byte as on Ethereum's
+// chain.
+func TestDevGenesisContracts(t *testing.T) {
+	t.Parallel()
+	alloc := evm.DevGenesis(chainID, nil).Alloc
+	for addr, want := range map[common.Address]string{
+		params.DeterministicFactoryAddress: "0x2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989",
+		evm.Multicall3:                     "0xd5c15df687b16f2ff992fc8d767b4216323184a2bbc6ee2f9c398c318e770891",
+	} {
+		if got := crypto.Keccak256Hash(alloc[addr].Code); got != common.HexToHash(want) {
+			t.Errorf("the code at %s has hash %s, want %s", addr, got, want)
+		}
+	}
+}
+
+// TestEncodeGenesis: what other clients want to be told changes no hash, nor is it lost on
+// who reads the file here.
+func TestEncodeGenesis(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*core.Genesis){
+		"Osaka":        func(*core.Genesis) {},
+		"Prague":       func(g *core.Genesis) { g.Config.OsakaTime = nil },
+		"no schedules": func(g *core.Genesis) { g.Config.OsakaTime, g.Config.BlobScheduleConfig = nil, nil },
+	} {
+		want := evm.DevGenesis(chainID, nil)
+		change(want)
+		raw, err := evm.EncodeGenesis(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := new(core.Genesis)
+		var file struct {
+			Config struct{ BlobSchedule map[string]*params.BlobConfig }
+		}
+		if err := errors.Join(json.Unmarshal(raw, got), json.Unmarshal(raw, &file)); err != nil {
+			t.Fatal(err)
+		}
+		if got.ToBlock().Hash() != want.ToBlock().Hash() || !reflect.DeepEqual(got.Config, want.Config) {
+			t.Errorf("%s: the genesis that was read is not the one that was written", name)
+		}
+		schedule := file.Config.BlobSchedule
+		if osaka := schedule["osaka"]; want.Config.OsakaTime == nil != (osaka == nil) || osaka != nil && *osaka != *schedule["prague"] {
+			t.Errorf("%s: schedule of osaka: %v", name, osaka)
 		}
 	}
 }

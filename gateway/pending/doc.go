@@ -1,7 +1,7 @@
 // Package pending shows a rollup what will be ordered before it is. In comes what
 // sequencer nodes say is certified for the rollup, and each block that was ordered;
 // out goes the speculative execution of what lies between, through an
-// execution.Speculator.
+// execution.Speculator. Without one it only passes on what is said to be certified.
 //
 //	sequencers -> reader -> set, in the order to come -> speculator    pending
 //	follower, driver ------^ takes out what is ordered

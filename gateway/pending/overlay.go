@@ -36,8 +36,10 @@ const (
 
 // Config is what an Overlay needs.
 type Config struct {
-	Rollup     order.RollupID
-	Sources    []Source // sequencer nodes, in the order in which they are tried; not empty
+	Rollup  order.RollupID
+	Sources []Source // sequencer nodes, in the order in which they are tried; not empty
+	// Speculator tries out what comes next. Where it is nil there is no pending block, and
+	// Certified alone is told.
 	Speculator execution.Speculator
 	// Certified is told of each bundle that a node calls certified; nil for nobody.
 	Certified func(...order.BundleID)
@@ -106,8 +108,8 @@ type Overlay struct {
 
 // New makes an overlay, which does nothing before Run.
 func New(cfg Config) (*Overlay, error) {
-	if len(cfg.Sources) == 0 || cfg.Speculator == nil {
-		return nil, errors.New("pending: no source or no speculator")
+	if len(cfg.Sources) == 0 {
+		return nil, errors.New("pending: no source")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -140,6 +142,9 @@ func (o *Overlay) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { o.reader.run(ctx) })
+	if o.cfg.Speculator == nil {
+		return
+	}
 	o.signal()
 	for {
 		select {
@@ -180,6 +185,9 @@ func (o *Overlay) certified(source int, b gateway.Certified) {
 	if o.cfg.Certified != nil {
 		o.cfg.Certified(ids...)
 	}
+	if o.cfg.Speculator == nil {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.cfg.Now()
@@ -215,6 +223,9 @@ func (o *Overlay) behind() bool { return o.seen.Sub(o.at) > maxLag }
 
 // Ordered takes in the next block of the order. It does not wait for anything.
 func (o *Overlay) Ordered(b Ordered) {
+	if o.cfg.Speculator == nil {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.signal()
@@ -250,6 +261,9 @@ func (o *Overlay) left(passed []*entry, height uint64) {
 // until then it stands first in the pending block, before all that is certified. It does
 // not wait for anything.
 func (o *Overlay) Gathered(b Gathered) {
+	if o.cfg.Speculator == nil {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.signal()
