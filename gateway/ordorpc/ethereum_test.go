@@ -66,6 +66,13 @@ func TestEthereumBehind(t *testing.T) {
 	if _, err := ws.EthSubscribe(t.Context(), logs, "logs", map[string]any{"address": "0x12"}); err != nil {
 		t.Fatal(err)
 	}
+	accepted := make(chan ordorpc.Hash, 10)
+	if _, err := ws.EthSubscribe(t.Context(), accepted, "newPendingTransactions"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ws.EthSubscribe(t.Context(), accepted, "newPendingTransactions", true); err == nil || !strings.Contains(err.Error(), "only their hashes") {
+		t.Errorf("whole transactions: %v", err)
+	}
 	if _, err := ws.EthSubscribe(t.Context(), logs, "logs", map[string]any{"address": "0xbad"}); err == nil || !strings.Contains(err.Error(), "invalid address") {
 		t.Errorf("a query that the client refuses: %v", err)
 	}
@@ -93,6 +100,9 @@ func TestEthereumBehind(t *testing.T) {
 	done = sync("bad", "0x4e20")
 	r.sentOn(1)
 	r.order()
+	if h := receive(t, "accepted", accepted); h != hash {
+		t.Errorf("accepted %s, want %s", h, hash)
+	}
 	a := receive(t, "refusal", done)
 	if c, data := code(a.err); c != 5 || data != hash.String() || !strings.Contains(a.err.Error(), "it is bad") {
 		t.Errorf("left out: %v, %d, %v", a.err, c, data)

@@ -14,9 +14,10 @@ const maxBehind = 1000
 // ethSubscriptions are the kinds of eth_subscribe where an Ethereum client stands behind
 // the door: what is new is read from the client, as soon as the node has seen it made.
 type ethSubscriptions struct {
-	changes *changes
-	chain   Chain
-	client  *rpc.Client
+	changes  *changes
+	chain    Chain
+	client   *rpc.Client
+	accepted *accepted
 }
 
 // NewHeads sends the header of each new block.

@@ -18,13 +18,15 @@ import (
 // maxAnswer bounds what the rollup's client answers to one call or batch.
 const maxAnswer = 64 << 20
 
-// never are methods that are not passed on, whatever the operator says: what they hand
-// to the client would get past the order, or is signed with the client's keys.
-var never = []string{
-	"eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_sendRawTransactionConditional", "eth_sendTransaction",
-	"eth_sendBundle", "eth_cancelBundle", "eth_sendPrivateTransaction", "eth_sendPrivateRawTransaction",
-	"eth_sign", "eth_signTransaction", "eth_signTypedData", "eth_resend", "eth_accounts",
-	"eth_subscribe", "eth_unsubscribe", // the door's own, where it has them
+// withheld is how methods of the namespace eth begin that are not passed on, whatever the operator says:
+// what they hand to the client would get past the order, is signed with the client's keys,
+// or is told on a connection that the door does not have.
+var withheld = []string{"eth_send", "eth_sign", "eth_submit", "eth_cancel", "eth_resend", "eth_accounts", "eth_subscribe", "eth_unsubscribe"}
+
+// neverPassed reports whether a method is one of those: by how it begins, for clients give
+// such methods more names than can be listed.
+func neverPassed(method string) bool {
+	return slices.ContainsFunc(withheld, func(begin string) bool { return strings.HasPrefix(method, begin) })
 }
 
 // passer answers calls by the rollup's client.
@@ -66,7 +68,7 @@ func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 // passes reports whether a method is the client's to answer.
 func (p *passer) passes(method string) bool {
 	namespace, _, ok := strings.Cut(method, "_")
-	return ok && slices.Contains(p.namespaces, namespace) && !slices.Contains(never, method) && !slices.Contains(p.methods, method)
+	return ok && slices.Contains(p.namespaces, namespace) && !neverPassed(method) && !slices.Contains(p.methods, method)
 }
 
 // call is one JSON-RPC request.
@@ -118,6 +120,10 @@ func (p *passer) answer(ctx context.Context, calls []call, batch bool) ([]byte, 
 	parts := make(map[*rpc.Client][]int)
 	for i, c := range calls {
 		args, err := arguments(c.Params)
+		if strings.HasSuffix(c.Method, "_subscribe") {
+			// It would be told to the door itself, which does not listen and never ends it.
+			err = errSubscribeAlone{}
+		}
 		elems[i] = rpc.BatchElem{Method: c.Method, Args: args, Result: new(json.RawMessage), Error: err}
 		to := p.own
 		if p.passes(c.Method) {
@@ -161,6 +167,16 @@ func (p *passer) answer(ctx context.Context, calls []call, batch bool) ([]byte, 
 	}
 	return json.Marshal(answers)
 }
+
+// errSubscribeAlone is returned for a subscription in a batch of which the client
+// answers a part.
+type errSubscribeAlone struct{}
+
+func (errSubscribeAlone) Error() string {
+	return "subscribe over WebSocket, in a message without calls for the rollup's client"
+}
+
+func (errSubscribeAlone) ErrorCode() int { return -32001 }
 
 // arguments splits positional parameters.
 func arguments(params json.RawMessage) ([]any, error) {

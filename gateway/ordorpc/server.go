@@ -24,6 +24,7 @@ import (
 type Server struct {
 	cfg     Config
 	service *Service
+	fresh   accepted
 	rpc     *rpc.Server
 	pass    *passer // nil without a client
 	port    *Port
@@ -52,8 +53,12 @@ func NewServer(cfg Config) (*Server, error) {
 		submit = s.service.api.Submit
 	}
 	s.service.api.Submit = func(ctx context.Context, raw []byte) ([32]byte, error) {
+		before, _, _ := cfg.Backend.Gateway.Get(s.service.api.Hash(raw))
 		hash, err := submit(ctx, raw)
 		s.metric.sent(err)
+		if err == nil && before.Raw == nil { // not sent again
+			s.fresh.tell(hash)
+		}
 		return hash, err
 	}
 	if err := s.register(); err != nil {
@@ -83,7 +88,7 @@ func (s *Server) register() error {
 	if s.pass != nil {
 		e.client, s.pass.methods = s.pass.client, ethMethods
 		e.accounts = newAccounts(s.cfg.Backend.Gateway, e.client, s.service.api.Decode)
-		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client}); err != nil {
+		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client, accepted: &s.fresh}); err != nil {
 			return fmt.Errorf("register JSON-RPC services: %w", err)
 		}
 	}

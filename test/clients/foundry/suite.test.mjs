@@ -1,8 +1,10 @@
 // cast and forge as their users call them, on the devnet.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { encodeAbiParameters, getCreate2Address } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { ask, funded, rollup, until } from '../lib/devnet.mjs'
 
@@ -181,4 +183,13 @@ test('forge script --broadcast sends its transactions and waits for them', () =>
 test('forge script --resume finds nothing left to send', () => {
   const out = run('forge', ['script', 'script/Deploy.s.sol', '--rpc-url', rollup.rpc, '--private-key', key, '--broadcast', '--resume'])
   assert.match(out, /ONCHAIN EXECUTION COMPLETE & SUCCESSFUL/)
+})
+
+test('forge script deploys with a salt, by the deterministic deployment factory', () => {
+  const salt = generatePrivateKey()
+  run('forge', ['script', '--broadcast', '--private-key', key, '--rpc-url', rollup.rpc, 'script/Salted.s.sol', '--sig', 'run(bytes32)', salt])
+  const { bytecode } = JSON.parse(readFileSync(`${cwd}/out/Vault.sol/Vault.json`, 'utf8'))
+  const initCode = bytecode.object + encodeAbiParameters([{ type: 'string' }], ['salted']).slice(2)
+  const salted = getCreate2Address({ from: '0x4e59b44847b379578588920cA78FbF26c0B4956C', salt, bytecode: initCode })
+  assert.equal(cast('call', salted, 'name()(string)'), '"salted"')
 })

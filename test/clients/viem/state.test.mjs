@@ -136,13 +136,13 @@ test('calls with overrides of state and block', async () => {
   assert.equal(hexToBigInt(number.data), 123456n)
 })
 
-test('multicall, by a contract and without one', async () => {
+test('multicall, by the contract that all chains have, by another one and without', async () => {
   const calls = [
     { ...token, functionName: 'symbol' },
     { ...token, functionName: 'balanceOf', args: [alice.address] },
     { ...faults, functionName: 'custom', args: [3n] },
   ]
-  for (const way of [{ multicallAddress: batch.address }, { deployless: true }]) {
+  for (const way of [{ multicallAddress: '0xcA11bde05977b3631167028862bE2a173976CA11' }, { multicallAddress: batch.address }, { deployless: true }]) {
     const [symbol, balance, failed] = await reader.multicall({ contracts: calls, ...way })
     assert.equal(symbol.result, 'CN')
     assert.equal(balance.result, 1000n)
