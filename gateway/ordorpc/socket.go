@@ -3,6 +3,7 @@ package ordorpc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"sync"
@@ -93,9 +94,16 @@ func (p *passer) read(ctx context.Context, s *socket, own *io.PipeWriter, passin
 			return
 		}
 		_ = alive("")
+		if !json.Valid(raw) {
+			// The server reads a stream: it would wait for the end of what has begun, and
+			// gather all that comes until then.
+			_, _ = s.Write([]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}`)) // the connection ends
+			return
+		}
 		calls, batch, ours := p.parse(raw)
 		if ours {
-			if _, err := own.Write(raw); err != nil {
+			// A number goes on until something else comes.
+			if _, err := own.Write(append(raw, '\n')); err != nil {
 				return
 			}
 			continue
