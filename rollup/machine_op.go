@@ -9,8 +9,8 @@ import (
 	"math/big"
 	"os"
 	"strings"
+	"time"
 
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/ordo-network/ordo/execution/engine"
@@ -22,11 +22,9 @@ import (
 // form, and asks the state of nobody.
 type optimism struct {
 	opaque
+	op      *engine.OP
 	chainID *big.Int
 }
-
-// depositType begins the transactions that mint, which only an OP Stack's own bridge makes.
-const depositType = 0x7e
 
 func (n *Node) openOP(ctx context.Context, home string) (machine, error) {
 	in := within(home)
@@ -46,7 +44,7 @@ func (n *Node) openOP(ctx context.Context, home string) (machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &optimism{opaque{vm: client, store: n.store, handler: n.given.Handler}, chainID}, nil
+	return &optimism{opaque{vm: client, store: n.store, handler: n.given.Handler}, client, chainID}, nil
 }
 
 func chainIDOf(genesis []byte) (*big.Int, error) {
@@ -75,24 +73,12 @@ func (m *optimism) door(n *Node) (door, error) {
 // decode refuses what the client would never apply. To the gateway each transaction is a
 // sender of its own; the door holds nonces and balances against the client's state.
 func (m *optimism) decode(raw []byte) (gateway.Tx, error) {
-	if len(raw) > 0 && raw[0] == depositType {
-		return gateway.Tx{}, errors.New("a deposit cannot be sent: it comes from the bridge alone")
-	}
-	tx := new(types.Transaction)
-	if err := tx.UnmarshalBinary(raw); err != nil {
-		return gateway.Tx{}, fmt.Errorf("decode transaction: %w", err)
-	}
+	tx, from, err := m.op.Inspect(raw, uint64(time.Now().Unix()))
 	switch {
-	case tx.Type() == types.BlobTxType:
-		return gateway.Tx{}, errors.New("blob transactions are not taken: this chain carries no blobs")
-	case tx.Protected() && tx.ChainId().Cmp(m.chainID) != 0:
-		return gateway.Tx{}, fmt.Errorf("transaction is for chain %s, this is %s", tx.ChainId(), m.chainID)
+	case err != nil:
+		return gateway.Tx{}, err
 	case !tx.Protected():
 		return gateway.Tx{}, errors.New("only replay-protected (EIP-155) transactions are taken")
-	}
-	from, err := types.Sender(types.LatestSignerForChainID(m.chainID), tx)
-	if err != nil {
-		return gateway.Tx{}, fmt.Errorf("recover the sender: %w", err)
 	}
 	hash := [32]byte(tx.Hash())
 	return gateway.Tx{

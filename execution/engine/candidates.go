@@ -97,6 +97,14 @@ func withTerms(b execution.Block) []bool {
 	return of
 }
 
+// Inspect decodes a transaction and refuses one that no block of about that time could
+// hold, whatever the state is.
+func (o *OP) Inspect(raw []byte, time uint64) (tx *types.Transaction, from common.Address, err error) {
+	number := big.NewInt(1) // forks by number are active before it
+	c, err := inspect(o.forks.chain.Rules(number, true, time), types.MakeSigner(o.forks.chain, number, time), raw)
+	return c.tx, c.from, err
+}
+
 // inspect decodes a transaction and refuses what no state could let apply.
 func inspect(rules params.Rules, signer types.Signer, raw []byte) (candidate, error) {
 	switch {
