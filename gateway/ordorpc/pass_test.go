@@ -57,9 +57,9 @@ func (c *ethClient) GetTransactionCount(string, *string) hexutil.Uint64 {
 	defer c.mu.Unlock()
 	return hexutil.Uint64(c.nonce)
 }
-func (c *ethClient) GetBalance(string, *string) *hexutil.Big { return (*hexutil.Big)(big.NewInt(1000)) }
-func (c *ethClient) Nothing() *int                           { return nil }
-func (c *ethClient) Fail() error                             { return failure{} }
+func (c *ethClient) GetBalance(string, *string) *hexutil.Big         { return (*hexutil.Big)(big.NewInt(1000)) }
+func (c *ethClient) Nothing() *int                                   { return nil }
+func (c *ethClient) Fail() error                                     { return failure{} }
 func (c *ethClient) GetProof(_ string, _ []string, at string) string { return at }
 func (c *ethClient) GetTransactionReceipt(h ordorpc.Hash) map[string]any {
 	c.mu.Lock()
@@ -135,7 +135,6 @@ var messages = []struct{ name, body, want string }{
 	{"parameters", `{"jsonrpc":"2.0","id":1,"method":"eth_echo","params":[{"a":[1,null]},null]}`, `{"jsonrpc":"2.0","id":1,"result":[{"a":[1,null]},null]}`},
 	{"nothing", `{"jsonrpc":"2.0","id":1,"method":"eth_nothing","params":[]}`, `{"jsonrpc":"2.0","id":1,"result":null}`},
 	{"its error", `{"jsonrpc":"2.0","id":2,"method":"eth_fail","params":[]}`, `{"jsonrpc":"2.0","id":2,"error":{"code":3,"message":"execution reverted","data":"0x1234"}}`},
-	{"a proof of what is not a block yet", `{"jsonrpc":"2.0","id":2,"method":"eth_getProof","params":["0x12",[],"pending"]}`, `{"jsonrpc":"2.0","id":2,"result":"latest"}`},
 	{"unknown to it", `{"jsonrpc":"2.0","id":2,"method":"eth_no","params":[]}`, `{"jsonrpc":"2.0","id":2,"error":{"code":-32601,"message":"the method eth_no does not exist/is not available"}}`},
 	{"by name", `{"jsonrpc":"2.0","id":2,"method":"eth_echo","params":{"v":1}}`, `{"jsonrpc":"2.0","id":2,"error":{"code":-32602,"message":"parameters must be a list"}}`},
 	{"the door's", `{"jsonrpc":"2.0","id":3,"method":"ordo_transactionStatus","params":["0x0000000000000000000000000000000000000000000000000000000000000001"]}`, `{"jsonrpc":"2.0","id":3,"result":null}`},
@@ -144,6 +143,7 @@ var messages = []struct{ name, body, want string }{
 	{"not offered", `{"jsonrpc":"2.0","id":1,"method":"admin_addPeer","params":["x"]}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the method admin_addPeer does not exist/is not available"}}`},
 	{"transactions", `{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x12"]}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the method eth_sendRawTransaction does not exist/is not available"}}`},
 	{"the client's keys", `{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[{}]}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the method eth_sendTransaction does not exist/is not available"}}`},
+	{"a proof of what is not a block yet", `{"jsonrpc":"2.0","id":2,"method":"eth_getProof","params":["0x12",[],"pending"]}`, `{"jsonrpc":"2.0","id":2,"result":"latest"}`},
 }
 
 // TestPassOn: what the door does not answer itself the client does, in its own words,
