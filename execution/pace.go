@@ -12,10 +12,12 @@ const HeartbeatInterval = time.Second
 const (
 	// MaxBlockTime bounds Pace.BlockTime: what is gathered must be kept.
 	MaxBlockTime = time.Minute
-	// MaxGathered is how many bytes of transactions are gathered before a block is made
-	// although less than the block time has passed, a second at least. It is a rule of the
-	// chain.
+	// MaxGathered is how many bytes are gathered before a block is made although less than
+	// the block time has passed, a second at least: of transactions, and what each of these
+	// and each leg takes to keep. It is a rule of the chain.
 	MaxGathered = 4 << 20
+
+	keptTransaction, keptLeg = 64, 256
 )
 
 // Pace says which blocks of the sequencer chain become blocks of the rollup. It depends
@@ -57,9 +59,9 @@ func (p Pace) Due(soft Head, b Block) bool {
 }
 
 func full(b Block) bool {
-	n := 0
+	n := len(b.Legs) * keptLeg
 	for _, tx := range b.Transactions {
-		n += len(tx)
+		n += keptTransaction + len(tx)
 	}
 	return n >= MaxGathered
 }

@@ -32,7 +32,9 @@ func TestPace(t *testing.T) {
 		{"nothing makes a block then, too", two, at(2000), true},
 		{"much does not wait", two, at(1000, execution.MaxGathered/2, execution.MaxGathered/2), true},
 		{"but for the second", two, at(999, execution.MaxGathered), false},
-		{"less than much waits", two, at(1000, execution.MaxGathered-1), false},
+		{"less than much waits", two, at(1000, execution.MaxGathered-65), false},
+		{"so do few small ones", two, at(1000, make([]int, 65_535)...), false},
+		{"many small ones are much", two, at(1000, make([]int, 65_536)...), true},
 		{"every block makes one", every, at(0), true},
 	} {
 		if got := c.pace.Due(soft, c.block); got != c.want {

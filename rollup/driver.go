@@ -309,9 +309,11 @@ func (d *driver) wrong(err error) error {
 	if !errors.As(err, &void) || errors.Is(err, ErrVoidExecuted) {
 		return err
 	}
+	soft, _, _ := d.state()
+	executed := void.Height <= soft.Height
 	// A crash before this line executes the leg, and finds its proof again.
-	stored := d.store.putResync(void.Height, void.Batches)
-	if soft, _, _ := d.state(); void.Height > soft.Height {
+	stored := d.store.putWrong(void.Height, void.Batches, executed)
+	if !executed {
 		return errors.Join(fmt.Errorf("%w, before it was executed: %w", err, errAgain), stored)
 	}
 	return errors.Join(fmt.Errorf("%w: %w", err, ErrVoidExecuted), stored)

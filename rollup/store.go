@@ -179,16 +179,18 @@ func (s *store) setVoid(b *pebble.Batch, height uint64, ids []order.BatchID) err
 	return b.Set(heightKey(keyVoid, height), v, nil)
 }
 
-// putResync notes that a leg of those batches was executed at a height. It is on disk
-// on return: the node stops then, and must not go on as if nothing was.
-func (s *store) putResync(height uint64, ids []order.BatchID) (err error) {
+// putWrong notes that a leg of those batches was taken in at a height, and executed if it
+// was. It is on disk on return: the node stops then, and must not go on as if nothing was.
+func (s *store) putWrong(height uint64, ids []order.BatchID, executed bool) (err error) {
 	b := s.db.NewBatch()
 	defer func() { err = errors.Join(err, b.Close()) }()
 	if err := s.setVoid(b, height, ids); err != nil {
 		return err
 	}
-	if err := b.Set([]byte(keyResync), binary.BigEndian.AppendUint64(nil, height), nil); err != nil {
-		return err
+	if executed {
+		if err := b.Set([]byte(keyResync), binary.BigEndian.AppendUint64(nil, height), nil); err != nil {
+			return err
+		}
 	}
 	// What waits for its block is read again.
 	if err := b.DeleteRange(heightKey(keyGathered, height), heightKey(keyGathered, math.MaxUint64), nil); err != nil {
@@ -197,7 +199,7 @@ func (s *store) putResync(height uint64, ids []order.BatchID) (err error) {
 	return b.Commit(pebble.Sync)
 }
 
-// resync returns the height that putResync noted.
+// resync returns the height at which putWrong noted that a leg was executed.
 func (s *store) resync() (uint64, bool, error) {
 	v, ok, err := s.get([]byte(keyResync))
 	if err != nil || !ok || len(v) != 8 {

@@ -73,6 +73,13 @@ func New(start uint64, members []Member, journal Journal) (*Domain, error) {
 // them is due, all do. soft and blocks are theirs, in order.
 func Due(pace execution.Pace, soft []execution.Head, blocks []execution.Block) bool {
 	for i, b := range blocks {
+		// A member may have made its last block alone, or its genesis lie ahead of the
+		// order: with a block time none makes two blocks of one second.
+		if pace.BlockTime > 0 && b.Time.Unix() <= soft[i].Time.Unix() {
+			return false
+		}
+	}
+	for i, b := range blocks {
 		if pace.Due(soft[i], b) {
 			return true
 		}

@@ -12,17 +12,28 @@ import (
 	"github.com/ordo-network/ordo/execution"
 )
 
+// fewest is how many transactions the client is given at least, behind those that it took.
+const fewest = 256
+
 // make makes the client build the block, without the transactions that do not apply.
 func (o *OP) make(ctx context.Context, s site, all []candidate) (*made, []execution.Skipped, error) {
 	d := newDraft(all, uint64(s.attributes.GasLimit), s.reserved)
+	// Where one was refused more often follow soon, and the client decodes all that it is
+	// given before it looks at the first: it is given a few, and more when it takes them.
+	few := len(all)
 	for {
 		places, skipped := d.pick()
-		txs := make([]candidate, len(places))
-		for i, place := range places {
+		n := min(few, len(places))
+		txs := make([]candidate, n)
+		for i, place := range places[:n] {
 			txs[i] = all[place]
 		}
 		built, err := o.build(ctx, s, txs)
 		var refused *refusedError
+		if err == nil && n < len(places) {
+			few *= 4
+			continue
+		}
 		if !errors.As(err, &refused) {
 			return built, skipped, err
 		}
@@ -43,6 +54,7 @@ func (o *OP) make(ctx context.Context, s site, all []candidate) (*made, []execut
 		o.api.metrics.refused.Inc()
 		o.log.Debug("execution client refuses a transaction", "block", s.number, "transaction", txs[first].tx.Hash(), "why", refused)
 		d.refuse(places[first], used)
+		few = 2*first + fewest
 	}
 }
 
@@ -92,6 +104,14 @@ func (o *OP) firstRefused(ctx context.Context, s site, txs []candidate, empty ui
 		if err := probe((built + not) / 2); err != nil {
 			return 0, 0, err
 		}
+	}
+	// Clients answer so whatever goes wrong while they build, a failed read too: what one
+	// of them left out for that, no other would.
+	switch _, err := o.build(ctx, s, txs[:not]); {
+	case err == nil:
+		return 0, 0, fmt.Errorf("%w: it refuses transactions and then takes them", ErrUnreachable)
+	case !errors.As(err, &refused):
+		return 0, 0, err
 	}
 	return built, used, nil
 }

@@ -23,6 +23,9 @@ func decode(signer types.Signer, raw [][]byte, known *decoded) ([]*types.Transac
 			for i := first; i < len(raw); i += workers {
 				if txs[i] = known.get(raw[i]); txs[i] == nil {
 					txs[i], failed[i] = decodeTransaction(signer, raw[i])
+				} else if _, err := types.Sender(signer, txs[i]); err != nil {
+					// It was tried out under the rules of a fork that this block is not of.
+					txs[i], failed[i] = nil, fmt.Errorf("recover sender: %w", err)
 				}
 			}
 		})
