@@ -662,3 +662,32 @@ func BenchmarkStep(b *testing.B) {
 		c.step(simStart)
 	}
 }
+
+// Whoever hands in bundles need not be able to pay: over time the payer pays for so much and no
+// more, whatever became of what was handed in.
+func TestBundlesAreBoundedOverTime(t *testing.T) {
+	t.Parallel()
+	const perSecond = order.MaxBundleBytes / 4 // the bound on what may be used at once is 8 s of it
+	c := newTestCore(t, func(cfg *Config) { cfg.UserBytesPerSecond = perSecond })
+	send := func(name string, at time.Time) error {
+		b := userBundle(name, 1)
+		b.Terms = make([]byte, order.MaxBundleBytes/2)
+		return c.admitBundle(b, at)
+	}
+	taken := 0
+	var err error
+	for err == nil {
+		if err = send(fmt.Sprint("bundle ", taken), simStart); err == nil {
+			taken++
+		}
+	}
+	if !errors.Is(err, ErrFull) || taken != 3 {
+		t.Fatalf("%d bundles of half the bound were taken, then %v, want 3 and ErrFull", taken, err)
+	}
+	if err := send("later", simStart.Add(time.Second)); err != nil {
+		t.Errorf("after a second: %v", err)
+	}
+	if err := send("as late", simStart.Add(time.Second)); !errors.Is(err, ErrFull) {
+		t.Errorf("once more: %v, want ErrFull", err)
+	}
+}

@@ -39,6 +39,9 @@ type Config struct {
 	MaxInFlight     int           // live bundles, the gateway's own and users' each; default 128
 	MaxUserBundles  int           // users' bundles held; default 4,096
 	MaxUserBytes    int           // of all users' bundles held; default 32 MiB
+	// UserBytesPerSecond bounds what users' bundles may have the payer pay for, over time,
+	// whatever becomes of them; default: no bound.
+	UserBytesPerSecond int
 
 	Logger     *slog.Logger          // default: none
 	Registerer prometheus.Registerer // default: none

@@ -59,6 +59,10 @@ type parcels struct {
 	byTx   map[[32]byte][]*parcel
 	byName map[string]*parcel // by replacement, those that have not ended
 	next   uint64             // next seq
+
+	// What was spent of the bound on bytes over time, as of then.
+	spent   float64
+	spentAt time.Time
 }
 
 func newParcels(next uint64) parcels {
@@ -146,6 +150,9 @@ func (c *core) admitBundle(b Bundle, now time.Time) error {
 	if size+p.size() > c.cfg.MaxUserBytes {
 		return fmt.Errorf("%w: bundles of %d bytes wait to be ordered; try again in a second", ErrFull, size)
 	}
+	if err := ps.spend(p.size(), c.cfg.UserBytesPerSecond, now); err != nil {
+		return err
+	}
 	if old != nil {
 		c.drop(old, fmt.Sprintf("replaced by bundle 0x%x", p.ref), now)
 	}
@@ -156,6 +163,25 @@ func (c *core) admitBundle(b Bundle, now time.Time) error {
 	c.change(parcelKey(p.seq), encodeParcel(p))
 	c.sync = true
 	c.touchParcel(p)
+	return nil
+}
+
+// spendAhead is how much of the bound on bytes over time may be used at once.
+const spendAhead = 8 * time.Second
+
+// spend takes bytes from what users' bundles may have the payer pay for. Who hands in a
+// bundle need not be able to pay for anything himself, so there is no other bound.
+func (ps *parcels) spend(bytes, perSecond int, now time.Time) error {
+	if perSecond <= 0 {
+		return nil
+	}
+	// What one bundle may have at least.
+	ahead := max(float64(perSecond)*spendAhead.Seconds(), order.MaxBundleBytes)
+	spent := max(0, ps.spent-now.Sub(ps.spentAt).Seconds()*float64(perSecond))
+	if spent+float64(bytes) > ahead {
+		return fmt.Errorf("%w: users' bundles have had their %d bytes a second; try again in a while", ErrFull, perSecond)
+	}
+	ps.spent, ps.spentAt = spent+float64(bytes), now
 	return nil
 }
 

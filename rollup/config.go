@@ -51,8 +51,9 @@ func (c DAConfig) validate(field string) error {
 
 // GatewayConfig bounds what waits for ordering.
 type GatewayConfig struct {
-	FlushInterval   config.Duration `toml:"flush_interval" comment:"Least time between two bundles. The first transaction after a pause goes out at once; under load each bundle costs every validator a signature and a check, so that a shorter interval is slower in the end."`
-	MaxTransactions int             `toml:"max_transactions" comment:"The most transactions that may wait; over it senders are told that the node is busy."`
+	FlushInterval        config.Duration `toml:"flush_interval" comment:"Least time between two bundles. The first transaction after a pause goes out at once; under load each bundle costs every validator a signature and a check, so that a shorter interval is slower in the end."`
+	MaxTransactions      int             `toml:"max_transactions" comment:"The most transactions that may wait; over it senders are told that the node is busy."`
+	BundleBytesPerSecond int             `toml:"bundle_bytes_per_second" comment:"How many bytes of users' bundles the payer pays for over time, executed or not; 0 is no bound. Who sends one need not be able to pay for anything."`
 }
 
 // MetricsConfig is where Prometheus reads.
@@ -84,7 +85,7 @@ func DefaultConfig() Config {
 	return Config{
 		StartHeight: 1, Genesis: "genesis.json", SequencerGenesis: "sequencer-genesis.json", PayerKey: "payer.json",
 		RPC:       ethrpc.DefaultSettings(),
-		Gateway:   GatewayConfig{FlushInterval: config.Duration(20 * time.Millisecond), MaxTransactions: 50_000},
+		Gateway:   GatewayConfig{FlushInterval: config.Duration(20 * time.Millisecond), MaxTransactions: 50_000, BundleBytesPerSecond: 64 << 10},
 		Execution: ExecutionConfig{Mode: ModeEVM, PassOn: []string{"eth", "net", "web3"}, CacheMB: evm.DefaultCacheMB}, TrustingPeriod: config.Duration(14 * 24 * time.Hour),
 	}
 }

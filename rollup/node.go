@@ -86,7 +86,8 @@ func open(ctx context.Context, home string, cfg Config, o Options) (_ *Node, err
 	n.gateway, err = gateway.New(gateway.Config{
 		RollupID: n.id, ChainID: n.trust.ChainID(), Key: key, Dir: in("data/gateway"), Sequencers: remotes, Chain: n.machine.chain(),
 		FlushInterval: time.Duration(cfg.Gateway.FlushInterval), MaxTxs: cfg.Gateway.MaxTransactions,
-		ResendAfter: resendAfter + time.Duration(cfg.Execution.BlockTime), Logger: log, Registerer: n.registry,
+		UserBytesPerSecond: cfg.Gateway.BundleBytesPerSecond,
+		ResendAfter:        resendAfter + time.Duration(cfg.Execution.BlockTime), Logger: log, Registerer: n.registry,
 	})
 	if err != nil {
 		return nil, err

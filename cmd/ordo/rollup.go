@@ -47,17 +47,23 @@ func newRollupInitCmd(home *string) *cobra.Command {
       --sequencer-genesis genesis.json --domain alpha,beta`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := fromHere(&o.Execution.JWT); err != nil {
+				return err
+			}
 			if err := rollup.Init(*home, o); err != nil {
 				return err
 			}
-			fund := "give it uordo on the sequencer chain"
+			fund, start := "give it uordo on the sequencer chain", "start it with: ordo rollup start --home "+*home
+			if len(o.Domain) > 1 {
+				start = "start it together with the other rollups of its domain, in one command: ordo rollup start --home " + *home + " --home <home of the next>"
+			}
 			if cmd.Flags().Changed("devnet") {
 				fund = "it is the devnet's, and has uordo"
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), `rollup %s laid out in %s; settings are in config.toml there
 the account in payer.json pays for ordering: %s
-start it with: ordo rollup start --home %s
-`, o.Name, *home, fund, *home)
+%s
+`, o.Name, *home, fund, start)
 			return err
 		},
 	}
@@ -84,6 +90,20 @@ start it with: ordo rollup start --home %s
 		_ = cmd.MarkFlagRequired(name) // it exists: it was declared above
 	}
 	return cmd
+}
+
+// fromHere makes the path of a flag absolute: paths in config.toml are relative to the home, and
+// what a person types is to where it is typed.
+func fromHere(path *string) error {
+	if *path == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(*path)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", *path, err)
+	}
+	*path = abs
+	return nil
 }
 
 // executionFlags are those that say what executes a rollup.
@@ -116,6 +136,9 @@ that says all or nothing is applied.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Logger = slog.Default()
+			if err := fromHere(&o.Execution.JWT); err != nil {
+				return err
+			}
 			if len(homes) > 1 {
 				return rollup.RunDomain(cmd.Context(), homes, o)
 			}

@@ -128,12 +128,12 @@ func TestVector(t *testing.T) {
 		got = append(got, c.BlockChain().GetCanonicalHash(n).Hex())
 	}
 	want := []string{
-		"0x567e3eaf786dcad78de1e5618075d56d855aa967370ac33f73696203792ad65b",
-		"0x62542107c0335c0fb4165fa1eddfb9d6472bede068e0c9922ad75a615a7b5917",
-		"0xcb9ec318f76f77439172d294e276da8268d463ab33c5d4b240aa77d20cb0f892",
-		"0xff19db4424510387495ea45e232685adba29ad6cea3f08f98429c1103e896d61",
-		"0x5b7147f0313a85d6d70360c5da82f1d66ab8707f04fefd1703aad993395812a8",
-		"0xc6113b4eac6740b6e7b9151568c27ab4df56c67a4a9563a1d41a48ca157aa802",
+		"0xd9f429b27eadeacd303aefba00dc98373a163bb61113f9e255f606ac47b62688",
+		"0xecdf39d14c1f25c7d7368e4f682058f41bae80f9f5c0afcfd79ec351d757c9c5",
+		"0xbbaafb3e8fb5215d4cfd5f99f5e42b5dd0e67646a400127a5817d0a82ad4f6b7",
+		"0xc0af91e828efbc2edd0c43534d2d09566d80e27f456249e15c866083018f7e31",
+		"0x185742daf6f3714bfed5f4dfba2965f4c2ec8d0d1faacc6bee922defd2fcf7ee",
+		"0xb9748965a52fbcbf22626d48ae723e9584d4ecbfab1d4eb3f94d55515645ac3f",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("block hashes\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
