@@ -48,7 +48,7 @@ func (c *ethClient) ChainId() hexutil.Uint64           { c.note("chainId"); retu
 func (c *ethClient) SendRawTransaction(hexutil.Bytes)  { c.note("sendRawTransaction") }
 func (c *ethClient) SendTransaction(json.RawMessage)   { c.note("sendTransaction") }
 func (c *ethClient) Sign(string, hexutil.Bytes) string { c.note("sign"); return "0x" }
-func (c *ethClient) SignTypedData_v4()                 { c.note("signTypedData_v4") } //nolint:revive // its name on the wire
+func (c *ethClient) SignTypedData_v4()                 { c.note("signTypedData_v4") }
 func (c *ethClient) Echo(v json.RawMessage, n *int) []any {
 	return []any{v, n}
 }
