@@ -1,6 +1,6 @@
 //go:build wasip1
 
-// The guest of the WebAssembly rollup: its rules, and nothing else. It sees a transaction and
+// Command guest is the rules of the WebAssembly rollup, and nothing else. It sees a transaction and
 // the store; it has no clock, no randomness, no files, and keeps nothing from one block to the
 // next but what it writes to the store. It must use no floats: the bits of a NaN may differ
 // from machine to machine.
