@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/subprocess"
 )
 
 // Stages in the order in which they stop: those that take work in first, those
@@ -87,7 +89,7 @@ func (s *supervisor) stop() {
 // keep runs a child again and again until ctx ends.
 func (s *supervisor) keep(ctx context.Context, name, log string, run func(context.Context) error) {
 	// The kernel kills the child when the thread that started it ends, see
-	// childAttributes: this thread must live as long as the child.
+	// subprocess.Attributes: this thread must live as long as the child.
 	runtime.LockOSThread()
 	pause := newBackoff()
 	for ctx.Err() == nil {
@@ -118,7 +120,7 @@ func (s *supervisor) run(ctx context.Context, c child) error {
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, s.binary, c.args...)
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = subprocess.Attributes()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = s.grace
 	cmd.Stdout = log

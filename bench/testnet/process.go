@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/subprocess"
 )
 
 // Process is a validator, or another node of a network.
@@ -39,7 +41,7 @@ func start(ctx context.Context, label, binary, log string, args ...string) (*Pro
 	}
 	ctx, stop := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = subprocess.Attributes()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = processGrace
 	cmd.Stdout, cmd.Stderr = out, out
@@ -47,7 +49,7 @@ func start(ctx context.Context, label, binary, log string, args ...string) (*Pro
 	started := make(chan error, 1)
 	go func() {
 		// The kernel kills the child when the thread that started it ends, see
-		// childAttributes: this thread must live as long as the child.
+		// subprocess.Attributes: this thread must live as long as the child.
 		runtime.LockOSThread()
 		defer close(p.done)
 		defer stop()

@@ -8,16 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+
+	"github.com/ordo-network/ordo/internal/gobuild"
 )
 
-// Environment variables: the paths of binaries that somebody built elsewhere, and the
-// folder that takes built binaries, in place of "ordo" in the user's cache folder.
+// Environment variables: the paths of binaries that somebody built elsewhere.
 const (
-	EnvApp   = "ORDO_CELESTIA_APPD"
-	EnvNode  = "ORDO_CELESTIA_NODE"
-	EnvCache = "ORDO_CACHE"
+	EnvApp  = "ORDO_CELESTIA_APPD"
+	EnvNode = "ORDO_CELESTIA_NODE"
 )
 
 // Build is of what buildFiles say, in test/celestia: buildID is the beginning of their
@@ -38,7 +37,7 @@ var ErrNotBuilt = errors.New("celestia-app and celestia-node are not built")
 // Binaries returns the paths of celestia-app's and celestia-node's binary. Where there
 // are none the error wraps ErrNotBuilt and says how to get them.
 func Binaries(_ context.Context) (app, node string, err error) {
-	dir, err := cacheDir()
+	dir, err := gobuild.Folder("celestia", buildID)
 	if err != nil {
 		return "", "", err
 	}
@@ -65,18 +64,6 @@ func binary(env, built string) (string, error) {
 	return built, nil
 }
 
-// cacheDir is where the binaries of this build belong.
-func cacheDir() (string, error) {
-	if dir := os.Getenv(EnvCache); dir != "" {
-		return filepath.Join(dir, "celestia", buildID), nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache folder: %w: set %s", err, EnvCache)
-	}
-	return filepath.Join(dir, "ordo", "celestia", buildID), nil
-}
-
 // Build builds the binaries from the Go module in moduleDir (test/celestia) unless they
 // are there already, and returns their paths. It takes 5 to 15 minutes on two cores,
 // and fetches modules where they are not in Go's cache. What it does, and what the go
@@ -85,7 +72,7 @@ func Build(ctx context.Context, moduleDir string, log io.Writer) (app, node stri
 	if app, node, err = Binaries(ctx); !errors.Is(err, ErrNotBuilt) {
 		return app, node, err
 	}
-	dir, err := cacheDir()
+	dir, err := gobuild.Folder("celestia", buildID)
 	if err == nil {
 		err = build(ctx, dir, moduleDir, log)
 	}
@@ -103,24 +90,12 @@ func build(ctx context.Context, dir, moduleDir string, log io.Writer) error {
 	if id != buildID {
 		return fmt.Errorf("%s is of build %s, this program wants %s", moduleDir, id, buildID)
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
-	// The folder appears whole or not at all, whatever ends the build.
-	temp, err := os.MkdirTemp(filepath.Dir(dir), "build-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(temp) }() // gone already where all went well
-	fmt.Fprintf(log, "building celestia-app and celestia-node into %s: 5 to 15 minutes the first time\n", dir)
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags", "-s -w", "-o", temp+string(filepath.Separator), "./"+appName, nodePackage)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = moduleDir, log, log
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	if err := cmd.Run(); err != nil {
-		return err
-	}
-	// One that is incomplete is in the way of the rename.
-	return errors.Join(os.RemoveAll(dir), os.Chmod(temp, 0o755), os.Rename(temp, dir))
+	return gobuild.Fill(dir, func(temp string) error {
+		fmt.Fprintf(log, "building celestia-app and celestia-node into %s: 5 to 15 minutes the first time\n", dir)
+		cmd := gobuild.Command(ctx, moduleDir, log, "build", "-buildvcs=false", "-ldflags", "-s -w", "-o", temp+string(filepath.Separator), "./"+appName, nodePackage)
+		cmd.Stdout = log
+		return cmd.Run()
+	})
 }
 
 // moduleID names what is built.

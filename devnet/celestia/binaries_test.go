@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ordo-network/ordo/internal/gobuild"
 )
 
 func TestBuildIDIsThatOfTheModule(t *testing.T) {
@@ -22,7 +24,7 @@ func TestBuildIDIsThatOfTheModule(t *testing.T) {
 func TestBinariesThatAreNotBuiltSayHow(t *testing.T) {
 	t.Setenv(EnvApp, "")
 	t.Setenv(EnvNode, "")
-	t.Setenv(EnvCache, t.TempDir())
+	t.Setenv(gobuild.EnvCache, t.TempDir())
 	_, _, err := Binaries(t.Context())
 	if !errors.Is(err, ErrNotBuilt) || !strings.Contains(err.Error(), "make celestia-bin") {
 		t.Errorf("the error is %v", err)

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/subprocess"
 )
 
 // stopGrace is a process's time to end by itself: the bridge takes seconds to close its
@@ -40,7 +42,7 @@ func startProcess(name, log, binary string, env []string, args ...string) *proce
 	p := &process{name: name, log: log, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		// The kernel kills the child when the thread that started it ends, see
-		// childAttributes: this thread must live as long as the child.
+		// subprocess.Attributes: this thread must live as long as the child.
 		runtime.LockOSThread()
 		defer close(p.done)
 		p.err = p.run(life, binary, env, args)
@@ -56,7 +58,7 @@ func (p *process) run(life context.Context, binary string, env, args []string) e
 	defer log.Close()
 	cmd := exec.CommandContext(life, binary, args...)
 	cmd.Env = append(environment(), env...)
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = subprocess.Attributes()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
 	// A file and not a pipe: the child writes it without us.

@@ -2,16 +2,15 @@ package eigenda
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/ordo-network/ordo/internal/gobuild"
 )
 
 // Version of the proxy.
@@ -20,10 +19,6 @@ const Version = "v1.8.2"
 // EnvBinary names the environment variable with the path of a binary that somebody
 // built elsewhere.
 const EnvBinary = "ORDO_EIGENDA_PROXY"
-
-// EnvCache names the environment variable with the folder that takes built binaries,
-// in place of "ordo" in the user's cache folder.
-const EnvCache = "ORDO_CACHE"
 
 // buildID names what the binary is built from: the beginning of the SHA-256 of
 // test/eigenda/go.sum.
@@ -51,7 +46,7 @@ func Binary(_ context.Context) (string, error) {
 		}
 		return path, nil
 	}
-	dir, err := cacheDir()
+	dir, err := gobuild.Folder("eigenda", buildID)
 	if err != nil {
 		return "", err
 	}
@@ -72,24 +67,12 @@ func complete(dir, binary string) error {
 	return nil
 }
 
-// cacheDir is where the binary of this build belongs.
-func cacheDir() (string, error) {
-	if dir := os.Getenv(EnvCache); dir != "" {
-		return filepath.Join(dir, "eigenda", buildID), nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache folder: %w: set %s", err, EnvCache)
-	}
-	return filepath.Join(dir, "ordo", "eigenda", buildID), nil
-}
-
 // Build builds the binary from the Go module in moduleDir (test/eigenda) unless it is
 // there already, and returns its path. It takes about two minutes on two cores and
 // fetches modules where they are not in Go's cache. What the go command says goes to
 // log.
 func Build(ctx context.Context, moduleDir string, log io.Writer) (string, error) {
-	dir, err := cacheDir()
+	dir, err := gobuild.Folder("eigenda", buildID)
 	if err != nil {
 		return "", err
 	}
@@ -97,50 +80,23 @@ func Build(ctx context.Context, moduleDir string, log io.Writer) (string, error)
 	if complete(dir, binaryName) == nil {
 		return path, nil
 	}
-	if err := checkBuildID(moduleDir); err != nil {
-		return "", err
+	if err = gobuild.CheckSum(moduleDir, buildID); err == nil {
+		err = gobuild.Fill(dir, func(temp string) error { return buildInto(ctx, temp, moduleDir, log) })
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", fmt.Errorf("build eigenda-proxy: %w", err)
-	}
-	// The folder appears whole or not at all, whatever ends the build.
-	temp, err := os.MkdirTemp(filepath.Dir(dir), "build-")
 	if err != nil {
-		return "", fmt.Errorf("build eigenda-proxy: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(temp) }() // gone already where all went well
-	if err := buildInto(ctx, temp, moduleDir, log); err != nil {
-		return "", fmt.Errorf("build eigenda-proxy: %w", err)
-	}
-	// One that is incomplete is in the way of the rename.
-	if err := errors.Join(os.RemoveAll(dir), os.Chmod(temp, 0o755), os.Rename(temp, dir)); err != nil {
 		return "", fmt.Errorf("build eigenda-proxy: %w", err)
 	}
 	return path, nil
 }
 
-func checkBuildID(moduleDir string) error {
-	sum, err := os.ReadFile(filepath.Join(moduleDir, "go.sum"))
-	if err != nil {
-		return fmt.Errorf("build eigenda-proxy: %w", err)
-	}
-	hash := sha256.Sum256(sum)
-	if id := hex.EncodeToString(hash[:])[:len(buildID)]; id != buildID {
-		return fmt.Errorf("build eigenda-proxy: %s/go.sum is of build %s, this program wants %s", moduleDir, id, buildID)
-	}
-	return nil
-}
-
 func buildInto(ctx context.Context, dir, moduleDir string, log io.Writer) error {
-	build := goCommand(ctx, moduleDir, "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w -X main.Version="+Version,
+	build := gobuild.Command(ctx, moduleDir, log, "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w -X main.Version="+Version,
 		"-o", filepath.Join(dir, binaryName), proxyPackage)
-	build.Stdout, build.Stderr = log, log
+	build.Stdout = log
 	if err := build.Run(); err != nil {
 		return err
 	}
-	list := goCommand(ctx, moduleDir, "list", "-m", "-f", "{{.Dir}}", proxyModule)
-	list.Stderr = log
-	out, err := list.Output()
+	out, err := gobuild.Command(ctx, moduleDir, log, "list", "-m", "-f", "{{.Dir}}", proxyModule).Output()
 	if err != nil {
 		return fmt.Errorf("find the module's folder: %w", err)
 	}
@@ -151,13 +107,6 @@ func buildInto(ctx context.Context, dir, moduleDir string, log io.Writer) error 
 		}
 	}
 	return nil
-}
-
-func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	return cmd
 }
 
 func copyFile(from fs.FS, name, dir string) error {

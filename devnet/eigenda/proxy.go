@@ -1,7 +1,6 @@
 package eigenda
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,10 +13,11 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/subprocess"
 )
 
 // Options of a proxy. Zero values stand for the defaults.
@@ -44,7 +44,6 @@ const DefaultMaxBlobBytes = 16 << 20
 
 const (
 	stopGrace  = 5 * time.Second
-	maxLogLine = 64 << 10
 	pollHealth = 20 * time.Millisecond
 )
 
@@ -81,14 +80,15 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 	cmd := exec.CommandContext(life, o.Binary, args...)
 	cmd.Dir = o.Dir
 	cmd.Env = environment()
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = subprocess.Attributes()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
-	log := &watcher{out: o.Log, listening: make(chan string, 1)}
+	listening := make(chan string, 1)
+	log := subprocess.NewLog(o.Log, func(line []byte) { look(line, listening) })
 	cmd.Stdout, cmd.Stderr = log, log
 	p := &Proxy{cancel: cancel, done: make(chan struct{})}
 	go p.run(cmd, log)
-	if err := p.wait(ctx, log); err != nil {
+	if err := p.wait(ctx, listening); err != nil {
 		_ = p.Stop() // err says more
 		return nil, fmt.Errorf("start eigenda-proxy: %w", err)
 	}
@@ -141,9 +141,9 @@ func environment() []string {
 }
 
 // run runs the process to its end.
-func (p *Proxy) run(cmd *exec.Cmd, log *watcher) {
+func (p *Proxy) run(cmd *exec.Cmd, log *subprocess.Log) {
 	// The kernel kills the child when the thread that started it ends, see
-	// childAttributes: this thread must live as long as the child.
+	// subprocess.Attributes: this thread must live as long as the child.
 	runtime.LockOSThread()
 	defer close(p.done)
 	err := cmd.Start()
@@ -152,14 +152,14 @@ func (p *Proxy) run(cmd *exec.Cmd, log *watcher) {
 		err = cmd.Wait()
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
-		p.err = fmt.Errorf("%w: %s", err, log.last())
+		p.err = fmt.Errorf("%w: %s", err, log.Last())
 	}
 }
 
 // wait waits until the proxy answers.
-func (p *Proxy) wait(ctx context.Context, log *watcher) error {
+func (p *Proxy) wait(ctx context.Context, listening <-chan string) error {
 	select {
-	case address := <-log.listening:
+	case address := <-listening:
 		p.endpoint = "http://" + address
 	case <-p.done:
 		return p.gone()
@@ -217,48 +217,13 @@ func (p *Proxy) Stop() error {
 	return p.err
 }
 
-// watcher passes the log on and looks in it for the address that the proxy got.
-type watcher struct {
-	out       io.Writer
-	listening chan string
-
-	mu   sync.Mutex
-	line []byte // the beginning of the current one
-	prev []byte
-}
-
-// Write implements io.Writer.
-func (w *watcher) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for rest := b; len(rest) > 0; {
-		line, after, whole := bytes.Cut(rest, []byte("\n"))
-		w.line = append(w.line, line[:min(len(line), maxLogLine-len(w.line))]...)
-		if whole {
-			w.look(w.line)
-			w.prev, w.line = w.line, nil
-		}
-		rest = after
-	}
-	return w.out.Write(b)
-}
-
-func (w *watcher) look(line []byte) {
+// look looks in the log for the address that the proxy got.
+func look(line []byte, listening chan<- string) {
 	var entry struct{ Msg, Endpoint string }
 	if json.Unmarshal(line, &entry) == nil && entry.Msg == "Starting DA server" && entry.Endpoint != "" {
 		select {
-		case w.listening <- entry.Endpoint:
+		case listening <- entry.Endpoint:
 		default:
 		}
 	}
-}
-
-// last returns the last line of the log, where a process says why it ends.
-func (w *watcher) last() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.line) > 0 {
-		return string(w.line)
-	}
-	return string(w.prev)
 }

@@ -12,17 +12,19 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/gobuild"
 )
 
 func TestBuildIDIsThatOfTheModule(t *testing.T) {
-	if err := checkBuildID("../../test/eigenda"); err != nil {
+	if err := gobuild.CheckSum("../../test/eigenda", buildID); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestBinaryThatIsNotBuiltSaysHow(t *testing.T) {
 	t.Setenv(EnvBinary, "")
-	t.Setenv(EnvCache, t.TempDir())
+	t.Setenv(gobuild.EnvCache, t.TempDir())
 	_, err := Binary(t.Context())
 	if !errors.Is(err, ErrNotBuilt) || !strings.Contains(err.Error(), "make eigenda-bin") {
 		t.Errorf("the error is %v", err)

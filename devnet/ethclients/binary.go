@@ -2,19 +2,14 @@ package ethclients
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-)
 
-// EnvCache names the environment variable with the folder that takes built binaries,
-// in place of "ordo" in the user's cache folder.
-const EnvCache = "ORDO_CACHE"
+	"github.com/ordo-network/ordo/internal/gobuild"
+)
 
 // ErrNotBuilt says that there is no binary.
 var ErrNotBuilt = errors.New("the client is not built")
@@ -70,14 +65,8 @@ func (p Program) Binary() (string, error) {
 
 // path is where the binary of this build belongs.
 func (p Program) path() (string, error) {
-	if dir := os.Getenv(EnvCache); dir != "" {
-		return filepath.Join(dir, p.Name, p.buildID, p.Name), nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache folder: %w: set %s", err, EnvCache)
-	}
-	return filepath.Join(dir, "ordo", p.Name, p.buildID, p.Name), nil
+	dir, err := gobuild.Folder(p.Name, p.buildID)
+	return filepath.Join(dir, p.Name), err
 }
 
 // Build builds the program from the repository in root unless it is there already, and
@@ -98,36 +87,12 @@ func (p Program) Build(ctx context.Context, root string, log io.Writer) (string,
 }
 
 func (p Program) build(ctx context.Context, module, path string, log io.Writer) error {
-	if err := p.checkBuildID(module); err != nil {
+	if err := gobuild.CheckSum(module, p.buildID); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	// The binary appears whole or not at all, whatever ends the build.
-	temp, err := os.MkdirTemp(filepath.Dir(path), "build-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(temp) }()
-	made := filepath.Join(temp, p.Name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", made, source)
-	cmd.Dir, cmd.Env = module, append(os.Environ(), "GOWORK=off")
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Run(); err != nil {
-		return err
-	}
-	return os.Rename(made, path)
-}
-
-func (p Program) checkBuildID(module string) error {
-	sum, err := os.ReadFile(filepath.Join(module, "go.sum"))
-	if err != nil {
-		return err
-	}
-	hash := sha256.Sum256(sum)
-	if id := hex.EncodeToString(hash[:])[:len(p.buildID)]; id != p.buildID {
-		return fmt.Errorf("%s/go.sum is of build %s, this program wants %s", module, id, p.buildID)
-	}
-	return nil
+	return gobuild.Fill(filepath.Dir(path), func(temp string) error {
+		cmd := gobuild.Command(ctx, module, log, "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(temp, p.Name), source)
+		cmd.Stdout = log
+		return cmd.Run()
+	})
 }

@@ -9,20 +9,21 @@ import (
 	"testing"
 
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/internal/gobuild"
 )
 
 var programs = []Program{Geth, OPGeth}
 
 func TestBuildIDIsThatOfTheModule(t *testing.T) {
 	for _, p := range programs {
-		if err := p.checkBuildID("../../" + p.Module); err != nil {
+		if err := gobuild.CheckSum("../../"+p.Module, p.buildID); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
 func TestBinaryThatIsNotBuiltSaysHow(t *testing.T) {
-	t.Setenv(EnvCache, t.TempDir())
+	t.Setenv(gobuild.EnvCache, t.TempDir())
 	for _, p := range programs {
 		t.Setenv(p.Env, "")
 		if _, err := p.Binary(); !errors.Is(err, ErrNotBuilt) || !strings.Contains(err.Error(), "make "+p.target) {

@@ -14,10 +14,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ordo-network/ordo/internal/subprocess"
 )
 
 // Options of a client. Zero values stand for the defaults.
@@ -37,10 +38,8 @@ type Options struct {
 	Log io.Writer
 }
 
-const (
-	stopGrace  = 20 * time.Second // a client writes its state when it is stopped
-	maxLogLine = 64 << 10
-)
+// stopGrace is long, because a client writes its state when it is stopped.
+const stopGrace = 20 * time.Second
 
 // Process is a running client.
 type Process struct {
@@ -78,14 +77,15 @@ func start(ctx context.Context, o Options) (*Process, error) {
 	}
 	life, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(life, o.Binary, arguments(o)...)
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = subprocess.Attributes()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
-	log := &watcher{out: o.Log, servers: make(chan server, 8)}
+	servers := make(chan server, 8)
+	log := subprocess.NewLog(o.Log, func(line []byte) { look(line, servers) })
 	cmd.Stdout, cmd.Stderr = log, log
 	p := &Process{options: o, cancel: cancel, done: make(chan struct{})}
 	go p.run(cmd, log)
-	if err := p.wait(ctx, log); err != nil {
+	if err := p.wait(ctx, servers); err != nil {
 		_ = p.Stop() // err says more
 		return nil, err
 	}
@@ -136,9 +136,9 @@ func arguments(o Options) []string {
 }
 
 // run runs the process to its end.
-func (p *Process) run(cmd *exec.Cmd, log *watcher) {
+func (p *Process) run(cmd *exec.Cmd, log *subprocess.Log) {
 	// The kernel kills the child when the thread that started it ends, see
-	// childAttributes: this thread must live as long as the child.
+	// subprocess.Attributes: this thread must live as long as the child.
 	runtime.LockOSThread()
 	defer close(p.done)
 	err := cmd.Start()
@@ -147,7 +147,7 @@ func (p *Process) run(cmd *exec.Cmd, log *watcher) {
 		err = cmd.Wait()
 	}
 	if err != nil && !errors.Is(err, context.Canceled) && !terminated(err) {
-		p.err = fmt.Errorf("%w: %s", err, log.last())
+		p.err = fmt.Errorf("%w: %s", err, log.Last())
 	}
 }
 
@@ -163,10 +163,10 @@ func terminated(err error) bool {
 }
 
 // wait waits until both servers listen.
-func (p *Process) wait(ctx context.Context, log *watcher) error {
+func (p *Process) wait(ctx context.Context, servers <-chan server) error {
 	for p.engine == "" || p.rpc == "" {
 		select {
-		case s := <-log.servers:
+		case s := <-servers:
 			if s.auth {
 				p.engine = s.address
 			} else {
@@ -235,33 +235,8 @@ type server struct {
 	auth    bool // that of the Engine API
 }
 
-// watcher passes the log on and looks in it for the addresses that the client got.
-type watcher struct {
-	out     io.Writer
-	servers chan server
-
-	mu   sync.Mutex
-	line []byte // the beginning of the current one
-	prev []byte
-}
-
-// Write implements io.Writer.
-func (w *watcher) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for rest := b; len(rest) > 0; {
-		line, after, whole := bytes.Cut(rest, []byte("\n"))
-		w.line = append(w.line, line[:min(len(line), maxLogLine-len(w.line))]...)
-		if whole {
-			w.look(w.line)
-			w.prev, w.line = w.line, nil
-		}
-		rest = after
-	}
-	return w.out.Write(b)
-}
-
-func (w *watcher) look(line []byte) {
+// look looks in the log for the addresses that the client got.
+func look(line []byte, servers chan<- server) {
 	var entry struct {
 		Msg, Endpoint string
 		Auth          json.RawMessage // true, or "true" of some versions
@@ -270,19 +245,9 @@ func (w *watcher) look(line []byte) {
 		return
 	}
 	select {
-	case w.servers <- server{address: entry.Endpoint, auth: bytes.Contains(entry.Auth, []byte("true"))}:
+	case servers <- server{address: entry.Endpoint, auth: bytes.Contains(entry.Auth, []byte("true"))}:
 	default:
 	}
-}
-
-// last returns the last line of the log, where a process says why it ends.
-func (w *watcher) last() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.line) > 0 {
-		return string(w.line)
-	}
-	return string(w.prev)
 }
 
 func lastLine(b []byte) []byte {
