@@ -7,9 +7,9 @@ import (
 	"net"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/ordo-network/ordo/da/layers"
+	"github.com/ordo-network/ordo/internal/listen"
 )
 
 const maxPort = 65535
@@ -127,37 +127,22 @@ func (p plan) last() int {
 	return last
 }
 
-// portRelease is how long a port may stay taken by what was killed a moment ago,
-// such as the children of a devnet that died.
-const portRelease = time.Second
-
 // check tells the first port that is taken, and who asked for it.
 func (p plan) check() error {
-	deadline := time.Now().Add(portRelease)
 	for _, c := range p.claims() {
-		for {
-			err := tryListen(c.port)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, syscall.EADDRINUSE) {
-				return fmt.Errorf("port %d, asked for by the %s, cannot be used: %w", c.port, c.owner, err)
-			}
-			if time.Now().After(deadline) {
-				return fmt.Errorf("port %d, asked for by the %s, is in use by another program: stop that program, or start the devnet elsewhere with --base-port and --home", c.port, c.owner)
-			}
-			time.Sleep(50 * time.Millisecond)
+		// A devnet that died may have left children that end at this moment.
+		l, err := listen.TCP(context.Background(), loopback(c.port))
+		if err == nil {
+			err = l.Close()
+		}
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			return fmt.Errorf("port %d, asked for by the %s, is in use by another program: stop that program, or start the devnet elsewhere with --base-port and --home", c.port, c.owner)
+		case err != nil:
+			return fmt.Errorf("port %d, asked for by the %s, cannot be used: %w", c.port, c.owner, err)
 		}
 	}
 	return nil
-}
-
-func tryListen(port int) error {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", loopback(port))
-	if err != nil {
-		return err
-	}
-	return l.Close()
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

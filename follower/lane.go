@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ordo-network/ordo/internal/pause"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
 
@@ -381,7 +382,7 @@ func (r *FirmReader) verify(ctx context.Context, run *run, rb *orderv1.RollupBlo
 		if !logged {
 			r.cfg.Logger.Warn("block from the future: is the clock of this machine right?", "error", err)
 		}
-		if err := sleep(ctx, r.cfg.Retry); err != nil {
+		if err := pause.For(ctx, r.cfg.Retry); err != nil {
 			return nil, err
 		}
 	}

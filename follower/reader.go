@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/ordo-network/ordo/internal/pause"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 )
@@ -143,7 +144,7 @@ func (r *reader) headersBelow(height uint64) (headers, error) {
 func (r *reader) read(ctx context.Context, stream func(*endpoint) error) error {
 	for {
 		e, wait := r.endpoints.pick(r.cfg.Now())
-		if err := sleep(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
 		err := stream(e)

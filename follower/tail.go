@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/internal/pause"
 )
 
 const (
@@ -217,7 +218,7 @@ func (t *tail) ask(ctx context.Context, what string, fn func() error) error {
 			t.silent(what, err)
 			wait = min(2*wait, maxRetry)
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
 	}
@@ -238,16 +239,5 @@ func (t *tail) answers() {
 	if !t.failing.IsZero() {
 		t.log.Info("DA layer answers again", "layer", t.layer.Name(), "down_for", time.Since(t.failing).Round(time.Millisecond))
 		t.failing = time.Time{}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/ordo-network/ordo/internal/pebblelog"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -76,7 +77,7 @@ type journal struct{ db *pebble.DB }
 func openJournal(dir string, fs vfs.FS, rollup order.RollupID, chainID string, log *slog.Logger) (*journal, *loaded, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
 		FS:           fs,
-		Logger:       pebbleLogger{log},
+		Logger:       pebblelog.To(log, "journal"),
 		CacheSize:    1 << 20, // it is read once, at the start
 		MemTableSize: 4 << 20,
 		MaxOpenFiles: 64,
@@ -190,19 +191,3 @@ func (j *journal) commit(changes []change, sync bool) error {
 }
 
 func (j *journal) close() error { return j.db.Close() }
-
-// pebbleLogger keeps the store's own messages at debug level.
-type pebbleLogger struct{ log *slog.Logger }
-
-func (l pebbleLogger) Infof(format string, args ...any) {
-	l.log.Debug("journal", "message", fmt.Sprintf(format, args...))
-}
-
-func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.log.Error("journal", "message", fmt.Sprintf(format, args...))
-}
-
-// Fatalf must not return: the store calls it where going on would lose data.
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	panic(fmt.Sprintf("journal: "+format, args...))
-}

@@ -20,6 +20,7 @@ import (
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/internal/pebblelog"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -324,7 +325,7 @@ func TestLayerThatRefusesUsIsToldAtOnce(t *testing.T) {
 func TestJournalOfAnotherVersionIsRefused(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()
-	db, err := pebble.Open("journal", &pebble.Options{FS: fs, Logger: quiet{}})
+	db, err := pebble.Open("journal", &pebble.Options{FS: fs, Logger: pebblelog.Quiet("journal")})
 	if err != nil {
 		t.Fatal(err)
 	}

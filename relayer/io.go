@@ -11,6 +11,7 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/internal/pause"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -48,7 +49,9 @@ func (r *Relayer) read(ctx context.Context, g *reader) {
 		}
 		wait := r.backoff(failures)
 		r.log.Error("reading the order stopped, trying again", "rollups", len(g.members), "retry_in", wait.Round(time.Millisecond), "error", err)
-		sleep(ctx, wait)
+		if pause.For(ctx, wait) != nil {
+			return
+		}
 	}
 }
 
@@ -224,7 +227,7 @@ func (r *Relayer) watch(ctx context.Context, l *layer) {
 		if err != nil {
 			wait = r.backoff(failures)
 		}
-		if !sleep(ctx, wait) {
+		if pause.For(ctx, wait) != nil {
 			return
 		}
 	}
@@ -273,7 +276,7 @@ func (r *Relayer) watchChain(ctx context.Context) {
 				return nil
 			})
 		}
-		if !sleep(ctx, chainHeadEvery) {
+		if pause.For(ctx, chainHeadEvery) != nil {
 			return
 		}
 	}
@@ -282,7 +285,7 @@ func (r *Relayer) watchChain(ctx context.Context) {
 // watchClaims tells what the sequencer chain says about claims that it has, until ctx ends.
 func (r *Relayer) watchClaims(ctx context.Context) {
 	every := min(r.core.claims.interval, confirmEvery)
-	for failures := 0; sleep(ctx, every); {
+	for failures := 0; pause.For(ctx, every) == nil; {
 		r.mu.Lock()
 		rollups := r.core.claims.unconfirmed()
 		r.mu.Unlock()
@@ -297,7 +300,9 @@ func (r *Relayer) watchClaims(ctx context.Context) {
 			return
 		case err != nil: // they are kept
 			r.log.Debug("sequencer nodes do not tell what validators confirmed, trying again", "error", err)
-			sleep(ctx, r.backoff(failures))
+			if pause.For(ctx, r.backoff(failures)) != nil {
+				return
+			}
 			failures++
 			continue
 		}
@@ -310,17 +315,5 @@ func (r *Relayer) watchClaims(ctx context.Context) {
 			}
 			return nil
 		})
-	}
-}
-
-// sleep reports whether it slept to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/internal/pebblelog"
 	"github.com/ordo-network/ordo/order"
 	chainclaims "github.com/ordo-network/ordo/sequencer/claims"
 )
@@ -65,7 +66,7 @@ type journal struct {
 
 func openJournal(dir string, fs vfs.FS) (*journal, error) {
 	db, err := pebble.Open(dir, &pebble.Options{
-		FS: fs, CacheSize: 4 << 20, MemTableSize: 4 << 20, MaxOpenFiles: 128, Logger: quiet{},
+		FS: fs, CacheSize: 4 << 20, MemTableSize: 4 << 20, MaxOpenFiles: 128, Logger: pebblelog.Quiet("relayer's journal"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", dir, err)
@@ -277,11 +278,3 @@ func (j *journal) get(key []byte) ([]byte, error) {
 	defer closer.Close()
 	return append([]byte{}, raw...), nil
 }
-
-// quiet drops pebble's account of its compactions. Errors are returned; what
-// pebble cannot go on after, a failed write to its log, ends the process.
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)         {}
-func (quiet) Errorf(string, ...any)        {}
-func (quiet) Fatalf(f string, args ...any) { panic(fmt.Sprintf("relayer's journal: "+f, args...)) }

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"connectrpc.com/connect"
@@ -22,6 +21,8 @@ import (
 
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/internal/listen"
+	"github.com/ordo-network/ordo/internal/monitor"
 	"github.com/ordo-network/ordo/order"
 	chainclaims "github.com/ordo-network/ordo/sequencer/claims"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
@@ -52,12 +53,12 @@ func Run(ctx context.Context, home string, cfg Config, claimer Claimer, logger *
 
 	// Ports are taken before any file is opened: a second start on the same home
 	// says so.
-	daListener, err := listen(ctx, home, cfg.embeddedAddress(), "the DA layer (layers.local.listen)")
+	daListener, err := openPort(ctx, home, cfg.embeddedAddress(), "DA layer", "layers.local.listen")
 	if err != nil {
 		return err
 	}
 	defer closeQuietly(daListener)
-	httpListener, err := listen(ctx, home, cfg.Metrics.Listen, "metrics (metrics.listen)")
+	httpListener, err := openPort(ctx, home, cfg.Metrics.Listen, "metrics endpoint", "metrics.listen")
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func Run(ctx context.Context, home string, cfg Config, claimer Claimer, logger *
 		g.Go(func() error { return da.serve(serving) })
 	}
 	if httpListener != nil {
-		g.Go(func() error { return serve(serving, httpListener, r, registry) })
+		g.Go(func() error { return monitor.Serve(serving, httpListener, registry, r.answers()) })
 	}
 	g.Go(func() error {
 		defer stopServing()
@@ -208,21 +209,12 @@ func (n *nodes) confirmed(ctx context.Context, rollups []order.RollupID) (map[or
 	return out, nil
 }
 
-// listen opens a port, or nothing where the address is empty.
-func listen(ctx context.Context, home, address, purpose string) (net.Listener, error) {
+// openPort opens a port, or nothing where the address is empty.
+func openPort(ctx context.Context, home, address, purpose, setting string) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		_, port, _ := net.SplitHostPort(address) // it was parsed to get here
-		return nil, fmt.Errorf("port %s, for %s, is in use by another program: stop that program, or choose another address in %s",
-			port, purpose, filepath.Join(home, configFile))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen at %s for %s: %w", address, purpose, err)
-	}
-	return l, nil
+	return listen.For(ctx, address, purpose, setting+" in "+filepath.Join(home, configFile))
 }
 
 func closeQuietly(l net.Listener) {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ordo-network/ordo/internal/pebblelog"
 )
 
 // What is on disk, all integers big endian:
@@ -93,7 +95,7 @@ func openStore(dir string, fs vfs.FS) (*store, error) {
 		CacheSize:    8 << 20,
 		MemTableSize: 8 << 20,
 		MaxOpenFiles: 256,
-		Logger:       quiet{},
+		Logger:       pebblelog.Quiet("DA store"),
 	}
 	// Blobs come compressed.
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
@@ -305,11 +307,3 @@ func blobKey(height uint64, ns namespace, index uint32) []byte {
 func commitmentKey(height uint64, ns namespace, commitment []byte) []byte {
 	return append(append(heightKey(keyCommitment, height), ns[:]...), commitment...)
 }
-
-// quiet drops pebble's account of its compactions. Errors are returned; what
-// pebble cannot go on after, a failed write to its log, ends the process.
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)         {}
-func (quiet) Errorf(string, ...any)        {}
-func (quiet) Fatalf(f string, args ...any) { panic(fmt.Sprintf("DA store: "+f, args...)) }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ordo-network/ordo/internal/pebblelog"
 )
 
 // heights keeps which sequencer block each rollup block is made from, where blocks of
@@ -13,7 +15,7 @@ import (
 type heights struct{ db *pebble.DB }
 
 func openHeights(dir string) (*heights, error) {
-	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}, MemTableSize: 1 << 20})
+	db, err := pebble.Open(dir, &pebble.Options{Logger: pebblelog.Quiet("heights of the rollup's blocks"), MemTableSize: 1 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("open the heights of rollup blocks in %s: %w", dir, err)
 	}
@@ -49,13 +51,4 @@ func get(db *pebble.DB, key []byte) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", key[:1], err)
 	}
 	return append([]byte(nil), raw...), closer.Close()
-}
-
-// quiet drops pebble's chatter. What fails comes back as an error.
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(format string, args ...any) {
-	panic(fmt.Sprintf("pebble: "+format, args...))
 }

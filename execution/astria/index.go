@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	executionv2 "github.com/ordo-network/ordo/execution/astria/proto/astria/execution/v2"
+	"github.com/ordo-network/ordo/internal/pebblelog"
 )
 
 // The index holds what an execution.Client does not tell of its past:
@@ -30,7 +31,7 @@ func hashKey(h string) []byte {
 }
 
 func openIndex(dir string) (*index, error) {
-	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}, MemTableSize: 1 << 20})
+	db, err := pebble.Open(dir, &pebble.Options{Logger: pebblelog.Quiet("index of the rollup's blocks"), MemTableSize: 1 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("open the index of blocks in %s: %w", dir, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/internal/pebblelog"
 )
 
 // Entry is what a domain is about to make: the members' next blocks, with the verdicts on
@@ -39,7 +40,7 @@ var keyLast = []byte("last")
 
 // OpenStore opens the journal in the directory, and makes it where there is none.
 func OpenStore(dir string) (*Store, error) {
-	db, err := pebble.Open(dir, &pebble.Options{Logger: quiet{}})
+	db, err := pebble.Open(dir, &pebble.Options{Logger: pebblelog.Quiet("domain journal")})
 	if err != nil {
 		return nil, fmt.Errorf("open the domain's journal in %s: %w", dir, err)
 	}
@@ -75,13 +76,4 @@ func (s *Store) Last() (e Entry, ok bool, err error) {
 func (s *Store) Close() (err error) {
 	s.once.Do(func() { err = s.db.Close() })
 	return err
-}
-
-// quiet keeps the database's log out of that of the process.
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(f string, args ...any) {
-	panic(fmt.Sprintf("domain journal: "+f, args...))
 }

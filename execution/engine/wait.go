@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/internal/pause"
 )
 
 const (
@@ -25,7 +26,7 @@ func (a *API) until(ctx context.Context, do func() error) error {
 		if errors.Is(err, execution.ErrDisagree) && !doubted {
 			doubted = true
 			a.config.Logger.Warn("execution client disagrees, asking it once more", "url", a.config.URL, "err", err)
-			if err := sleep(ctx, doubtWait); err != nil {
+			if err := pause.For(ctx, doubtWait); err != nil {
 				return err
 			}
 			continue
@@ -40,20 +41,9 @@ func (a *API) until(ctx context.Context, do func() error) error {
 			began = a.config.Now()
 			a.config.Logger.Warn("execution client does not answer, waiting for it", "url", a.config.URL, "err", err)
 		}
-		if ended := sleep(ctx, wait); ended != nil {
+		if ended := pause.For(ctx, wait); ended != nil {
 			return errors.Join(ended, err)
 		}
 		wait = min(2*wait, maxWait)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/ordo-network/ordo/internal/pebblelog"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/ordering"
 )
@@ -74,7 +75,7 @@ func openIndex(dir string, retain retention, c *chain, m *metrics, log *slog.Log
 	defer cache.Unref()
 	db, err := pebble.Open(dir, &pebble.Options{
 		Cache: cache, MemTableSize: 2 << 20, MaxOpenFiles: 64,
-		Logger: quiet{log},
+		Logger: pebblelog.To(log, "bundle index"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open bundle index %s: %w", dir, err)
@@ -305,11 +306,3 @@ func (x *index) get(id order.BundleID) (fate, error) {
 		index: binary.BigEndian.Uint64(v[9:17]), reason: string(v[17:]),
 	}, nil
 }
-
-// quiet is pebble's logger: what it tells about its files is of no use above
-// debug. Fatalf must not return; pebble's own ends the process.
-type quiet struct{ log *slog.Logger }
-
-func (q quiet) Infof(format string, args ...any)  { q.log.Debug(fmt.Sprintf(format, args...)) }
-func (q quiet) Errorf(format string, args ...any) { q.log.Error(fmt.Sprintf(format, args...)) }
-func (q quiet) Fatalf(format string, args ...any) { pebble.DefaultLogger.Fatalf(format, args...) }

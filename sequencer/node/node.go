@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -18,10 +17,11 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ordo-network/ordo/dispersal"
+	"github.com/ordo-network/ordo/internal/listen"
+	"github.com/ordo-network/ordo/internal/monitor"
 	"github.com/ordo-network/ordo/sequencer/api"
 	"github.com/ordo-network/ordo/sequencer/app"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -138,22 +138,27 @@ func (n *Node) takePorts(ctx context.Context, h home, comet *cmtcfg.Config) (err
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.setting, err)
 		}
-		if err := (listener{l.purpose, l.setting, address}).probe(ctx); err != nil {
+		// CometBFT listens by itself: what is checked is that it will be able to.
+		ln, err := listen.For(ctx, address, l.purpose, l.setting)
+		if err != nil {
+			return err
+		}
+		if err := ln.Close(); err != nil {
 			return err
 		}
 	}
-	if n.apiLn, err = (listener{"sequencer API", "api.listen in " + h.ordo(), n.config.API.Listen}).take(ctx); err != nil {
+	if n.apiLn, err = listen.For(ctx, n.config.API.Listen, "sequencer API", "api.listen in "+h.ordo()); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.apiLn.Close)
-	if n.dispersalLn, err = (listener{"dispersal between validators", "dispersal.listen in " + h.ordo(), n.config.Dispersal.Listen}).take(ctx); err != nil {
+	if n.dispersalLn, err = listen.For(ctx, n.config.Dispersal.Listen, "dispersal between validators", "dispersal.listen in "+h.ordo()); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.dispersalLn.Close)
 	if n.config.Metrics.Listen == "" {
 		return nil
 	}
-	if n.metricLn, err = (listener{"metrics endpoint", "metrics.listen in " + h.ordo(), n.config.Metrics.Listen}).take(ctx); err != nil {
+	if n.metricLn, err = listen.For(ctx, n.config.Metrics.Listen, "metrics endpoint", "metrics.listen in "+h.ordo()); err != nil {
 		return err
 	}
 	n.closers = append(n.closers, n.metricLn.Close)
@@ -263,7 +268,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		group.Go(func() error { return run(ctx) })
 	}
 	if n.metricLn != nil {
-		group.Go(func() error { return serveMetrics(ctx, n.metricLn, n.gatherer) })
+		group.Go(func() error { return monitor.Serve(ctx, n.metricLn, n.gatherer, nil) })
 	}
 	group.Go(func() error {
 		select {
@@ -297,19 +302,4 @@ func (n *Node) close() error {
 	}
 	n.closers = nil
 	return errors.Join(errs...)
-}
-
-func serveMetrics(ctx context.Context, ln net.Listener, gatherer prometheus.Gatherer) error {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
-	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-	}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	defer stop()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve metrics on %s: %w", ln.Addr(), err)
-	}
-	return nil
 }

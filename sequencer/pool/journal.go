@@ -7,6 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ordo-network/ordo/internal/pebblelog"
 )
 
 // journal keeps accepted bundles on disk, by number of arrival. Put returns after
@@ -18,7 +20,7 @@ type journal struct{ db *pebble.DB }
 // openJournal opens the journal in the directory, of the operating system where fs
 // is nil, or one in memory where both are empty.
 func openJournal(fs vfs.FS, dir string) (*journal, error) {
-	opts := &pebble.Options{FS: fs, CacheSize: 1 << 20, MemTableSize: 4 << 20, Logger: silent{}}
+	opts := &pebble.Options{FS: fs, CacheSize: 1 << 20, MemTableSize: 4 << 20, Logger: pebblelog.Quiet("pool journal")}
 	if fs == nil && dir == "" {
 		opts.FS = vfs.NewMem()
 	}
@@ -70,12 +72,3 @@ func (j *journal) load(yield func(seq uint64, raw []byte)) error {
 }
 
 func (j *journal) close() error { return j.db.Close() }
-
-// silent keeps pebble's compaction notes out of the log; what fails is returned.
-type silent struct{}
-
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
-func (silent) Fatalf(format string, args ...any) {
-	panic(fmt.Sprintf(format, args...)) // pebble calls it where going on would lose data
-}
