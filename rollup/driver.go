@@ -35,14 +35,20 @@ var errAgain = errors.New("the node must start again")
 type outcome struct {
 	Blocks   []block // of the order, rising; at least one
 	Executed bool    // whether they became a rollup block
-	Result   execution.Result
-	Head     execution.Head // the rollup's soft head after them
+	// Forgotten says that they were executed before a crash, and that nobody knows any
+	// more what became of each transaction.
+	Forgotten bool
+	Result    execution.Result
+	Head      execution.Head // the rollup's head after them
+	Soft      execution.Head // the soft head: Head, or above it where a crash lost several notes
 }
 
 // executor makes rollup blocks.
 type executor interface {
 	// offer takes the block that is next on soft, and makes it where it is due.
 	offer(ctx context.Context, soft execution.Head, b execution.Block) (res execution.Result, made bool, err error)
+	// recall tells what offer told of a block that was made before a crash, where ok.
+	recall(ctx context.Context, b execution.Block) (res execution.Result, ok bool, err error)
 }
 
 // alone executes a rollup by itself.
@@ -224,33 +230,45 @@ func (d *driver) take(ctx context.Context, b *follower.Block) error {
 func (d *driver) execute(ctx context.Context, b block) error {
 	next := b.behind(d.gathered)
 	start := time.Now()
-	// What is not above the soft head was executed before a crash, and not noted.
-	res, made, err := execution.Result{Head: d.at.soft}, b.Height == d.at.soft.Height, error(nil)
-	if b.Height > d.at.soft.Height {
-		res, made, err = d.executor.offer(ctx, d.at.soft, next)
+	at := d.at
+	at.height = b.Height
+	again := b.Height <= at.soft.Height
+	var res execution.Result
+	var made bool
+	var err error
+	if again {
+		res, made, err = d.again(ctx, next)
+	} else {
+		res, made, err = d.executor.offer(ctx, at.soft, next)
 	}
 	if err != nil {
 		return fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
 	}
 	res.Skipped = inOrder(res.Skipped, len(next.Transactions))
-	at := d.at
-	at.height = b.Height
 	if made {
-		at.soft = res.Head
-		d.metrics.executeSeconds.Observe(time.Since(start).Seconds())
+		if !again {
+			at.soft = res.Head
+			d.metrics.executeSeconds.Observe(time.Since(start).Seconds())
+		}
 		d.metrics.transactions.WithLabelValues("executed").Add(float64(len(next.Transactions) - len(res.Skipped)))
 		d.metrics.transactions.WithLabelValues("skipped").Add(float64(len(res.Skipped)))
 	}
-	r := record{Hash: b.Hash, SeenAt: d.now(), Number: at.soft.Number, Head: at.soft.Hash}
-	if b.Height < at.soft.Height {
-		r.Number, r.Head = 0, execution.Hash{} // those of the block before, which is not known any more
+	head := at.soft
+	switch {
+	case made:
+		head = res.Head
+	case b.Height < at.soft.Height:
+		head = execution.Head{} // that of the block before, which is not known any more
 	}
-	if !made && len(next.Transactions) > 0 {
+	r := record{Hash: b.Hash, SeenAt: d.now(), Number: head.Number, Head: head.Hash}
+	forgotten := !made && b.Height == at.soft.Height
+	if !made && !forgotten && len(next.Transactions) > 0 {
 		return d.wait(b, r, at)
 	}
-	out := outcome{Blocks: append(d.gathered, b), Executed: made, Result: res, Head: at.soft}
-	// A crash before this line: the client's head is one block ahead of the records,
-	// and open goes on from the head.
+	out := outcome{Blocks: append(d.gathered, b), Executed: made, Forgotten: forgotten, Result: res, Head: head, Soft: at.soft}
+	// A crash before this line: the client's head is one block ahead of the records, and
+	// what that block was made from is gathered or read again. recover goes back there, and
+	// the client tells again what it made of it.
 	if err := d.store.putOutcome(r, out, d.hash); err != nil {
 		return fmt.Errorf("note sequencer block %d: %w", b.Height, err)
 	}

@@ -58,11 +58,11 @@ func (s *store) keepGathered(first, last uint64) (err error) {
 }
 
 // recover takes in again what was taken in behind the soft head and made no rollup
-// block: what waits for one, too. Where the driver keeps an index, and a crash came
-// between the soft head's block and its entries, what that was made from is taken in again.
+// block: what waits for one, too. Where a crash came between the soft head's block and
+// what is noted of it, what that was made from is taken in again.
 func (d *driver) recover() error {
 	from, parent := d.at.height, d.at.soft.Hash
-	if d.hash != nil && d.at.soft.Number > 0 && d.at.height >= d.first {
+	if d.at.soft.Number > 0 && d.at.height >= d.first {
 		_, ok, err := d.store.record(d.at.height)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,10 @@ type tally struct {
 	heads []execution.Head // from genesis on
 	txs   []string
 	firm  execution.Head
+
+	tells bool // again what it returned last
+	of    execution.Block
+	last  execution.Result
 }
 
 func newTally() *tally {
@@ -70,7 +75,13 @@ func (v *tally) Execute(_ context.Context, parent execution.Hash, b execution.Bl
 	}
 	res.Head = execution.Head{Number: soft.Number + 1, Hash: execution.Hash(h.Sum(nil)), Height: b.Height, Time: b.Time}
 	v.heads = append(v.heads, res.Head)
+	v.of, v.last = b, res
 	return res, nil
+}
+
+func (v *tally) Recall(_ context.Context, b execution.Block) (execution.Result, bool, error) {
+	ok := v.tells && b.Hash == v.of.Hash && len(b.Transactions) == len(v.of.Transactions)
+	return v.last, ok, nil
 }
 
 func (v *tally) SetFirm(_ context.Context, firm execution.Hash) error {
@@ -197,7 +208,7 @@ func TestCrashAtAnyPoint(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%v/%v", pace.BlockTime, pace.Every, indexed), func(t *testing.T) {
 				t.Parallel()
 				blocks, txs := tallied()
-				want := runTally(t, blocks, pace, indexed, -1, afterBlock)
+				want, wantMade := runTally(t, blocks, pace, indexed, true, -1, afterBlock)
 				if made := want.soft().Number; !pace.Every && (made < 2 || made > 40) {
 					t.Fatalf("%d rollup blocks", made)
 				}
@@ -206,7 +217,11 @@ func TestCrashAtAnyPoint(t *testing.T) {
 				}
 				for at := range blocks {
 					for point := range crashes {
-						got := runTally(t, blocks, pace, indexed, at, point)
+						tells := at%2 == 0
+						got, made := runTally(t, blocks, pace, indexed, tells, at, point)
+						if indexed && tells { // what was not synced may be lost
+							sameMade(t, fmt.Sprintf("crash %d at %d", point, at), made, wantMade)
+						}
 						if got.soft() != want.soft() || !slices.Equal(got.txs, want.txs) {
 							t.Fatalf("crash %d at %d: head %+v, want %+v; executed %v", point, at, got.soft(), want.soft(), got.txs)
 						}
@@ -217,11 +232,13 @@ func TestCrashAtAnyPoint(t *testing.T) {
 	}
 }
 
-// runTally feeds a node that crashes once, at a block.
-func runTally(t *testing.T, blocks []*follower.Block, pace execution.Pace, indexed bool, at int, point crash) *tally {
+// runTally feeds a node that crashes once, at a block, and returns what it executed, and
+// what it says that this was made from.
+func runTally(t *testing.T, blocks []*follower.Block, pace execution.Pace, indexed, tells bool, at int, point crash) (*tally, []made) {
 	t.Helper()
 	at0 := at
 	c := &crashing{vm: newTally(), fs: vfs.NewCrashableMem(), observed: make(map[uint64]bool)}
+	c.vm.tells = tells
 	c.open(t, pace, indexed)
 	for i := 0; i < len(blocks); i++ {
 		now := i == at
@@ -239,10 +256,42 @@ func runTally(t *testing.T, blocks []*follower.Block, pace execution.Pace, index
 	}
 	c.crashed = [2]int{int(point), at0}
 	c.check(t, blocks, indexed)
+	all := madeUpTo(t, c.store, c.vm.soft().Number)
 	if err := c.store.close(); err != nil {
 		t.Fatal(err)
 	}
-	return c.vm
+	return c.vm, all
+}
+
+// sameMade compares what two nodes know of their blocks.
+func sameMade(t *testing.T, when string, got, want []made) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d blocks, want %d", when, len(got), len(want))
+	}
+	for i := range want {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Fatalf("%s: block %d was made from\n%+v, want\n%+v", when, i+1, got[i], want[i])
+		}
+	}
+}
+
+// madeUpTo is what a store knows of all blocks.
+func madeUpTo(t *testing.T, s *store, number uint64) (all []made) {
+	t.Helper()
+	for n := uint64(1); n <= number; n++ {
+		m, _, err := s.made(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range m.Bundles {
+			if height, ok, err := s.bundleHeight(id); err != nil || !ok || height < m.From || height > m.To {
+				t.Fatalf("bundle %s of block %d, made from heights %d to %d, is of height %d: %v, %v", id, n, m.From, m.To, height, ok, err)
+			}
+		}
+		all = append(all, m)
+	}
+	return all
 }
 
 // check looks at what the node tells of a chain of which the last block may wait.
@@ -263,7 +312,10 @@ func (c *crashing) check(t *testing.T, blocks []*follower.Block, indexed bool) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// After a crash before it was noted, what was skipped is not known any more.
+			// After a crash before it was noted, what was skipped is known if the client tells.
+			if garbage := strings.HasPrefix(string(tx), "garbage"); ok && garbage && c.vm.tells {
+				t.Fatalf("crash %d: %s of height %d was skipped, and is at %+v", c.crashed, tx, b.Height, p)
+			}
 			should := indexed && b.Height <= soft.Height && !strings.HasPrefix(string(tx), "garbage")
 			if should && (!ok || p.Height != b.Height || c.vm.heads[p.Block].Height < b.Height || c.vm.heads[p.Block-1].Height >= b.Height) {
 				t.Fatalf("crash %d: %s of height %d is at %+v, %v", c.crashed, tx, b.Height, p, ok)

@@ -179,7 +179,7 @@ func TestClientLosesBlocks(t *testing.T) {
 	t.Parallel()
 	blocks, _ := tallied()
 	for _, pace := range []execution.Pace{{}, {BlockTime: time.Second}, {Every: true}} {
-		want := runTally(t, blocks, pace, true, -1, afterBlock)
+		want, _ := runTally(t, blocks, pace, true, false, -1, afterBlock)
 		for lost := 1; lost < 4; lost++ {
 			c := &crashing{vm: newTally(), fs: vfs.NewCrashableMem(), observed: make(map[uint64]bool)}
 			c.open(t, pace, true)

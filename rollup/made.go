@@ -68,7 +68,9 @@ func newMade(o outcome) made {
 }
 
 // putOutcome notes the last block of the order that was told of, and what the rollup
-// block was made from, if one was.
+// block was made from, if one was. It is on disk on return where nobody could tell it
+// again: where the node keeps an index, and where verdicts of a domain may be part of it,
+// which the domain knows of its last block alone.
 func (s *store) putOutcome(r record, o outcome, hash func([]byte) [32]byte) (err error) {
 	batch := s.db.NewBatch()
 	defer func() { err = errors.Join(err, batch.Close()) }()
@@ -87,16 +89,20 @@ func (s *store) putOutcome(r record, o outcome, hash func([]byte) [32]byte) (err
 	if err := setMade(batch, o.Head.Number, newMade(o)); err != nil {
 		return err
 	}
+	sync := pebble.NoSync
 	for i := range o.Blocks {
 		height := binary.BigEndian.AppendUint64(nil, o.Blocks[i].Height)
 		for _, l := range o.Blocks[i].Legs {
+			if len(l.Rollups) > 1 {
+				sync = pebble.Sync
+			}
 			if err := batch.Set(append([]byte(keyBundle), l.Bundle[:]...), height, nil); err != nil {
 				return err
 			}
 		}
 	}
 	if hash == nil {
-		return batch.Commit(pebble.NoSync)
+		return batch.Commit(sync)
 	}
 	if err := s.setPlaces(batch, o, hash); err != nil {
 		return err

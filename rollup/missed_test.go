@@ -82,7 +82,7 @@ func TestGatewayHearsOfWhatItMissed(t *testing.T) {
 		t.Fatalf("before it hears of the block: %+v, %v", st, ok)
 	}
 	n := &Node{gateway: g, machine: &embedded{evm: node.evm, heads: chain}}
-	if err := n.observeMissed(t.Context(), b); err != nil {
+	if err := n.observeMissed(t.Context(), newBlock(order.NewRollupID("alpha"), b)); err != nil {
 		t.Fatal(err)
 	}
 	if _, st, ok := g.Get(hash); !ok || st.Phase != gateway.PhaseExecuted {

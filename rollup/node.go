@@ -256,7 +256,7 @@ func (n *Node) follow(ctx context.Context) error {
 			return err
 		}
 		if b.Height <= n.told {
-			return n.observeMissed(ctx, b)
+			return n.observeMissed(ctx, newBlock(n.id, b))
 		}
 		if n.since.Add(1)%checkpointEvery == 0 {
 			return n.store.putCheckpoint(b.Checkpoint().Encode())

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/ordo-network/ordo/execution"
-	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/pending"
 	"github.com/ordo-network/ordo/order"
@@ -16,6 +15,14 @@ import (
 func (n *Node) observe(ctx context.Context, out outcome) error {
 	if n.pending != nil {
 		n.pending.Ordered(ordered(out))
+	}
+	if out.Forgotten {
+		for i := range out.Blocks {
+			if err := n.observeMissed(ctx, out.Blocks[i]); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	for _, o := range observed(out, n.machine.hash) {
 		if err := n.tell(ctx, o); err != nil {
@@ -65,7 +72,7 @@ func observed(out outcome, hash func([]byte) [32]byte) (all []gateway.Observed) 
 // ordered says what the pending block must know of what was executed.
 func ordered(out outcome) pending.Ordered {
 	last := out.Blocks[len(out.Blocks)-1]
-	b := pending.Ordered{Height: last.Height, Time: last.Time, Head: out.Head}
+	b := pending.Ordered{Height: last.Height, Time: last.Time, Head: out.Soft}
 	outcomes := out.Result.Outcomes
 	for i := range out.Blocks {
 		for _, leg := range out.Blocks[i].Legs {
@@ -86,12 +93,12 @@ func ordered(out outcome) pending.Ordered {
 
 // observeMissed tells the gateway of a block that was executed before a crash. Why
 // the rest was skipped is not known any more: the gateway finds out by the state.
-func (n *Node) observeMissed(ctx context.Context, b *follower.Block) error {
+func (n *Node) observeMissed(ctx context.Context, b block) error {
 	o := gateway.Observed{Height: b.Height}
 	for _, leg := range b.Legs {
-		o.Bundles = append(o.Bundles, leg.BundleID)
+		o.Bundles = append(o.Bundles, order.BundleID(leg.Bundle))
 	}
-	for _, raw := range b.Transactions() {
+	for _, raw := range b.transactions() {
 		hash := n.machine.hash(raw)
 		executed, err := n.machine.chain().Executed(hash)
 		if err != nil {

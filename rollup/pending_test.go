@@ -140,7 +140,7 @@ func TestOrdered(t *testing.T) {
 		{"executed", []execution.Outcome{a, b, c}, [][]execution.Outcome{{a, b}, {}, {c}}},
 		{"not told", nil, [][]execution.Outcome{{}, {}, {}}},
 	} {
-		got := ordered(outcome{Blocks: []block{newBlock(order.RollupID{}, at)}, Result: execution.Result{Outcomes: test.outcomes}, Head: execution.Head{Number: 4}})
+		got := ordered(outcome{Blocks: []block{newBlock(order.RollupID{}, at)}, Result: execution.Result{Outcomes: test.outcomes}, Head: execution.Head{Number: 3}, Soft: execution.Head{Number: 4}})
 		if got.Height != 7 || got.Head.Number != 4 || !got.Time.Equal(at.Time) || len(got.Bundles) != 3 {
 			t.Fatalf("%s: %+v", test.name, got)
 		}

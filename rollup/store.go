@@ -32,10 +32,10 @@ import (
 //	chain                 settings that made the chain
 //
 // All but v/, void and chain can be derived again from the order. It is written without
-// sync: a killed process loses nothing, a machine that loses power may lose the newest
-// entries, and the driver treats a missing record as one that it has yet to make. What
-// is gathered is synced, since the sources that gave it may not give it again soon; so is
-// the index, which nobody else keeps.
+// sync: a process that is killed may lose the newest entries, some tens of KiB, and a
+// machine that loses power more; the driver treats a missing record as one that it has yet
+// to make. What is gathered is synced, since the sources that gave it may not give it again
+// soon; so is the index, which nobody else keeps.
 const (
 	keyRecord   = "h/"
 	keyGathered = "g/"

@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 
 	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/internal/pebblelog"
 )
 
 // journal keeps the blocks that a client was made to build. It is what makes the rollup's
@@ -24,6 +25,7 @@ import (
 //	f              number of the firm block
 //	b<number>      the block, see record; numbers are 8 bytes, big-endian
 //	h<hash>        number of the block with that hash
+//	s              what the last block was said to have skipped, see told
 type journal struct {
 	db *pebble.DB
 }
@@ -40,7 +42,7 @@ type record struct {
 }
 
 func openJournal(dir string, log *slog.Logger) (*journal, error) {
-	db, err := pebble.Open(dir, &pebble.Options{Logger: pebbleLog{log}})
+	db, err := pebble.Open(dir, &pebble.Options{Logger: pebblelog.To(log, "journal of blocks")})
 	if err != nil {
 		return nil, fmt.Errorf("open the journal of blocks in %s: %w", dir, err)
 	}
@@ -77,17 +79,30 @@ func (j *journal) setGenesis(hash execution.Hash) error {
 	return j.db.Set([]byte("g"), hash[:], pebble.Sync)
 }
 
-// add puts the next block on disk. After a crash it is there whole or not at all; whether
-// or not the client has it then, it is the same block that would be made again.
-func (j *journal) add(number uint64, r *record) error {
+// told is what the last block's caller is told, beside the block.
+type told struct {
+	Number  uint64              `json:"number"`
+	Of      int                 `json:"of"` // how many transactions it was made from
+	Skipped []execution.Skipped `json:"skipped"`
+}
+
+// add puts the next block on disk, with what was skipped of that many transactions. After
+// a crash it is there whole or not at all; whether or not the client has it then, it is the
+// same block that would be made again. The caller may be killed before it has noted what
+// was skipped: until it comes with the next block, it is kept here.
+func (j *journal) add(number uint64, r *record, of int, skipped []execution.Skipped) error {
 	value, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode block %d: %w", number, err)
 	}
+	last, err := json.Marshal(told{number, of, skipped})
+	if err != nil {
+		return fmt.Errorf("encode what block %d skipped: %w", number, err)
+	}
 	batch := j.db.NewBatch()
 	defer func() { _ = batch.Close() }()
 	key := blockKey(number)
-	if err := errors.Join(batch.Set(key, value, nil), batch.Set(hashKey(execution.Hash(r.Hash)), key[1:], nil), batch.Commit(pebble.Sync)); err != nil {
+	if err := errors.Join(batch.Set([]byte("s"), last, nil), batch.Set(key, value, nil), batch.Set(hashKey(execution.Hash(r.Hash)), key[1:], nil), batch.Commit(pebble.Sync)); err != nil {
 		return fmt.Errorf("write block %d to the journal: %w", number, err)
 	}
 	return nil
@@ -125,6 +140,18 @@ func (j *journal) tip() (uint64, error) {
 	return number, nil
 }
 
+// told returns what the last block's caller was told; of block 0 where that is not known.
+func (j *journal) told() (t told, err error) {
+	value, err := j.get([]byte("s"))
+	if err != nil || value == nil {
+		return told{}, err
+	}
+	if err := json.Unmarshal(value, &t); err != nil {
+		return told{}, fmt.Errorf("decode what the last block of the journal skipped: %w", err)
+	}
+	return t, nil
+}
+
 // number returns the number of the block with that hash, and whether there is one.
 func (j *journal) number(hash execution.Hash) (uint64, bool, error) {
 	value, err := j.get(hashKey(hash))
@@ -149,14 +176,3 @@ func (j *journal) setFirm(number uint64) error {
 	}
 	return nil
 }
-
-// pebbleLog keeps the database's chatter to the debug level.
-type pebbleLog struct{ log *slog.Logger }
-
-func (p pebbleLog) Infof(format string, args ...any)  { p.log.Debug(fmt.Sprintf(format, args...)) }
-func (p pebbleLog) Errorf(format string, args ...any) { p.log.Error(fmt.Sprintf(format, args...)) }
-
-// Fatalf is called where the database cannot go on: it must not return.
-func (p pebbleLog) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-
-var _ pebble.Logger = pebbleLog{}

@@ -28,6 +28,7 @@ var (
 	_ execution.Client        = (*Mirror)(nil)
 	_ execution.LegSpeculator = (*Mirror)(nil)
 	_ execution.Lockstep      = (*Mirror)(nil)
+	_ execution.Recaller      = (*Mirror)(nil)
 )
 
 // NewMirror returns a Mirror, which closes inner when it is closed. nil logs to
@@ -108,6 +109,11 @@ func (m *Mirror) follow(ctx context.Context, result execution.Result) error {
 		return fmt.Errorf("hand block %d to the execution client: %w", result.Head.Number, err)
 	}
 	return nil
+}
+
+// Recall implements execution.Recaller: the embedded EVM tells.
+func (m *Mirror) Recall(ctx context.Context, b execution.Block) (execution.Result, bool, error) {
+	return m.inner.Recall(ctx, b)
 }
 
 // SetFirm implements execution.Client: the client's safe and finalized block is then the

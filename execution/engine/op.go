@@ -48,7 +48,10 @@ type OP struct {
 	zero   *header
 }
 
-var _ execution.Client = (*OP)(nil)
+var (
+	_ execution.Client   = (*OP)(nil)
+	_ execution.Recaller = (*OP)(nil)
+)
 
 // NewOP opens the journal. The client is asked nothing yet.
 func NewOP(c OPConfig) (*OP, error) {
@@ -212,14 +215,33 @@ func (o *OP) execute(ctx context.Context, s execution.Session, b execution.Block
 	if err != nil {
 		return execution.Result{}, err
 	}
-	if err := o.journal.add(at.number, &block.record); err != nil {
+	skipped = merge(never, skipped)
+	if err := o.journal.add(at.number, &block.record, len(b.Transactions), skipped); err != nil {
 		return execution.Result{}, err
 	}
 	head := headOf(at.number, &block.record)
 	if err := o.adopt(ctx, execution.Session{Soft: head, Firm: s.Firm}); err != nil {
 		return execution.Result{}, err
 	}
-	return execution.Result{Head: head, Skipped: merge(never, skipped)}, nil
+	return execution.Result{Head: head, Skipped: skipped}, nil
+}
+
+// Recall implements execution.Recaller, for the soft head.
+func (o *OP) Recall(_ context.Context, b execution.Block) (execution.Result, bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return execution.Result{}, false, evm.ErrClosed
+	}
+	s, err := o.session()
+	if err != nil || s.Soft.Number == 0 || s.Soft.Height != b.Height {
+		return execution.Result{}, false, err
+	}
+	t, err := o.journal.told()
+	if err != nil || t.Number != s.Soft.Number || t.Of != len(b.Transactions) {
+		return execution.Result{}, false, err
+	}
+	return execution.Result{Head: s.Soft, Skipped: t.Skipped}, true, nil
 }
 
 // tryMake makes the client build the block and check it as any other.

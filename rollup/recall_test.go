@@ -1,0 +1,234 @@
+package rollup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/execution/engine"
+	"github.com/ordo-network/ordo/execution/terms"
+	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/order"
+)
+
+var (
+	_ execution.Recaller = noTerms{}
+	_ execution.Recaller = (*engine.OP)(nil)
+)
+
+// unnoted kills the node behind the n-th rollup block, before it has noted anything.
+type unnoted struct {
+	executor
+	left int
+}
+
+func (u *unnoted) offer(ctx context.Context, soft execution.Head, b execution.Block) (execution.Result, bool, error) {
+	res, made, err := u.executor.offer(ctx, soft, b)
+	if err == nil && made {
+		if u.left--; u.left == 0 {
+			return res, made, errKilled
+		}
+	}
+	return res, made, err
+}
+
+// skippingOrder is 40 blocks of the order: transfers, one too early, garbage, and legs with
+// terms, some of which do not hold.
+func skippingOrder(t *testing.T) (blocks []*follower.Block) {
+	t.Helper()
+	nonce := uint64(0)
+	next := func() []byte { nonce++; return transferTx(t, nonce-1) }
+	for h := uint64(1); h <= 40; h++ {
+		b := testBlock(h)
+		add := func(txs ...[]byte) {
+			i := len(b.Legs)
+			id := order.BundleID(order.LegDigest([][]byte{fmt.Append(nil, h, i)}))
+			b.Legs = append(b.Legs, follower.Leg{LegRecord: order.LegRecord{BundleID: id, BundleIndex: uint64(i), LegCount: 1}, Transactions: txs})
+		}
+		switch h % 5 {
+		case 0:
+			add(next(), []byte("garbage"), next())
+		case 1:
+			add(transferTx(t, nonce+7), next())
+		case 2:
+			add(terms.Terms{AllOrNothing: true}.Encode(), transferTx(t, nonce), []byte("garbage"))
+			add(terms.Terms{AllOrNothing: true}.Encode(), next(), next())
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks
+}
+
+// A node that is killed between the EVM's block and its note of it finds out what the
+// block was made from, and what was skipped and why, as a node that was not killed.
+func TestRecordsAfterACrashBeforeTheNote(t *testing.T) {
+	t.Parallel()
+	blocks := skippingOrder(t)
+	feed := func(n *testNode) {
+		_, height, _ := n.state()
+		for _, b := range blocks[height:] {
+			if err := n.onSoft(t.Context(), b); err != nil && !errors.Is(err, errKilled) {
+				t.Fatal(err)
+			} else if err != nil {
+				return
+			}
+		}
+	}
+	for _, pace := range []execution.Pace{{}, {BlockTime: time.Second}} {
+		t.Run(pace.BlockTime.String(), func(t *testing.T) {
+			t.Parallel()
+			open := func(dir string) *testNode {
+				n, err := reopenWith(t, dir, pace)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			whole := open(t.TempDir())
+			defer whole.close(t)
+			feed(whole)
+			soft, _, _ := whole.state()
+			want := madeUpTo(t, whole.store, soft.Number)
+			if soft.Number < 3 || len(want[1].Skipped) == 0 {
+				t.Fatalf("%d blocks, the second of %+v", soft.Number, want[1])
+			}
+			dir := t.TempDir()
+			for range 4 {
+				n := open(dir)
+				n.executor = &unnoted{n.executor, 2}
+				feed(n)
+				n.close(t)
+			}
+			n := open(dir)
+			defer n.close(t)
+			feed(n)
+			sameMade(t, "after crashes", madeUpTo(t, n.store, soft.Number), want)
+		})
+	}
+}
+
+// Where the disk lost the notes of several blocks, each is told again.
+func TestRecordsOfSeveralBlocksLost(t *testing.T) {
+	t.Parallel()
+	blocks := skippingOrder(t)
+	dir := t.TempDir()
+	n := openNode(t, dir)
+	for _, b := range blocks {
+		if err := n.onSoft(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	soft, _, _ := n.state()
+	want := madeUpTo(t, n.store, soft.Number)
+	lost := n.store.db.NewBatch()
+	err := errors.Join(
+		lost.DeleteRange(heightKey(keyRecord, 30), heightKey(keyRecord, 41), nil),
+		lost.DeleteRange(heightKey(keyMade, want[len(want)-9].From), heightKey(keyMade, soft.Number+1), nil), lost.Commit(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.close(t)
+
+	n = openNode(t, dir)
+	defer n.close(t)
+	_, height, _ := n.state()
+	if height != 29 {
+		t.Fatalf("goes on from height %d", height)
+	}
+	for _, b := range blocks[height:] {
+		if err := n.onSoft(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now, _, _ := n.state(); now != soft {
+		t.Fatalf("the soft head moved to %+v from %+v", now, soft)
+	}
+	sameMade(t, "after the loss", madeUpTo(t, n.store, soft.Number), want)
+}
+
+// A node that lost all notes goes on, and says nothing of what it cannot know.
+func TestNothingIsMadeUp(t *testing.T) {
+	t.Parallel()
+	blocks := skippingOrder(t)
+	dir := t.TempDir()
+	n, err := reopenWith(t, dir, execution.Pace{BlockTime: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks[:30] {
+		if err := n.onSoft(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	soft, _, _ := n.state()
+	n.close(t)
+	if err := os.RemoveAll(filepath.Join(dir, "store")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err = reopenWith(t, dir, execution.Pace{BlockTime: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	defer n.close(t)
+	var forgotten []uint64
+	n.observe = func(_ context.Context, o outcome) error {
+		if o.Forgotten {
+			forgotten = append(forgotten, o.Blocks[len(o.Blocks)-1].Height)
+		}
+		return nil
+	}
+	_, height, _ := n.state()
+	for _, b := range blocks[height:] {
+		if err := n.onSoft(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, known, err := n.store.made(soft.Number); err != nil || known || len(forgotten) != 1 || forgotten[0] != soft.Height {
+		t.Fatalf("the block before the loss is known: %v, %v; forgotten %v, want %d", known, err, forgotten, soft.Height)
+	}
+	s, err := n.evm.BlockChain().State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.GetBalance(common.HexToAddress("0xbeef")).Uint64(); got != 40 {
+		t.Fatalf("applied %d transfers, want 40", got)
+	}
+}
+
+// In a domain, verdicts are part of what a block was made from.
+func TestDomainRecordsAfterACrash(t *testing.T) {
+	t.Parallel()
+	ordered, _ := domainOrder(t)
+	want := openDomain(t, t.TempDir(), execution.Pace{}, 1)
+	defer want.close(t)
+	want.feed(t, ordered)
+
+	got := openDomain(t, t.TempDir(), execution.Pace{}, 1)
+	// Height 12 has a bundle over both that is refused for alpha's leg: none notes it.
+	for _, d := range got.drivers {
+		d.executor = &unnoted{d.executor, -1}
+	}
+	for h := range 12 {
+		got.each(t, func(i int) error {
+			if h == 11 {
+				got.drivers[i].executor.(*unnoted).left = 1
+			}
+			if err := got.drivers[i].onSoft(t.Context(), ordered[i][h]); err != nil && !errors.Is(err, errKilled) {
+				return err
+			}
+			return nil
+		})
+	}
+	got = got.killed(t, execution.Pace{}, 1)
+	got.feed(t, ordered)
+	for i, head := range want.heads() {
+		sameMade(t, domainNames[i], madeUpTo(t, got.drivers[i].store, head.Number), madeUpTo(t, want.drivers[i].store, head.Number))
+	}
+	got.close(t)
+}
