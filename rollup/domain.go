@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ var ErrDomain = errors.New("rollups of a domain are executed together")
 
 // RunDomain runs the nodes of a domain, one for each home, until ctx ends, which is no
 // error. Where one fails, all end.
-func RunDomain(ctx context.Context, homes []string, o Options) error {
+func RunDomain(ctx context.Context, homes []string, o Options) (err error) {
 	homes, cfgs, err := loadDomain(homes)
 	if err != nil {
 		return err
@@ -33,6 +34,11 @@ func RunDomain(ctx context.Context, homes []string, o Options) error {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	unlock, err := lockHomes(homes...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	for {
 		err := runDomain(ctx, homes, cfgs, o)
 		if ctx.Err() != nil || !errors.Is(err, errAgain) {
@@ -92,6 +98,14 @@ func loadDomain(homes []string) (sorted []string, cfgs []Config, err error) {
 		if err := sameDomain(first, cfg); err != nil {
 			return nil, nil, fmt.Errorf("%s and %s: %w", homes[0], homes[i], err)
 		}
+		if a, b := first.Domain.StartHeight, cfg.Domain.StartHeight; a != b {
+			at := homes[0]
+			if b < a {
+				at = homes[i]
+			}
+			return nil, nil, fmt.Errorf("domain.start_height is %d in %s and %d in %s, must be the same: in %s, below [domain], set start_height = %d (where nodes of the domain run already, set both to what they have): %w",
+				a, homes[0], b, homes[i], filepath.Join(at, "config.toml"), max(a, b), ErrDomain)
+		}
 	}
 	for _, name := range first.Domain.Rollups {
 		i, ok := found[name]
@@ -114,8 +128,6 @@ func sameDomain(a, b Config) error {
 	switch {
 	case !slices.Equal(a.Domain.Rollups, b.Domain.Rollups):
 		return differs("domain.rollups", a.Domain.Rollups, b.Domain.Rollups)
-	case a.Domain.StartHeight != b.Domain.StartHeight:
-		return differs("domain.start_height", a.Domain.StartHeight, b.Domain.StartHeight)
 	case a.pace() != b.pace():
 		return differs("execution.block_time", a.pace().BlockTime, b.pace().BlockTime)
 	}

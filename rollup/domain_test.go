@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -307,52 +306,6 @@ func TestDomainNodeHalfDone(t *testing.T) {
 		t.Errorf("heads %+v after a crash between two rollups, want %+v", a, b)
 	}
 	got.close(t)
-}
-
-func TestLoadDomain(t *testing.T) {
-	t.Parallel()
-	genesis := filepath.Join(t.TempDir(), "genesis.json")
-	if err := newSignedChain().doc.SaveAs(genesis); err != nil {
-		t.Fatal(err)
-	}
-	home := func(name string, change func(*InitOptions)) string {
-		dir := filepath.Join(t.TempDir(), name)
-		o := InitOptions{
-			Name: name, ChainID: 31337, Sequencers: []string{"http://127.0.0.1:1"}, SequencerGenesis: genesis, StartHeight: 1,
-			Domain: domainNames, DomainStart: 5,
-		}
-		if change != nil {
-			change(&o)
-		}
-		if err := Init(dir, o); err != nil {
-			t.Fatal(err)
-		}
-		return dir
-	}
-	alpha, beta := home("alpha", nil), home("beta", nil)
-	homes, cfgs, err := loadDomain([]string{beta, alpha})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(homes, []string{alpha, beta}) || cfgs[0].Name != "alpha" || cfgs[1].Name != "beta" {
-		t.Errorf("homes %v of %s and %s", homes, cfgs[0].Name, cfgs[1].Name)
-	}
-	for name, test := range map[string]struct {
-		homes []string
-		want  string
-	}{
-		"one":            {[]string{alpha}, "--home HOME-OF-BETA"},
-		"one twice":      {[]string{alpha, alpha}, "are both homes of alpha"},
-		"another start":  {[]string{alpha, home("beta", func(o *InitOptions) { o.DomainStart = 6 })}, "domain.start_height is 5 for alpha and 6 for beta"},
-		"another order":  {[]string{alpha, home("beta", func(o *InitOptions) { o.Domain = []string{"beta", "alpha"} })}, "domain.rollups is"},
-		"another pace":   {[]string{alpha, home("beta", func(o *InitOptions) { o.Execution.BlockTime = time.Second })}, "execution.block_time is 0s for alpha and 1s for beta"},
-		"one of none":    {[]string{alpha, home("gamma", func(o *InitOptions) { o.Domain, o.DomainStart = nil, 0 })}, "rollup gamma in "},
-		"no such a home": {[]string{alpha, filepath.Join(alpha, "nowhere")}, "nowhere"},
-	} {
-		if _, _, err := loadDomain(test.homes); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
-		}
-	}
 }
 
 // What one node has passed before a kill, without a block, and the other has not noted, is

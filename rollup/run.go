@@ -18,7 +18,7 @@ func Run(ctx context.Context, home, version string, log *slog.Logger) error {
 }
 
 // RunWith runs the node in home until ctx ends, which is no error.
-func RunWith(ctx context.Context, home string, o Options) error {
+func RunWith(ctx context.Context, home string, o Options) (err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -32,6 +32,11 @@ func RunWith(ctx context.Context, home string, o Options) error {
 	if o.Client != nil {
 		cfg.Execution.Mode = ModeGo
 	}
+	unlock, err := lockHomes(home)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	for {
 		err := runOnce(ctx, home, cfg, o)
 		if ctx.Err() != nil || !again(cfg, o, err) {

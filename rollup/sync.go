@@ -70,6 +70,11 @@ func Sync(ctx context.Context, home, version string, log *slog.Logger, o SyncOpt
 	if o.Client != nil {
 		cfg.Execution.Mode = ModeGo
 	}
+	unlock, err := lockHomes(home)
+	if err != nil {
+		return last, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	n := &Node{cfg: cfg, id: order.NewRollupID(cfg.Name), log: log, version: version, given: Options{Client: o.Client}, registry: prometheus.NewRegistry()}
 	defer func() { err = errors.Join(expired(home, err), n.close()) }()
 	// The gateway hears of what it missed when the node starts.

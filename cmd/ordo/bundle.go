@@ -20,6 +20,9 @@ func newBundleCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bundle",
 		Short: "Transactions for one or more rollups that are ordered together: send them, see what became of them",
+		Example: `  ordo bundle send --leg alpha=0x02f8… --leg beta=0x02f8… --all-or-nothing
+  ordo bundle status 0x6b1f…
+  ordo bundle show 0x6b1f…`,
 	}
 	cmd.AddCommand(newBundleSendCmd(), newBundleStatusCmd(), newBundleShowCmd())
 	return cmd

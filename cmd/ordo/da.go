@@ -22,8 +22,9 @@ import (
 
 func newDACmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "da",
-		Short: "Look at the DA layers that the order is put on",
+		Use:     "da",
+		Short:   "Look at the DA layers that the order is put on",
+		Example: `  ordo da status`,
 	}
 	cmd.AddCommand(newDAStatusCmd())
 	return cmd

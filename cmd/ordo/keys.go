@@ -14,6 +14,8 @@ func newKeysCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Make and show the keys of payers, who sign bundles and pay for them",
+		Example: `  ordo keys new payer.json
+  ordo keys show payer.json`,
 	}
 	cmd.AddCommand(
 		&cobra.Command{

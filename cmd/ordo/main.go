@@ -32,8 +32,11 @@ func main() {
 func newRootCmd() *cobra.Command {
 	var level string
 	root := &cobra.Command{
-		Use:           "ordo",
-		Short:         "A shared sequencer: one order for any number of rollups",
+		Use:   "ordo",
+		Short: "A shared sequencer: one order for any number of rollups",
+		Example: `  ordo devnet
+  ordo rollup new my-rollup --template evm
+  ordo status`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -20,6 +20,8 @@ func newRelayerCmd() *cobra.Command {
 		Short: "Put the order of rollups on DA layers",
 		Long: `Put the order of rollups on DA layers, from where rollup nodes read it back as safe
 and finalized. Nobody needs to trust a relayer, and anyone may run one.`,
+		Example: `  ordo relayer init --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json --rollup alpha
+  ordo relayer start`,
 	}
 	var home string
 	cmd.PersistentFlags().StringVar(&home, "home", defaultRelayerHome(), "directory of the relayer")

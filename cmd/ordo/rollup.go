@@ -20,6 +20,9 @@ func newRollupCmd() *cobra.Command {
 order, follows the order, verifies every block of it, and has what is the rollup's executed:
 by the EVM in this process, by an Ethereum client behind its Engine API, or by a client of
 astria.execution.v2.`,
+		Example: `  ordo rollup new my-rollup --template evm
+  ordo rollup init --home r --name mine --chain-id 4242 --listen 127.0.0.1:8600 --devnet ~/.ordo/devnet
+  ordo rollup start --home r`,
 	}
 	var home string
 	cmd.PersistentFlags().StringVar(&home, "home", defaultRollupHome(), "directory of the node")
@@ -81,11 +84,11 @@ the account in payer.json pays for ordering: %s
 	f.Uint64Var(&o.DA.StartHeight, "da-start-height", 0, "first height of the DA layer to read (default: its beginning)")
 	f.StringVar(&o.Listen, "listen", "", "where JSON-RPC is served (default 127.0.0.1:8545)")
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "where metrics are served; empty is off")
-	f.Uint64Var(&o.StartHeight, "start-height", 1, "first sequencer height that counts for the rollup: the same on all its nodes")
+	f.Uint64Var(&o.StartHeight, "start-height", 1, "first sequencer height that counts for the rollup: the same on all its nodes; of a domain, by default that of its other homes in the same directory")
 	executionFlags(cmd, &o.Execution)
-	devnetFlag(cmd, home, &o)
+	takeUntyped(cmd, home, &o)
 	f.StringSliceVar(&o.Domain, "domain", nil, "names of the rollups that are executed together with this one, itself too, in the same order on each")
-	f.Uint64Var(&o.DomainStart, "domain-start-height", 0, "first sequencer height that is executed together (default: start-height)")
+	f.Uint64Var(&o.DomainStart, "domain-start-height", 0, "first sequencer height that is executed together (default: that of the domain's other homes in the same directory, else start-height)")
 	for _, name := range []string{"name", "sequencer", "sequencer-genesis"} {
 		_ = cmd.MarkFlagRequired(name) // it exists: it was declared above
 	}

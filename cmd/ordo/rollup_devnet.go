@@ -17,31 +17,62 @@ import (
 	"github.com/ordo-network/ordo/rollup"
 )
 
-// devnetFlag lets a command that lays out a node take from a devnet what is not typed.
-func devnetFlag(cmd *cobra.Command, home *string, o *rollup.InitOptions) {
+// takeUntyped lets a command that lays out a node take what is not typed from a devnet, and
+// from the home of another rollup of its domain.
+func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) {
 	var net string
 	cmd.Flags().StringVar(&net, "devnet", "", "data directory of a devnet that runs: its sequencers, its genesis, an account that pays; the rollup begins at its height")
 	// Before the flags that must be given are looked for.
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if !cmd.Flags().Changed("devnet") {
+		var height uint64
+		if cmd.Flags().Changed("devnet") {
+			var err error
+			if height, err = joinDevnet(cmd, net, *home, o); err != nil {
+				return err
+			}
+		}
+		if len(o.Domain) > 0 && o.SequencerGenesis != "" {
+			if err := joinDomain(cmd, *home, o); err != nil {
+				return err
+			}
+		}
+		if height == 0 || cmd.Flags().Changed("start-height") {
 			return nil
 		}
-		return joinDevnet(cmd, net, *home, o)
+		return cmd.Flags().Set("start-height", strconv.FormatUint(height, 10))
 	}
 }
 
-// joinDevnet sets the flags that were not given, and puts the key of a payer with funds
-// into the node's home, where none is.
-func joinDevnet(cmd *cobra.Command, net, home string, o *rollup.InitOptions) error {
-	e, err := devnet.LoadEndpoints(devnet.EndpointsFile(net))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no devnet is in %s: start one with `ordo devnet`, or name its data directory with --devnet", net)
-	}
-	if err != nil {
+// joinDomain takes the heights from a home of the domain that was laid out before, beside
+// this one: what is executed together begins at one height.
+func joinDomain(cmd *cobra.Command, home string, o *rollup.InitOptions) error {
+	beside, cfg, err := rollup.DomainBeside(home, *o)
+	if err != nil || beside == "" {
 		return err
 	}
+	for flag, height := range map[string]uint64{"start-height": cfg.StartHeight, "domain-start-height": cfg.Domain.StartHeight} {
+		if cmd.Flags().Changed(flag) {
+			continue
+		}
+		if err := cmd.Flags().Set(flag, strconv.FormatUint(height, 10)); err != nil {
+			return fmt.Errorf("take --%s from %s: %w", flag, beside, err)
+		}
+	}
+	return nil
+}
+
+// joinDevnet sets the flags that were not given, and puts the key of a payer with funds
+// into the node's home, where none is. It returns the height that the devnet is at.
+func joinDevnet(cmd *cobra.Command, net, home string, o *rollup.InitOptions) (height uint64, err error) {
+	e, err := devnet.LoadEndpoints(devnet.EndpointsFile(net))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("no devnet is in %s: start one with `ordo devnet`, or name its data directory with --devnet", net)
+	}
+	if err != nil {
+		return 0, err
+	}
 	if len(e.Rollups) == 0 {
-		return fmt.Errorf("the devnet in %s has no rollup, whose payer could pay for this one: start another with `ordo devnet --fresh`", net)
+		return 0, fmt.Errorf("the devnet in %s has no rollup, whose payer could pay for this one: start another with `ordo devnet --fresh`", net)
 	}
 	var status struct {
 		SyncInfo struct {
@@ -49,41 +80,37 @@ func joinDevnet(cmd *cobra.Command, net, home string, o *rollup.InitOptions) err
 		} `json:"sync_info"`
 	}
 	if err := jsonrpc.New(e.CometRPC, rpcTimeout).Call(cmd.Context(), &status, "status"); err != nil {
-		return fmt.Errorf("the devnet in %s does not answer: start it with `ordo devnet --home %s` (%w)", net, net, err)
+		return 0, fmt.Errorf("the devnet in %s does not answer: start it with `ordo devnet --home %s` (%w)", net, net, err)
 	}
-	// At least 1, which is the first block that there is.
-	height, err := strconv.ParseUint(status.SyncInfo.Height, 10, 63)
-	if err != nil {
-		return fmt.Errorf("read the height of the devnet in %s: %w", net, err)
+	if height, err = strconv.ParseUint(status.SyncInfo.Height, 10, 63); err != nil {
+		return 0, fmt.Errorf("read the height of the devnet in %s: %w", net, err)
 	}
-	for flag, values := range map[string][]string{
-		"sequencer": e.Sequencers, "sequencer-genesis": {e.Genesis}, "start-height": {strconv.FormatUint(max(1, height), 10)},
-	} {
+	for flag, values := range map[string][]string{"sequencer": e.Sequencers, "sequencer-genesis": {e.Genesis}} {
 		if cmd.Flags().Changed(flag) {
 			continue
 		}
 		for _, v := range values {
 			if err := cmd.Flags().Set(flag, v); err != nil {
-				return fmt.Errorf("take --%s from the devnet in %s: %w", flag, net, err)
+				return 0, fmt.Errorf("take --%s from the devnet in %s: %w", flag, net, err)
 			}
 		}
 	}
 	beside := filepath.Join(net, "rollup-"+e.Rollups[0].Name)
 	given, err := rollup.LoadConfig(beside)
 	if err != nil {
-		return fmt.Errorf("read the settings of the devnet's rollup: %w", err)
+		return 0, fmt.Errorf("read the settings of the devnet's rollup: %w", err)
 	}
 	o.TrustingPeriod = time.Duration(given.TrustingPeriod)
 	key, err := keys.Load(filepath.Join(beside, given.PayerKey))
 	if err != nil {
-		return fmt.Errorf("take the devnet's payer: %w", err)
+		return 0, fmt.Errorf("take the devnet's payer: %w", err)
 	}
 	if err := os.MkdirAll(home, 0o755); err != nil {
-		return fmt.Errorf("make home: %w", err)
+		return 0, fmt.Errorf("make home: %w", err)
 	}
 	err = keys.Save(filepath.Join(home, rollup.DefaultConfig().PayerKey), key)
 	if err != nil && !errors.Is(err, keys.ErrExists) {
-		return fmt.Errorf("keep the devnet's payer: %w", err)
+		return 0, fmt.Errorf("keep the devnet's payer: %w", err)
 	}
-	return nil
+	return max(1, height), nil // the first block that there is
 }

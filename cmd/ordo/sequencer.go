@@ -48,6 +48,7 @@ the chain how it attests batches; then it is started anew:
 	cmd.PersistentFlags().String("home", sequencerHome(), "the node's directory")
 	cmd.AddCommand(newSequencerInitCmd(), newSequencerInitNetworkCmd(), newSequencerStartCmd())
 	cmd.AddCommand(newChainCmds()...)
+	showExamples(cmd)
 	return cmd
 }
 

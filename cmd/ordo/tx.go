@@ -21,6 +21,9 @@ func newTxCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tx",
 		Short: "Send a transaction; what became of one, told by its node or checked against the validators",
+		Example: `  ordo tx send --rpc http://127.0.0.1:8545 --to 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --value 1ether
+  ordo tx watch 0x6b1f…
+  ordo tx verify 0x6b1f…`,
 	}
 	cmd.AddCommand(newTxSendCmd(), newTxWatchCmd(), newTxVerifyCmd(), newTxReceiptCmd())
 	return cmd
