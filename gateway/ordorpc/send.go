@@ -131,7 +131,8 @@ func (a *api) bundle(args BundleArgs) (b gateway.Bundle, err error) {
 		for j, raw := range leg.Transactions {
 			tx, err := a.decode(raw)
 			if err != nil {
-				return b, fmt.Errorf("leg %d: transaction %d: %w", i, j, err)
+				return b, fmt.Errorf("leg %d (rollup %s), transaction %d (%s): %w; want it signed and encoded as the rollup's wallet sends it alone: put that in its place and send the bundle again",
+					i, leg.Rollup, j, abridged(raw), err)
 			}
 			b.Txs = append(b.Txs, tx)
 		}
@@ -149,6 +150,15 @@ func (a *api) bundle(args BundleArgs) (b gateway.Bundle, err error) {
 		b.Replacement = "open/" + args.Replacement
 	}
 	return b, nil
+}
+
+// abridged shows the beginning of what may be long.
+func abridged(raw []byte) string {
+	const most = 8
+	if len(raw) <= most {
+		return hexutil.Encode(raw)
+	}
+	return fmt.Sprintf("%s…, %d bytes", hexutil.Encode(raw[:most]), len(raw))
 }
 
 // decode reads a transaction of a bundle.

@@ -249,7 +249,7 @@ func TestBundleRefusals(t *testing.T) {
 		{"short ID", legs(leg("0x1234")), "rollup ID has 2 bytes, want 32"},
 		{"no hex", legs(leg("0xyz")), "rollup ID \"0xyz\""},
 		{"no transactions", legs(leg("kv", "transactions", []string{})), "leg 0: no transactions"},
-		{"empty transaction", legs(leg("kv", "transactions", []string{"0x"})), "leg 0: transaction 0: transaction is empty"},
+		{"empty transaction", legs(leg("kv", "transactions", []string{"0x"})), "leg 0 (rollup kv), transaction 0 (0x): transaction is empty; want it signed"},
 		{"terms", legs(leg("kv", "transactions", []hexutil.Bytes{append([]byte("\xffordo\x01\x00"), make([]byte, 32)...)})), "no transaction but terms"},
 		{"conditions", with(legs(leg("kv")), "maxBlock", 5), "rollup kv does not know conditions"},
 		{"as one", legs(leg("kv", "revertingTxHashes", []string{})), "rollup kv does not know conditions"},
