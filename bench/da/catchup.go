@@ -94,7 +94,7 @@ func (s *stage) rebuild(ctx context.Context, w *workload, height uint64) (c Catc
 	if err := testnet.Run(ctx, s.o.Binary, args...); err != nil {
 		return c, err
 	}
-	c = CatchUp{What: "executed", Kind: w.kind, Blocks: height, Transactions: int(w.made), MB: float64(w.bytes) / 1e6}
+	c = CatchUp{What: "executed", Kind: w.kind, Blocks: height, Transactions: w.payments.Made, MB: float64(w.bytes) / 1e6}
 	began := time.Now()
 	if err := testnet.Run(ctx, s.o.Binary, "rollup", "sync", "--from-da", "--home", home); err != nil {
 		return c, err
