@@ -23,11 +23,13 @@ import (
 //
 //	g              hash of the genesis
 //	f              number of the firm block
-//	b<number>      the block, see record; numbers are 8 bytes, big-endian
+//	b<number>      the block, see record, from some below the firm one on (see prune);
+//	               numbers are 8 bytes, big-endian
 //	h<hash>        number of the block with that hash
 //	s              what the last block was said to have skipped, see told
 type journal struct {
-	db *pebble.DB
+	db   *pebble.DB
+	keep uint64 // blocks below the firm one
 }
 
 // record is a block in the journal.
@@ -46,7 +48,7 @@ func openJournal(dir string, log *slog.Logger) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the journal of blocks in %s: %w", dir, err)
 	}
-	return &journal{db}, nil
+	return &journal{db, keepBelowFirm}, nil
 }
 
 func (j *journal) close() error { return j.db.Close() }
@@ -115,7 +117,7 @@ func (j *journal) block(number uint64) (*record, error) {
 		return nil, err
 	}
 	if value == nil {
-		return nil, fmt.Errorf("block %d is not in the journal", number)
+		return nil, j.missing(number)
 	}
 	r := new(record)
 	if err := json.Unmarshal(value, r); err != nil {
@@ -170,8 +172,14 @@ func (j *journal) firm() (uint64, error) {
 	return binary.BigEndian.Uint64(value), nil
 }
 
+// setFirm puts on disk which block is firm, and removes what is far below it.
 func (j *journal) setFirm(number uint64) error {
-	if err := j.db.Set([]byte("f"), binary.BigEndian.AppendUint64(nil, number), pebble.Sync); err != nil {
+	batch := j.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	if err := j.prune(batch, number); err != nil {
+		return err
+	}
+	if err := errors.Join(batch.Set([]byte("f"), binary.BigEndian.AppendUint64(nil, number), nil), batch.Commit(pebble.Sync)); err != nil {
 		return fmt.Errorf("write the firm block to the journal: %w", err)
 	}
 	return nil

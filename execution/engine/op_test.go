@@ -3,6 +3,7 @@ package engine_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -85,4 +86,35 @@ func TestOptimismConformance(t *testing.T) {
 		Invalid:     invalid(t),
 		BlockTime:   time.Second,
 	})
+}
+
+// A node that was killed before it noted a block is told again what was skipped of it.
+func TestOPTellsAgain(t *testing.T) {
+	t.Parallel()
+	need(t, ethclients.OPGeth)
+	dir, genesis := t.TempDir(), plainGenesis(t)
+	o := openOP(t, dir, genesis)
+	executeOn(t, o, block(10, transfer(t, 0, 0)))
+	b := block(20, transfer(t, 0, 3), transfer(t, 0, 1), []byte("garbage"), transfer(t, 0, 1))
+	want := executeOn(t, o, b)
+	if len(want.Skipped) != 3 || !want.Skipped[0].Retry || want.Skipped[1].Retry {
+		t.Fatalf("skipped %+v", want.Skipped)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o = openOP(t, dir, genesis)
+	defer func() {
+		if err := o.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if got, ok, err := o.Recall(t.Context(), b); err != nil || !ok || !reflect.DeepEqual(got, want) {
+		t.Fatalf("told again: %+v, %v, %v, want %+v", got, ok, err, want)
+	}
+	for _, other := range []execution.Block{block(10, transfer(t, 0, 0)), block(20, b.Transactions[1:]...), block(30)} {
+		if got, ok, err := o.Recall(t.Context(), other); ok || err != nil {
+			t.Errorf("of another block, %d: %+v, %v, %v", other.Height, got, ok, err)
+		}
+	}
 }
