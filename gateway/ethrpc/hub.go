@@ -9,11 +9,11 @@ import (
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/ordo-network/ordo/gateway/ordorpc"
 )
 
 const (
-	// maxSubscribers bounds the subscriptions of all connections together.
-	maxSubscribers = 10_000
 	// maxWaiters bounds the transactions that somebody waits for.
 	maxWaiters = 10_000
 	// backlog is how many events a subscriber may be behind before its connection is
@@ -22,8 +22,8 @@ const (
 )
 
 var (
-	errSubscribers = errors.New("too many subscriptions, try again later")
-	errWaiters     = errors.New("too many calls wait for a receipt, try again later or use eth_sendRawTransaction")
+	errClosed  = errors.New("the node stops: subscribe again when it is back")
+	errWaiters = errors.New("too many calls wait for a receipt, try again later or use eth_sendRawTransaction")
 )
 
 // hub hands new blocks and accepted transactions on to whoever listens. It never
@@ -34,6 +34,7 @@ type hub struct {
 	subs    map[*subscriber]struct{}
 	waiters map[common.Hash][]chan struct{}
 	kick    func(remote string) // closes a client's connection
+	places  *ordorpc.Places
 	closed  bool
 
 	certified certified
@@ -52,9 +53,9 @@ type subscriber struct {
 	remote string
 }
 
-func newHub(kick func(string)) *hub {
+func newHub(places *ordorpc.Places, kick func(string)) *hub {
 	return &hub{
-		kick: kick, subs: make(map[*subscriber]struct{}), waiters: make(map[common.Hash][]chan struct{}),
+		kick: kick, places: places, subs: make(map[*subscriber]struct{}), waiters: make(map[common.Hash][]chan struct{}),
 		certified: certified{wanted: make(chan struct{}, 1), seen: make(map[common.Hash]struct{})},
 	}
 }
@@ -110,15 +111,21 @@ func (h *hub) subscribe(ctx context.Context, want func(hubEvent) bool, notify fu
 	if !ok {
 		return nil, rpc.ErrNotificationsUnsupported
 	}
+	release, err := h.places.Enter(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s := &subscriber{events: make(chan hubEvent, backlog), want: want, remote: rpc.PeerInfoFromContext(ctx).RemoteAddr}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || len(h.subs) >= maxSubscribers {
-		return nil, errSubscribers
+	if h.closed {
+		release()
+		return nil, errClosed
 	}
 	h.subs[s] = struct{}{}
 	sub := notifier.CreateSubscription()
 	go func() {
+		defer release()
 		defer h.remove(s)
 		for {
 			select {

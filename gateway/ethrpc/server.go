@@ -97,7 +97,7 @@ func New(cfg Config) (*Server, error) {
 	quiet()
 	s := &Server{cfg: cfg, rpc: ordorpc.NewRPC(), geth: rpc.NewServer(), quit: make(chan struct{})}
 	s.port = ordorpc.NewPort(s.Handler(), cfg.Settings.MaxConnections, cfg.Logger)
-	s.hub = newHub(func(remote string) {
+	s.hub = newHub(new(ordorpc.Places), func(remote string) {
 		if s.port.Kick(remote) {
 			s.metric.deaf.Inc()
 		}

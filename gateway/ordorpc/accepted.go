@@ -55,7 +55,7 @@ func (s *ethSubscriptions) NewPendingTransactions(ctx context.Context, full *boo
 	if !ok {
 		return nil, rpc.ErrNotificationsUnsupported
 	}
-	release, err := s.changes.enter()
+	release, err := s.changes.places.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (s *ethSubscriptions) follow(ctx context.Context, each func(ctx context.Con
 	if err != nil {
 		return nil, err
 	}
-	release, err := s.changes.enter()
+	release, err := s.changes.places.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,6 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// maxAnswer bounds what the rollup's client answers to one call or batch.
-const maxAnswer = 64 << 20
-
 // withheld is how methods of the namespace eth begin that are not passed on, whatever the operator says:
 // what they hand to the client would get past the order, is signed with the client's keys,
 // or is told on a connection that the door does not have.
@@ -50,20 +47,42 @@ func dialClient(ctx context.Context, url string) (*rpc.Client, error) {
 	return c, nil
 }
 
-// boundedAnswers cuts off answers that are too long.
+// boundedAnswers breaks off answers of the rollup's client that are longer than those of
+// the door may be.
 type boundedAnswers struct{ http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.RoundTripper.RoundTrip(r)
 	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+		resp.Body = &boundedBody{resp.Body, MaxBatchResponse}
 	}
 	return resp, err
 }
+
+type boundedBody struct {
+	io.ReadCloser
+	left int
+}
+
+// Read implements io.Reader.
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
+	if b.left -= n; b.left < 0 {
+		return 0, errTooLong{}
+	}
+	return n, err
+}
+
+// errTooLong is returned for an answer of the client's that is not passed on.
+type errTooLong struct{}
+
+func (errTooLong) Error() string {
+	return fmt.Sprintf("the answer is longer than %d MiB: ask for less at once", MaxBatchResponse>>20)
+}
+
+// ErrorCode implements rpc.Error: what geth says of a batch whose answer is too long.
+func (errTooLong) ErrorCode() int { return -32003 }
 
 // passes reports whether a method is the client's to answer.
 func (p *passer) passes(method string) bool {

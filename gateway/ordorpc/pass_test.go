@@ -263,7 +263,7 @@ func TestLongAnswer(t *testing.T) {
 	}))
 	defer srv.Close()
 	r := start(t, behind(srv.URL, nil))
-	if got := r.post(messages[0].body); !strings.Contains(got, "the rollup's client does not answer") {
+	if got := r.post(messages[0].body); !strings.Contains(got, "the answer is longer than 25 MiB") {
 		t.Errorf("%.200s", got)
 	}
 }

@@ -30,6 +30,8 @@ type Backend struct {
 	MaySendBundle func(ctx context.Context) error
 	// Terms says that the rollup honours the terms of a leg (see execution/terms).
 	Terms bool
+	// Places bounds subscriptions, together with those of other kinds. Default: its own.
+	Places *Places
 }
 
 // Order is what the node knows of the order. Methods are called concurrently.

@@ -38,7 +38,10 @@ func NewService(b Backend) *Service {
 			return tx.Hash, nil
 		}
 	}
-	return &Service{api: &api{Backend: b, blocks: newBlocks(b.Order)}, changes: newChanges(b.Chain)}
+	if b.Places == nil {
+		b.Places = new(Places)
+	}
+	return &Service{api: &api{Backend: b, blocks: newBlocks(b.Order)}, changes: newChanges(b.Chain, b.Places)}
 }
 
 // Register adds the namespace to a server. What it tells of by ordo_subscribe is to be

@@ -2,18 +2,11 @@ package ordorpc
 
 import (
 	"context"
-	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
 )
-
-// maxSubscriptions bounds those of all connections together.
-const maxSubscriptions = 10_000
-
-var errSubscriptions = errors.New("too many subscriptions, try again later")
 
 // changes tells many at once that the rollup's heads have moved.
 type changes struct {
@@ -22,11 +15,11 @@ type changes struct {
 	quit   chan struct{}
 	closed sync.Once
 	wg     sync.WaitGroup
-	count  atomic.Int64
+	places *Places
 }
 
-func newChanges(chain Chain) *changes {
-	c := &changes{moved: make(chan struct{}), quit: make(chan struct{})}
+func newChanges(chain Chain, places *Places) *changes {
+	c := &changes{places: places, moved: make(chan struct{}), quit: make(chan struct{})}
 	c.wg.Go(func() {
 		tick := time.NewTicker(pollInterval)
 		defer tick.Stop()
@@ -55,15 +48,6 @@ func (c *changes) next() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.moved
-}
-
-// enter takes a place for a subscription; release gives it back.
-func (c *changes) enter() (release func(), err error) {
-	if c.count.Add(1) > maxSubscriptions {
-		c.count.Add(-1)
-		return nil, errSubscriptions
-	}
-	return func() { c.count.Add(-1) }, nil
 }
 
 func (c *changes) close() {
@@ -107,14 +91,14 @@ func (s *subscriptions) follow(ctx context.Context, name Hash, look func() (v an
 	if !ok {
 		return nil, rpc.ErrNotificationsUnsupported
 	}
-	release, err := s.changes.enter()
+	release, err := s.changes.places.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	told, stop, err := s.api.Gateway.Watch(name)
 	if err != nil {
 		release()
-		return nil, err
+		return nil, limitExceeded{err.Error()}
 	}
 	sub := notifier.CreateSubscription()
 	go func() {
