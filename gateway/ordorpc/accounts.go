@@ -31,6 +31,7 @@ type accounts struct {
 	client  *rpc.Client
 
 	senders [64]sync.Mutex // one transaction of a sender is judged at a time
+	turns   turns          // those that others must come before
 
 	mu   sync.Mutex
 	held map[string]map[uint64][32]byte
@@ -84,6 +85,11 @@ func (a *accounts) put(from Account, hash [32]byte) {
 		a.n++
 	}
 	a.held[from.Address][from.Nonce] = hash
+	next := from.Nonce + 1
+	for a.held[from.Address][next] != ([32]byte{}) {
+		next++
+	}
+	a.turns.taken(from.Address, next)
 }
 
 // prune forgets what has ended.
@@ -194,8 +200,24 @@ func (e *ethereum) submit(ctx context.Context, raw []byte) ([32]byte, error) {
 	if !ok || e.accounts == nil {
 		return e.api.Submit(ctx, raw)
 	}
-	defer e.accounts.lock(from.Address)()
-	if err := e.accounts.judge(ctx, from, tx.Hash); err != nil {
+	a := e.accounts
+	unlock := a.lock(from.Address)
+	defer func() { unlock() }()
+	err = a.judge(ctx, from, tx.Hash)
+	if ahead := (*gap)(nil); errors.As(err, &ahead) {
+		if turn, l, ok := a.turns.enter(from.Address, from.Nonce); ok {
+			unlock()
+			came := a.turns.wait(ctx, turn, l)
+			a.turns.leave(from.Address, l, came)
+			unlock = a.lock(from.Address)
+			if ctx.Err() != nil {
+				return tx.Hash, err
+			}
+			// Those before it may also have come in by another door.
+			err = a.judge(ctx, from, tx.Hash)
+		}
+	}
+	if err != nil {
 		return tx.Hash, err
 	}
 	hash, err := e.api.Submit(ctx, raw)

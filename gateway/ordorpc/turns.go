@@ -1,0 +1,121 @@
+package ordorpc
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// turnWait is how long a transaction waits for those with the nonces before it, from
+	// when the last of its account was taken: who sends several at once finds them arrive
+	// in any order.
+	turnWait = 500 * time.Millisecond
+	// turnWaitMost is how long it waits where others of its account are being taken.
+	turnWaitMost = 5 * time.Second
+	// maxTurns bounds the transactions that wait, and maxTurnsOf those of one account.
+	maxTurns   = 4096
+	maxTurnsOf = 256
+)
+
+// turns lets transactions wait until it is their account's turn to send their nonce.
+type turns struct {
+	mu      sync.Mutex
+	waiting map[string]*line
+	n       int
+	vain    map[string]time.Time // when the last one of an account waited in vain
+}
+
+// line is the transactions of one account that wait.
+type line struct {
+	come  map[uint64]chan struct{} // by nonce: closed when it is its turn
+	n     int
+	moved time.Time // when the last one of the account was taken
+}
+
+// enter puts a transaction in line; ok is false where there is no room, or where one of the
+// account has just waited in vain: of many in one message each waits for the one before.
+// Who is let in leaves.
+func (t *turns) enter(address string, nonce uint64) (turn <-chan struct{}, l *line, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l = t.waiting[address]
+	if t.n >= maxTurns || l != nil && l.n >= maxTurnsOf || time.Since(t.vain[address]) < turnWait {
+		return nil, nil, false
+	}
+	if t.waiting == nil {
+		t.waiting, t.vain = make(map[string]*line), make(map[string]time.Time)
+	}
+	if l == nil {
+		l = &line{come: make(map[uint64]chan struct{})}
+		t.waiting[address] = l
+	}
+	if l.come[nonce] == nil {
+		l.come[nonce] = make(chan struct{})
+	}
+	l.n++
+	t.n++
+	return l.come[nonce], l, true
+}
+
+// leave takes a transaction out of its line.
+func (t *turns) leave(address string, l *line, came bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n--
+	if l.n--; l.n == 0 {
+		delete(t.waiting, address)
+	}
+	if !came {
+		if len(t.vain) >= maxTurns {
+			clear(t.vain)
+		}
+		t.vain[address] = time.Now()
+	}
+}
+
+// wait waits for the turn, until the account has not moved for a while or ctx ends.
+func (t *turns) wait(ctx context.Context, turn <-chan struct{}, l *line) (came bool) {
+	began := time.Now()
+	until := began.Add(turnWait)
+	timer := time.NewTimer(turnWait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-turn:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+		}
+		t.mu.Lock()
+		if next := l.moved.Add(turnWait); next.After(until) {
+			until = next
+		}
+		t.mu.Unlock()
+		if most := began.Add(turnWaitMost); until.After(most) {
+			until = most
+		}
+		left := time.Until(until)
+		if left <= 0 {
+			return false
+		}
+		timer.Reset(left)
+	}
+}
+
+// taken tells the account's line that it moved, and that it is the turn of the nonce.
+func (t *turns) taken(address string, next uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.vain, address)
+	l := t.waiting[address]
+	if l == nil {
+		return
+	}
+	l.moved = time.Now()
+	if turn := l.come[next]; turn != nil {
+		close(turn)
+		delete(l.come, next)
+	}
+}
