@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ordo-network/ordo/da"
@@ -21,6 +20,7 @@ import (
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/pending"
+	"github.com/ordo-network/ordo/internal/monitor"
 	"github.com/ordo-network/ordo/keys"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/claims"
@@ -228,7 +228,9 @@ func (n *Node) run(ctx context.Context, rpc, metrics net.Listener) error {
 		g.Go(func() error { return n.readFirm(stages) })
 	}
 	if metrics != nil {
-		g.Go(func() error { return n.serveMetrics(stages, metrics) })
+		g.Go(func() error {
+			return monitor.Serve(stages, metrics, prometheus.Gatherers{n.registry, prometheus.DefaultGatherer}, nil)
+		})
 	}
 	soft, height, firm := n.driver.state()
 	n.log.Info("rollup node runs", "rollup", n.cfg.Name, "rollup_id", n.id, "block", soft.Number, "sequencer_height", height,
@@ -327,18 +329,6 @@ func (n *Node) readFirm(ctx context.Context) error {
 		}
 		return n.driver.onFirm(ctx, b.Block, b.Cursor.Encode())
 	}))
-}
-
-func (n *Node) serveMetrics(ctx context.Context, ln net.Listener) error {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{n.registry, prometheus.DefaultGatherer}, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
-	srv := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	defer stop()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve metrics: %w", err)
-	}
-	return nil
 }
 
 // close releases what open opened, in the order of use.

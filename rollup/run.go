@@ -3,13 +3,12 @@ package rollup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/internal/listen"
 )
 
 // Run runs the node in home until ctx ends, which is no error.
@@ -64,14 +63,14 @@ func again(cfg Config, o Options, err error) bool {
 func runOnce(ctx context.Context, home string, cfg Config, o Options) error {
 	// Ports first: whoever runs a second node by mistake learns of it at once, and no
 	// database is opened twice.
-	rpc, err := listen(ctx, cfg.RPC.Listen, "JSON-RPC of rollup "+cfg.Name, "rpc.listen")
+	rpc, err := listen.For(ctx, cfg.RPC.Listen, "JSON-RPC of rollup "+cfg.Name, "rpc.listen")
 	if err != nil {
 		return err
 	}
 	defer rpc.Close()
 	var metrics net.Listener
 	if cfg.Metrics.Listen != "" {
-		if metrics, err = listen(ctx, cfg.Metrics.Listen, "metrics of rollup "+cfg.Name, "metrics.listen"); err != nil {
+		if metrics, err = listen.For(ctx, cfg.Metrics.Listen, "metrics of rollup "+cfg.Name, "metrics.listen"); err != nil {
 			return err
 		}
 		defer metrics.Close()
@@ -81,15 +80,4 @@ func runOnce(ctx context.Context, home string, cfg Config, o Options) error {
 		return err
 	}
 	return errors.Join(expired(home, n.run(ctx, rpc, metrics)), n.close())
-}
-
-func listen(ctx context.Context, address, purpose, setting string) (net.Listener, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is in use by another program, and the %s needs it: stop that program or change %s", address, purpose, setting)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen for the %s (%s): %w", purpose, setting, err)
-	}
-	return ln, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/internal/pebblelog"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -101,7 +102,7 @@ type store struct {
 func openStore(dir string) (*store, error) { return openStoreOn(vfs.Default, dir) }
 
 func openStoreOn(fs vfs.FS, dir string) (*store, error) {
-	o := &pebble.Options{FS: fs, Logger: quiet{}, MemTableSize: 4 << 20, CacheSize: 32 << 20}
+	o := &pebble.Options{FS: fs, Logger: pebblelog.Quiet("rollup store"), MemTableSize: 4 << 20, CacheSize: 32 << 20}
 	// Each transaction is looked up before it is put into an index that lacks it.
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -269,13 +270,4 @@ func (s *store) firmAt(height uint64) (time.Time, bool) {
 		at = time.UnixMilli(int64(binary.BigEndian.Uint64(it.Value())))
 	}
 	return at, it.Close() == nil && found
-}
-
-// quiet drops pebble's own log lines; its errors come back from the calls.
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(format string, args ...any) {
-	panic(fmt.Sprintf("pebble: "+format, args...)) // pebble expects not to return from here: the disk is broken
 }
