@@ -110,6 +110,7 @@ func (k Keeper) take(ctx sdk.Context, gas storetypes.GasMeter, p Params, relayer
 	if err != nil {
 		return 0, err
 	}
+	gas.ConsumeGas(ListedGas*uint64(len(waiting.Claims)), "look through claims that wait")
 	sum, err := digest(c)
 	if err != nil {
 		return 0, err

@@ -21,6 +21,7 @@ var ErrNoRoom = errors.New("no room for the claim now")
 const (
 	RecordGas   = 30_000 // of each claim
 	ByteGas     = 40     // of each byte of it
+	ListedGas   = 400    // of each claim that waits about the same rollup, where that is looked at
 	LookGas     = 70_000 // of one that is put to those that wait
 	PartGas     = 5_000  // of each of its parts
 	GivesWayGas = 50_000 // of one that another one gives way to

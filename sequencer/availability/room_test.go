@@ -229,19 +229,40 @@ func TestGas(t *testing.T) {
 	c := newClaim(alpha, 1, 1, 0)
 	size := uint64(c.Size())
 	require.Equal(t, RecordGas+ByteGas*size+LookGas+PartGas, gas(l, 0, c))
-	require.Equal(t, RecordGas+ByteGas*size, gas(l, 0, c), "waits already")
+	require.Equal(t, RecordGas+ByteGas*size+ListedGas, gas(l, 0, c), "waits already")
 	require.NoError(t, l.try(1, about(alpha, 2, MaxRelayerPending)...))
 	parts := newClaim(alpha, 100, 100, 1)
 	parts.Parts = append(parts.Parts, parts.Parts...)
-	require.Equal(t, RecordGas+ByteGas*uint64(parts.Size())+LookGas+2*PartGas, gas(l, 0, parts))
+	require.Equal(t, RecordGas+ByteGas*uint64(parts.Size())+ListedGas*(1+MaxRelayerPending)+LookGas+2*PartGas, gas(l, 0, parts))
 	l.params(func(p *Params) { p.MaxPending = uint64(len(l.numbers())) })
 	l.settle(nil, l.numbers()[:1])
 	l.claims(3, newClaim(beta, 1, 1, 9))
-	require.EqualValues(t, RecordGas+ByteGas*int(size)+LookGas+PartGas+GivesWayGas, gas(l, 2, newClaim(alpha, 1, 1, 2)))
+	require.EqualValues(t, RecordGas+ByteGas*int(size)+ListedGas*(1+MaxRelayerPending)+LookGas+PartGas+GivesWayGas, gas(l, 2, newClaim(alpha, 1, 1, 2)))
 	// It is taken before the work is done.
 	require.Panics(t, func() {
 		_, _ = l.claim(l.ctx.WithGasMeter(storetypes.NewGasMeter(RecordGas)), relayer(5), about(beta, 1, 1))
 	})
+}
+
+// What is repeated about a rollup with as many claims as may wait takes each time a look
+// through all of them: a block has room for as many looks as it has time for.
+func TestGasOfRepeatsInACrowd(t *testing.T) {
+	l := newLedger(t)
+	for i := range MaxRollupPending / MaxRelayerPending {
+		require.NoError(t, l.try(i, about(alpha, 1, MaxRelayerPending)...))
+	}
+	const block = 50_000_000
+	meter := storetypes.NewGasMeter(block)
+	repeats := 0
+	require.Panics(t, func() {
+		for {
+			_, err := l.claim(l.ctx.WithGasMeter(meter), relayer(0), about(alpha, 1, 1))
+			require.NoError(t, err)
+			repeats++
+		}
+	})
+	t.Logf("%d repeats", repeats)
+	require.Less(t, repeats*MaxRollupPending, 100_000, "claims that are looked through in a block of %d gas", block)
 }
 
 // A stranger's true claims about single blocks do not hide how far a rollup is confirmed.

@@ -51,10 +51,10 @@ const (
 
 // Gas of a transaction: what package availability charges for its claims, and of the rest
 // about twice of what is ordinary. One that runs out of it is sent again with more: claims
-// that others made may have to give way.
+// that others made may be more than a few, or have to give way.
 const (
 	txGas       = 120_000
-	claimGas    = availability.RecordGas + availability.LookGas
+	claimGas    = availability.RecordGas + availability.LookGas + 32*availability.ListedGas
 	gasPerByte  = availability.ByteGas + 20
 	txOverhead  = 1 << 10
 	msgOverhead = 128
