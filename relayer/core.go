@@ -61,6 +61,11 @@ type rollup struct {
 	share    int
 	failures int
 	retryAt  time.Time
+	// refusedAt is since when the layer that it goes to refuses one blob of it alone, and
+	// elsewhere the height up to which its blobs go to the fallback for that; 0: to no
+	// height. A restart forgets both, and finds out again.
+	refusedAt time.Time
+	elsewhere uint64
 }
 
 // gathering is the blocks of the blob to come.
@@ -155,7 +160,7 @@ func (r *rollup) begins() time.Time {
 
 // target is the layer that the rollup's blobs go to now.
 func (r *rollup) target() *layer {
-	if r.main.away() {
+	if r.main.away() || r.elsewhere > 0 {
 		return r.main.fallback
 	}
 	return r.main

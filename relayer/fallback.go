@@ -22,7 +22,7 @@ func (c *core) judge(l *layer, now time.Time, w *write, d *todo) {
 	waiting := false
 	for _, r := range c.rollups {
 		// What may stand on another layer is not waited for here.
-		waiting = waiting || r.main == l && !r.since().IsZero() && (r.sent == nil || r.sent.layer == l)
+		waiting = waiting || r.target() == l && !r.since().IsZero() && (r.sent == nil || r.sent.layer == l)
 	}
 	switch {
 	case !waiting:
@@ -60,6 +60,25 @@ func (c *core) leave(l *layer, now time.Time, w *write, d *todo) {
 			c.unsent(r, w)
 		}
 	}
+}
+
+// moved decides whether the rollup goes to the other of its layers with a blob that the
+// layer refuses, while it may take those of others: there is no use in waiting for a layer
+// that is well. It comes back once the blob is posted, or is refused there as well.
+func (c *core) moved(r *rollup, l *layer, b *blob, err error, now time.Time) bool {
+	if r.refusedAt.IsZero() {
+		r.refusedAt = now
+	}
+	if r.main.fallback == nil || r.main.away() || l != r.target() || now.Sub(r.refusedAt) < c.fallbackAfter {
+		return false
+	}
+	if r.elsewhere = b.to; l != r.main {
+		r.elsewhere = 0
+	}
+	r.retryAt, r.failures, r.share, r.refusedAt = time.Time{}, 0, 0, time.Time{}
+	r.log.Warn("DA layer refuses the rollup's blob for good: it goes to the other layer", "layer", l.name, "goes_to", r.target().name,
+		"from_height", b.from, "to_height", b.to, "refused_for", c.fallbackAfter, "error", err)
+	return true
 }
 
 // confirmed notes that the layer stored something.

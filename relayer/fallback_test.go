@@ -12,6 +12,7 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -119,6 +120,72 @@ func refusing(context.Context, []da.Blob, storing) ([]da.Ref, error) { return ni
 func never(ctx context.Context, _ []da.Blob, _ storing) ([]da.Ref, error) {
 	<-ctx.Done()
 	return nil, da.ErrUnavailable
+}
+
+// A blob that the first layer refuses, while it takes those of others, goes to the fallback
+// and holds up nobody, nor what comes after it.
+func TestOneBlobThatIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, both := range map[string]bool{"by one layer": false, "by both for a while": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inVirtualTime(t, func(t *testing.T) { oneBlobRefused(t, both) })
+		})
+	}
+}
+
+func oneBlobRefused(t *testing.T, both bool) {
+	chain := newTestChain()
+	main, other := twoLayers(t)
+	alpha := order.NewRollupID("alpha")
+	// refuse makes a layer refuse whatever has the rollup's block of a height.
+	refuse := func(height uint64) answering {
+		return func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error) {
+			for _, b := range blobs {
+				if r, err := follower.BlobRange(b.Data); err != nil || order.RollupID(b.Namespace) == alpha && r.From <= height && height <= r.To {
+					return nil, da.ErrRejected
+				}
+			}
+			return store(ctx)
+		}
+	}
+	main.onSubmit(refuse(4))
+	if both {
+		other.onSubmit(refuse(4))
+	}
+	r := start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta"), Fallback: "other", FallbackAfter: 2 * time.Minute}, main, other))
+	live := func(d time.Duration) {
+		for range int(d / (10 * time.Second)) {
+			chain.growBy(1)
+			time.Sleep(10 * time.Second)
+		}
+	}
+	live(2 * time.Minute)
+	if s := r.Status().Rollups; s[0].PostedHeight != 3 || s[1].LagBlocks > 1 {
+		t.Errorf("alpha is posted up to %d, want 3, and beta lags by %d blocks", s[0].PostedHeight, s[1].LagBlocks)
+	}
+	if both {
+		live(5 * time.Minute)
+		if s := r.Status().Rollups[0]; s.PostedHeight != 3 {
+			t.Errorf("alpha is posted up to %d, want 3", s.PostedHeight)
+		}
+		main.onSubmit(nil)
+	}
+	live(5 * time.Minute)
+	for _, s := range r.Status().Rollups {
+		if s.LagBlocks > 1 || s.FallbackActive {
+			t.Errorf("%s lags by %d blocks, on the fallback: %t", s.Name, s.LagBlocks, s.FallbackActive)
+		}
+	}
+	if r.Status().Layers[0].FallbackActive || r.metric("ordo_relayer_fallbacks_total") > 0 {
+		t.Error("the fallback took over for all")
+	}
+	if first, second := postedTo(t, main, order.NewRollupID("beta"), 1), other.count(); int(first) < chain.height()-1 || !both && second > 2 {
+		t.Errorf("beta is on its layer up to %d of %d, and the fallback got %d submissions", first, chain.height(), second)
+	}
+	for _, name := range []string{"alpha", "beta"} {
+		wantReadBack(t, chain, order.NewRollupID(name), main, other)
+	}
 }
 
 // A layer that is down before the relayer has ever heard of it is no different.

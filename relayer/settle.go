@@ -26,7 +26,7 @@ func (c *core) settled(s *submission, refs []da.Ref, err error, now time.Time, w
 		c.confirmed(l, now)
 		c.recovered(l)
 		for _, ld := range s.loads {
-			ld.rollup.share, ld.rollup.failures = 0, 0
+			ld.rollup.share, ld.rollup.failures, ld.rollup.refusedAt = 0, 0, time.Time{}
 			c.unsent(ld.rollup, w)
 			c.place(ld.rollup, l, refs[:len(ld.places)], now, w)
 			refs = refs[len(ld.places):]
@@ -60,6 +60,9 @@ func (c *core) refused(s *submission, err error, now time.Time, w *write) {
 		if size := ld.places[0].piece().size; errors.Is(err, da.ErrTooLarge) && size > follower.MinBlobLimit {
 			r.maxPiece = max(follower.MinBlobLimit, size/2)
 			r.log.Warn("DA layer takes less than it says, cutting the rollup's blobs smaller", "layer", s.layer.name, "refused_bytes", size, "max_bytes", r.maxPiece, "error", err)
+			continue
+		}
+		if c.moved(r, s.layer, ld.places[0].blob, err, now) {
 			continue
 		}
 		wait := c.backoff(r.failures)
@@ -113,6 +116,9 @@ func (c *core) place(r *rollup, l *layer, refs []da.Ref, now time.Time, w *write
 			continue
 		}
 		r.blobs, r.bytes = r.blobs[1:], r.bytes-b.size()
+		if r.elsewhere > 0 && b.to >= r.elsewhere {
+			r.elsewhere = 0
+		}
 		r.posted = posted{height: b.to, time: b.ends, daHeight: ref.Height, layer: l.name}
 		w.posted(r.ID, b, r.posted)
 		c.claims.add(r, b, l, now, w)

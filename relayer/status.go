@@ -70,7 +70,7 @@ func (c *core) status(now time.Time) Status {
 	}
 	for _, r := range c.rollups {
 		s := RollupStatus{
-			Name: r.Name, RollupID: r.ID.String(), Layer: r.main.name, FallbackActive: r.main.away(),
+			Name: r.Name, RollupID: r.ID.String(), Layer: r.main.name, FallbackActive: r.target() != r.main,
 			ReadHeight: r.next - 1, PostedHeight: r.posted.height, PendingBytes: r.bytes,
 		}
 		if from := max(r.posted.height, r.Start-min(r.Start, 1)); c.chainHead > from {
