@@ -87,24 +87,18 @@ func newRelayerStartCmd(home *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "start",
 		Short: "Run the relayer until it is interrupted",
+		Long: `Run the relayer until it is interrupted. When config.toml is changed, as by another rollup
+in it, the relayer goes on with what it says then.`,
 		Example: `  ordo relayer start
   ordo relayer start --home r --log-level debug`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := relayer.LoadConfig(*home)
-			if err != nil {
-				return err
-			}
 			// What a relayer has in memory comes and goes with each block of its layers: the
 			// collector does not wait until as much again has gathered.
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(40)
 			}
-			claimer, err := claimer(*home, cfg)
-			if err != nil {
-				return err
-			}
-			return relayer.Run(cmd.Context(), *home, cfg, claimer, slog.Default())
+			return relayer.RunHome(cmd.Context(), *home, func(cfg relayer.Config) (relayer.Claimer, error) { return claimer(*home, cfg) }, slog.Default())
 		},
 	}
 }

@@ -32,6 +32,7 @@ astria.execution.v2.`,
 
 func newRollupInitCmd(home *string) *cobra.Command {
 	var o rollup.InitOptions
+	var joined func() (string, error)
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Lay out the home of a rollup node",
@@ -56,6 +57,10 @@ func newRollupInitCmd(home *string) *cobra.Command {
 			if err := rollup.Init(*home, o); err != nil {
 				return err
 			}
+			relayed, err := joined()
+			if err != nil {
+				return err
+			}
 			fund, start := "give it uordo on the sequencer chain", "start it with: ordo rollup start --home "+*home
 			if len(o.Domain) > 1 {
 				start = "start it together with the other rollups of its domain, in one command: ordo rollup start --home " + *home + " --home <home of the next>"
@@ -63,10 +68,10 @@ func newRollupInitCmd(home *string) *cobra.Command {
 			if cmd.Flags().Changed("devnet") {
 				fund = "it is the devnet's, and has uordo"
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), `rollup %s laid out in %s; settings are in config.toml there
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), `rollup %s laid out in %s; settings are in config.toml there
 the account in payer.json pays for ordering: %s
-%s
-`, o.Name, *home, fund, start)
+%s%s
+`, o.Name, *home, fund, relayed, start)
 			return err
 		},
 	}
@@ -86,7 +91,7 @@ the account in payer.json pays for ordering: %s
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "where metrics are served; empty is off")
 	f.Uint64Var(&o.StartHeight, "start-height", 1, "first sequencer height that counts for the rollup: the same on all its nodes; of a domain, by default that of its other homes in the same directory")
 	executionFlags(cmd, &o.Execution)
-	takeUntyped(cmd, home, &o)
+	joined = takeUntyped(cmd, home, &o)
 	f.StringSliceVar(&o.Domain, "domain", nil, "names of the rollups that are executed together with this one, itself too, in the same order on each")
 	f.Uint64Var(&o.DomainStart, "domain-start-height", 0, "first sequencer height that is executed together (default: that of the domain's other homes in the same directory, else start-height)")
 	for _, name := range []string{"name", "sequencer", "sequencer-genesis"} {

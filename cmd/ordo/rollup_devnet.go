@@ -18,10 +18,11 @@ import (
 )
 
 // takeUntyped lets a command that lays out a node take what is not typed from a devnet, and
-// from the home of another rollup of its domain.
-func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) {
+// from the home of another rollup of its domain. joined, which is called once the node is
+// laid out, has the devnet's relayer post its data, and says so; it says nothing where others do that.
+func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) (joined func() (string, error)) {
 	var net string
-	cmd.Flags().StringVar(&net, "devnet", "", "data directory of a devnet that runs: its sequencers, its genesis, an account that pays; the rollup begins at its height")
+	cmd.Flags().StringVar(&net, "devnet", "", "data directory of a devnet that runs: its sequencers, its genesis, an account that pays, its DA layer and who posts to it; the rollup begins at its height")
 	// Before the flags that must be given are looked for.
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		var height uint64
@@ -40,6 +41,15 @@ func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) {
 			return nil
 		}
 		return cmd.Flags().Set("start-height", strconv.FormatUint(height, 10))
+	}
+	return func() (string, error) {
+		if net == "" || cmd.Flags().Changed("da") {
+			return "", nil
+		}
+		if err := devnet.Relay(net, o.Name, o.DA.Layer, o.StartHeight); err != nil {
+			return "", err
+		}
+		return "the devnet's relayer posts its data to the DA layer " + o.DA.Layer + ", from where it is read as safe and finalized\n", nil
 	}
 }
 
@@ -101,6 +111,10 @@ func joinDevnet(cmd *cobra.Command, net, home string, o *rollup.InitOptions) (he
 		return 0, fmt.Errorf("read the settings of the devnet's rollup: %w", err)
 	}
 	o.TrustingPeriod = time.Duration(given.TrustingPeriod)
+	if !cmd.Flags().Changed("da") {
+		o.DA, o.Fallback = given.DA, given.Fallback
+		o.DA.Namespace, o.Fallback.Namespace = "", "" // that rollup's own
+	}
 	key, err := keys.Load(filepath.Join(beside, given.PayerKey))
 	if err != nil {
 		return 0, fmt.Errorf("take the devnet's payer: %w", err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +22,8 @@ import (
 const buildTime = 5 * time.Minute
 
 // TestScaffold goes from nothing to a transaction as a new user does: a project of each
-// template, its node on a devnet, a transaction, and what that did.
+// template, its node on a devnet, a transaction, what that did, and that the devnet's
+// relayer brings it to the DA layer.
 func TestScaffold(t *testing.T) {
 	t.Parallel()
 	n := newHome(t)
@@ -45,6 +47,7 @@ func TestScaffold(t *testing.T) {
 			if out, err := p.make(t.Context(), "get"); err != nil || !strings.Contains(out, template.shows) {
 				t.Errorf("what it did: %v\n%s\nlacks %s", err, out, template.shows)
 			}
+			p.finalized(t, out)
 			if template.name == "evm" {
 				return
 			}
@@ -77,6 +80,20 @@ func newProject(t *testing.T, n *network, template string) *project {
 	return &project{dir: dir, rpc: "http://" + at(0), vars: []string{
 		"DEVNET=" + n.home, "LISTEN=" + at(0), "VM=" + at(1), "PROOFS=" + at(2),
 	}}
+}
+
+// finalized waits until the transaction that was sent came back from the DA layer.
+func (p *project) finalized(t *testing.T, sent string) {
+	t.Helper()
+	hash := regexp.MustCompile(`(?m)^0x[0-9a-f]{64}$`).FindString(sent)
+	node := jsonrpc.New(p.rpc, stopTime)
+	eventually(t, settleTime, "transaction "+hash+" as finalized", func() error {
+		var s struct{ Status string }
+		if err := node.Call(t.Context(), &s, "ordo_transactionStatus", hash); err != nil || s.Status != "finalized" {
+			return errors.Join(fmt.Errorf("it is %q", s.Status), err)
+		}
+		return nil
+	})
 }
 
 func (p *project) command(ctx context.Context, targets ...string) *exec.Cmd {
