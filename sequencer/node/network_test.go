@@ -256,7 +256,7 @@ func (n *network) status(i int, id order.BundleID) *v1.GetBundleStatusResponse {
 // ordered waits until validator i says where the bundle was ordered.
 func (n *network) ordered(i int, id order.BundleID) (height uint64) {
 	n.t.Helper()
-	until(n.t, 3*time.Minute, fmt.Sprintf("validator %d says that bundle %s is ordered", i, id), func() bool {
+	until(n.t, time.Minute, fmt.Sprintf("validator %d says that bundle %s is ordered", i, id), func() bool {
 		s := n.status(i, id)
 		height = s.Height
 		return s.State == v1.BundleState_BUNDLE_STATE_ORDERED

@@ -122,6 +122,7 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	application.to.Store(n.api)
+	n.background = append(n.background, n.dropSilent)
 	return n, nil
 }
 
