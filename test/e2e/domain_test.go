@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -17,11 +16,11 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/ordo-network/ordo/devnet"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/internal/freeport"
-	"github.com/ordo-network/ordo/rollup"
 )
 
 // token is the code of an ERC-20 whose source stands beside the tests of execution/domain.
@@ -46,18 +45,11 @@ type twins struct {
 	exited  chan struct{} // closed when the process is gone
 }
 
-// newTwins lays out a node of the domain.
+// newTwins lays out a node of the domain, which begins with the order; the second home takes
+// that from the first.
 func newTwins(t *testing.T, n *network) *twins {
 	t.Helper()
 	x := &twins{}
-	given, err := rollup.LoadConfig(filepath.Join(n.home, "rollup-alpha"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	payer, err := os.ReadFile(filepath.Join(n.home, "rollup-alpha", "payer.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	port, err := freeport.Claim(len(domainNames))
 	if err != nil {
 		t.Fatal(err)
@@ -73,14 +65,16 @@ func newTwins(t *testing.T, n *network) *twins {
 			t.Fatal(err)
 		}
 		file, home := filepath.Join(dir, name+"-genesis.json"), filepath.Join(dir, name)
-		if err := errors.Join(os.WriteFile(file, genesis, 0o600), os.Mkdir(home, 0o700), os.WriteFile(filepath.Join(home, "payer.json"), payer, 0o600)); err != nil {
+		if err := os.WriteFile(file, genesis, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		listen := fmt.Sprintf("127.0.0.1:%d", port+i)
-		if err := rollup.Init(home, rollup.InitOptions{
-			Name: name, GenesisFile: file, SequencerGenesis: n.endpoints.Genesis, Sequencers: given.Sequencers, Listen: listen, Domain: domainNames,
-		}); err != nil {
-			t.Fatal(err)
+		args := []string{"rollup", "init", "--home", home, "--name", name, "--genesis", file, "--devnet", n.home, "--listen", listen, "--domain", strings.Join(domainNames, ",")}
+		if i == 0 {
+			args = append(args, "--start-height", "1")
+		}
+		if out, err := ordo(t.Context(), args...); err != nil {
+			t.Fatalf("lay out %s: %v\n%s", home, err, out)
 		}
 		r := devnet.RollupEndpoint{Name: name, ChainID: chainID, RPC: "http://" + listen}
 		x.homes, x.rollups = append(x.homes, home), append(x.rollups, r)
@@ -218,8 +212,25 @@ func (s swapped) reasons() string {
 	return strings.Join(out, "\n")
 }
 
+// settled waits until what both rollups have executed came back from the DA layer.
+func (x *twins) settled(t *testing.T) {
+	t.Helper()
+	for i, w := range x.wallets {
+		head := mustNumber(t, w.client)
+		for tag, number := range map[string]rpc.BlockNumber{"safe": rpc.SafeBlockNumber, "finalized": rpc.FinalizedBlockNumber} {
+			eventually(t, settleTime, fmt.Sprintf("block %d of %s as %s", head, x.rollups[i].Name, tag), func() error {
+				h, err := w.client.HeaderByNumber(t.Context(), big.NewInt(number.Int64()))
+				if err == nil && h.Number.Uint64() < head {
+					err = fmt.Errorf("%s is block %d", tag, h.Number)
+				}
+				return err
+			})
+		}
+	}
+}
+
 // TestDomain swaps tokens of two rollups that are executed together, through the doors of
-// one node; another node, which comes later, has the same blocks.
+// one node, up to the DA layer and back; another node, which comes later, has the same blocks.
 func TestDomain(t *testing.T) {
 	n := newHome(t)
 	n.start(t, "--validators", "1", "--rollups", "1")
@@ -268,6 +279,8 @@ func TestDomain(t *testing.T) {
 	}
 	expect("a swap after a kill", [2]uint64{35, 76})
 
+	x.settled(t)
+
 	second := newTwins(t, n)
 	second.start(t)
 	for i := range x.rollups {
@@ -289,4 +302,5 @@ func TestDomain(t *testing.T) {
 			t.Errorf("%s: the second node has other blocks", x.rollups[i].Name)
 		}
 	}
+	second.settled(t)
 }
