@@ -75,6 +75,7 @@ func (m *opaque) door(n *Node) (door, error) {
 // plainDoor is what the plain door needs, for a machine with an index.
 func (n *Node) plainDoor(b ordorpc.Backend, vm http.Handler) ordorpc.Config {
 	b.Gateway, b.Order, b.Records, b.Chain = n.gateway, n, n, index{n.store}.of(n.driver)
+	b.Certified = n.certified
 	s := n.cfg.RPC
 	return ordorpc.Config{
 		Settings: ordorpc.Settings{

@@ -19,6 +19,7 @@ import (
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/gateway/ordorpc"
 	"github.com/ordo-network/ordo/gateway/pending"
 	"github.com/ordo-network/ordo/internal/monitor"
 	"github.com/ordo-network/ordo/keys"
@@ -52,8 +53,10 @@ type Node struct {
 	layers   []layers.Layer       // that firm reads
 	driver   *driver
 	pending  *pending.Overlay // nil while it is not open yet
-	door     door
-	registry *prometheus.Registry
+	// certified tells users of the plain door; nil where there is another.
+	certified *ordorpc.Certified
+	door      door
+	registry  *prometheus.Registry
 
 	told    uint64                      // last sequencer height that was executed, and told to the gateway, before the node started
 	since   atomic.Uint64               // blocks since the last stored checkpoint
@@ -114,9 +117,12 @@ func open(ctx context.Context, home string, cfg Config, o Options) (_ *Node, err
 // can be tried out.
 func (n *Node) openPending(sources []pending.Source) (err error) {
 	head, height, _ := n.driver.state()
+	if n.machine.indexed() {
+		n.certified = ordorpc.NewCertified()
+	}
 	n.pending, err = pending.New(pending.Config{
-		Rollup: n.id, Sources: sources, Speculator: n.machine.speculator(), Certified: n.gateway.Certified, Head: head, Height: height,
-		BlockTime: time.Duration(n.cfg.Execution.BlockTime), Logger: n.log, Registerer: n.registry,
+		Rollup: n.id, Sources: sources, Speculator: n.machine.speculator(), Head: head, Height: height,
+		Certified: n.gateway.Certified, Transactions: n.certified.Tell, BlockTime: time.Duration(n.cfg.Execution.BlockTime), Logger: n.log, Registerer: n.registry,
 	})
 	if err != nil {
 		return err

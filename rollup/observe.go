@@ -16,6 +16,9 @@ func (n *Node) observe(ctx context.Context, out outcome) error {
 	if n.pending != nil {
 		n.pending.Ordered(ordered(out))
 	}
+	for i := range out.Blocks {
+		n.certified.Tell(out.Blocks[i].transactions())
+	}
 	if out.Forgotten {
 		for i := range out.Blocks {
 			if err := n.observeMissed(ctx, out.Blocks[i]); err != nil {
@@ -43,6 +46,7 @@ func (n *Node) gather(b block) {
 		g.Legs = append(g.Legs, pending.GatheredLeg{Leg: l.Leg, Batch: l.Batch, Transactions: l.Txs})
 	}
 	n.pending.Gathered(g)
+	n.certified.Tell(b.transactions())
 }
 
 // observed says what the gateway must know: block by block of the order.

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/rpc"
+
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/terms"
@@ -148,6 +150,32 @@ func TestMachineOfItsOwn(t *testing.T) {
 	var info struct{ Mode, Name string }
 	if err := node.ask("ordo_info", &info); err != nil || info.Mode != ModeGo || info.Name != "alpha" {
 		t.Errorf("%+v, %v", info, err)
+	}
+	// What is ordered is told who asks for what is certain, also where no node said before
+	// that it is.
+	ws, err := rpc.Dial("ws" + strings.TrimPrefix(node.url, "http"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	hashes, whole := make(chan string, 10), make(chan string, 10)
+	if _, err := ws.Subscribe(t.Context(), "ordo", hashes, "certifiedTransactions"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ws.EthSubscribe(t.Context(), whole, "certifiedTransactions", true); err != nil {
+		t.Fatal(err)
+	}
+	p.order(t, []byte("certain"))
+	p.put(t, p.blob(t, 41, 41))
+	for ch, want := range map[chan string]string{hashes: "0x" + digest([]byte("certain")), whole: "0x" + hex.EncodeToString([]byte("certain"))} {
+		select {
+		case got := <-ch:
+			if got != want {
+				t.Errorf("certified: %s, want %s", got, want)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("what is ordered is not told within 30s")
+		}
 	}
 	resp, err := http.Get(node.url + "/vm/transactions")
 	if err != nil {

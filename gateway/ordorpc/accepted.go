@@ -12,12 +12,15 @@ const maxUnread = 1 << 14
 
 // accepted tells subscribers of transactions that the door has taken in.
 type accepted struct {
+	filters filters
+
 	mu   sync.Mutex
 	subs map[chan Hash]struct{}
 }
 
 // tell does not wait: who is too far behind is left, by the end of its channel.
 func (a *accepted) tell(hash Hash) {
+	a.filters.tell(hash)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for sub := range a.subs {

@@ -28,6 +28,9 @@ type Backend struct {
 	// MaySendBundle refuses bundles of callers who may not send any: the payer pays for a
 	// bundle also where nothing of it is applied. Default: anybody may.
 	MaySendBundle func(ctx context.Context) error
+	// Certified is told of transactions that are certain to be ordered. Where it is set, the
+	// plain door offers certifiedTransactions by subscription.
+	Certified *Certified
 	// Terms says that the rollup honours the terms of a leg (see execution/terms).
 	Terms bool
 	// Places bounds subscriptions, together with those of other kinds. Default: its own.

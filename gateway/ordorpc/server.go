@@ -80,11 +80,17 @@ func (s *Server) register() error {
 		}
 		s.pass = &passer{client: client, own: rpc.DialInProc(s.rpc), namespaces: s.cfg.Settings.PassOn, count: s.metric.passedOn}
 	}
+	if s.cfg.Backend.Certified != nil {
+		c := &certifiedSubscriptions{api: s.service.api, changes: s.service.changes, certified: s.cfg.Backend.Certified, ethereum: s.cfg.ChainID != 0}
+		if err := errors.Join(s.rpc.RegisterName("ordo", c), s.rpc.RegisterName("eth", c)); err != nil {
+			return fmt.Errorf("register JSON-RPC services: %w", err)
+		}
+	}
 	if s.cfg.ChainID == 0 {
 		return nil
 	}
 	timeouts := SyncTimeouts{Standard: s.cfg.Settings.SyncTimeout, Max: s.cfg.Settings.SyncTimeoutMax}
-	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
+	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, accepted: &s.fresh, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
 	if s.pass != nil {
 		e.client, s.pass.methods = s.pass.client, ethMethods
 		e.accounts = newAccounts(s.cfg.Backend.Gateway, e.client, s.service.api.Decode)

@@ -39,10 +39,13 @@ type Config struct {
 	Rollup  order.RollupID
 	Sources []Source // sequencer nodes, in the order in which they are tried; not empty
 	// Speculator tries out what comes next. Where it is nil there is no pending block, and
-	// Certified alone is told.
+	// Certified and Transactions alone are told.
 	Speculator execution.Speculator
 	// Certified is told of each bundle that a node calls certified; nil for nobody.
 	Certified func(...order.BundleID)
+	// Transactions is told of the transactions of each batch that a node calls certified;
+	// nil for nobody. It holds up what is read.
+	Transactions func(txs [][]byte)
 	// Head is the rollup's soft head, Height the last sequencer height taken in.
 	Head   execution.Head
 	Height uint64
@@ -184,6 +187,11 @@ func (o *Overlay) certified(source int, b gateway.Certified) {
 	}
 	if o.cfg.Certified != nil {
 		o.cfg.Certified(ids...)
+	}
+	if o.cfg.Transactions != nil {
+		for _, x := range b.Bundles {
+			o.cfg.Transactions(x.Transactions)
+		}
 	}
 	if o.cfg.Speculator == nil {
 		return

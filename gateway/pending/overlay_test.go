@@ -599,3 +599,32 @@ func TestTermsInPending(t *testing.T) {
 		t.Errorf("%d transactions in pending", len(block.Transactions()))
 	}
 }
+
+// Without a speculator what is certified is told all the same, by its IDs and by its
+// transactions.
+func TestCertifiedIsToldWithoutPending(t *testing.T) {
+	t.Parallel()
+	s := newSource("one")
+	ids, txs := make(chan []order.BundleID, 10), make(chan [][]byte, 10)
+	o, err := pending.New(pending.Config{
+		Rollup: rollupID, Sources: []pending.Source{s},
+		Certified: func(some ...order.BundleID) { ids <- some }, Transactions: func(some [][]byte) { txs <- some },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { o.Run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	s.batches <- gateway.Certified{Bundles: []gateway.CertifiedBundle{
+		{ID: order.BundleID{1}, Transactions: [][]byte{{1}, {2}}}, {ID: order.BundleID{2}, Index: 1, Transactions: [][]byte{{3}}},
+	}}
+	if got := <-ids; len(got) != 2 || got[0] != (order.BundleID{1}) {
+		t.Errorf("bundles %v", got)
+	}
+	if a, b := <-txs, <-txs; len(a) != 2 || len(b) != 1 || b[0][0] != 3 {
+		t.Errorf("transactions %v and %v", a, b)
+	}
+}

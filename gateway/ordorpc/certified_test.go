@@ -1,0 +1,170 @@
+package ordorpc_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/gorilla/websocket"
+
+	"github.com/ordo-network/ordo/execution/terms"
+	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/gateway/ordorpc"
+)
+
+// TestCertifiedByThePlainDoor: each transaction is told once, to all who have subscribed,
+// and nothing that is none.
+func TestCertifiedByThePlainDoor(t *testing.T) {
+	t.Parallel()
+	certified := ordorpc.NewCertified()
+	certified.Tell([][]byte{[]byte("before")}) // nobody hears
+	r := start(t, func(c *ordorpc.Config) { c.Backend.Certified = certified })
+	ws := r.dial("ws")
+	hashes, whole := make(chan ordorpc.Hash, 10_000), make(chan hexutil.Bytes, 10_000)
+	if _, err := ws.Subscribe(t.Context(), "ordo", hashes, "certifiedTransactions"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ws.EthSubscribe(t.Context(), whole, "certifiedTransactions", true); err != nil {
+		t.Fatal(err)
+	}
+	var many [][]byte
+	for i := range 2000 {
+		many = append(many, fmt.Appendf(nil, "tx %d", i))
+	}
+	certified.Tell(many)
+	certified.Tell(append([][]byte{terms.Terms{MaxBlock: 7}.Encode(), []byte("last")}, many...)) // as it is ordered
+	for _, tx := range append(many, []byte("last")) {
+		if got := receive(t, "hash", hashes); got != sha256.Sum256(tx) {
+			t.Fatalf("told of %s, want %q", got, tx)
+		}
+		if got := receive(t, "transaction", whole); string(got) != string(tx) {
+			t.Fatalf("told of %q, want %q", got, tx)
+		}
+	}
+}
+
+// TestSlowCertified: who does not read is left, and holds up nobody.
+func TestSlowCertified(t *testing.T) {
+	t.Parallel()
+	certified := ordorpc.NewCertified()
+	r := start(t, func(c *ordorpc.Config) { c.Backend.Certified = certified })
+	slow, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws://"+r.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Close() }()
+	if err := slow.WriteMessage(websocket.TextMessage, []byte(`{"jsonrpc":"2.0","id":1,"method":"ordo_subscribe","params":["certifiedTransactions",true]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := slow.ReadMessage(); err != nil {
+		t.Fatal(err)
+	}
+	hashes := make(chan ordorpc.Hash, 10_000)
+	sub, err := r.dial("ws").Subscribe(t.Context(), "ordo", hashes, "certifiedTransactions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	for i := range 600 { // 75 MB: more than is kept for one, and than a connection takes
+		tx := append(make([]byte, 128<<10), byte(i), byte(i>>8))
+		certified.Tell([][]byte{tx})
+		if got := receive(t, "hash", hashes); got != sha256.Sum256(tx) {
+			t.Fatalf("told of %s", got)
+		}
+	}
+}
+
+// TestCertifiedEthereum: in full a transaction is what wallets know it as.
+func TestCertifiedEthereum(t *testing.T) {
+	t.Parallel()
+	_, srv := serveClient(t)
+	certified := ordorpc.NewCertified()
+	hash := func(raw []byte) [32]byte { return crypto.Keccak256Hash(raw) }
+	r := start(t, behind(srv.URL, func(c *ordorpc.Config) {
+		c.ChainID, c.Backend.Certified, c.Backend.Hash = 31337, certified, hash
+		c.Backend.Decode = func(raw []byte) (gateway.Tx, error) {
+			return gateway.Tx{Raw: raw, Hash: hash(raw), Sender: hexutil.Encode(raw)}, new(types.Transaction).UnmarshalBinary(raw)
+		}
+	}))
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := common.HexToAddress("0xbeef")
+	tx := types.MustSignNewTx(key, types.LatestSignerForChainID(big.NewInt(31337)), &types.DynamicFeeTx{
+		ChainID: big.NewInt(31337), Nonce: 3, Gas: 21_000, GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(9), To: &to, Value: big.NewInt(5),
+	})
+	encoded, err := tx.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := make(chan map[string]any, 10)
+	if _, err := r.dial("ws").EthSubscribe(t.Context(), whole, "certifiedTransactions", true); err != nil {
+		t.Fatal(err)
+	}
+	certified.Tell([][]byte{[]byte("garbage"), encoded})
+	got := receive(t, "transaction", whole)
+	for name, want := range map[string]any{
+		"hash": tx.Hash().Hex(), "from": strings.ToLower(crypto.PubkeyToAddress(key.PublicKey).Hex()), "to": strings.ToLower(to.Hex()), "nonce": "0x3",
+		"gasPrice": "0x9", "value": "0x5", "type": "0x2", "blockHash": nil, "blockNumber": nil, "transactionIndex": nil,
+	} {
+		if have, ok := got[name]; !ok || have != want {
+			t.Errorf("%s is %v, want %v", name, have, want)
+		}
+	}
+}
+
+// TestPendingTransactionFilter: filters of accepted transactions are the door's, all others
+// the client's.
+func TestPendingTransactionFilter(t *testing.T) {
+	t.Parallel()
+	_, srv := serveClient(t)
+	r := start(t, behind(srv.URL, func(c *ordorpc.Config) { c.ChainID = 31337 }))
+	changes := func(id rpc.ID) (hashes []ordorpc.Hash) {
+		r.call(&hashes, "eth_getFilterChanges", id)
+		if hashes == nil {
+			t.Error("null changes")
+		}
+		return hashes
+	}
+	var early, late rpc.ID
+	r.call(&early, "eth_newPendingTransactionFilter")
+	if got := changes(early); len(got) != 0 {
+		t.Errorf("before anything was sent: %v", got)
+	}
+	var first, second ordorpc.Hash
+	r.call(&first, "eth_sendRawTransaction", hexutil.Bytes("one"))
+	r.call(&late, "eth_newPendingTransactionFilter")
+	r.call(&second, "eth_sendRawTransaction", hexutil.Bytes("two"))
+	r.call(nil, "eth_sendRawTransaction", hexutil.Bytes("one")) // known
+	if got := changes(early); len(got) != 2 || got[0] != first || got[1] != second {
+		t.Errorf("the first filter has %v", got)
+	}
+	if got := changes(late); len(got) != 1 || got[0] != second {
+		t.Errorf("the second filter has %v", got)
+	}
+	if got := changes(early); len(got) != 0 {
+		t.Errorf("told twice: %v", got)
+	}
+	var gone bool
+	r.call(&gone, "eth_uninstallFilter", early)
+	if !gone {
+		t.Error("the filter was not there")
+	}
+	if err := r.rpc.Call(nil, "eth_newPendingTransactionFilter", true); err == nil || !strings.Contains(err.Error(), "only their hashes") {
+		t.Errorf("whole transactions: %v", err)
+	}
+	// The client has no filters: its own words come back.
+	for _, method := range []string{"eth_getFilterChanges", "eth_uninstallFilter"} {
+		if err := r.rpc.Call(nil, method, early); err == nil || !strings.Contains(err.Error(), method+" does not exist") {
+			t.Errorf("%s of a filter that is not the door's: %v", method, err)
+		}
+	}
+}
