@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/binary"
 	"errors"
 	"math"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	authsigning "github.com/cosmos/cosmos-sdk/x/auth/signing"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/sequencer/app"
 	"github.com/ordo-network/ordo/sequencer/availability"
 	availabilityv1 "github.com/ordo-network/ordo/sequencer/availability/v1"
@@ -215,6 +217,29 @@ func TestLargestTransaction(t *testing.T) {
 	if _, err := a.Claim(t.Context(), list(256, 4000)); !errors.Is(err, da.ErrTooLarge) {
 		t.Fatal(err)
 	}
+}
+
+// A claim holds the parts of the largest blob, cut for the layer with the smallest limit,
+// wherever a layer calls a part by 32 bytes: all layers that have heights do.
+func TestTheLargestBlobCanBeClaimed(t *testing.T) {
+	t.Parallel()
+	blob := make([]byte, follower.DefaultBlobLimits.MaxBytes)
+	copy(blob, "ordb\x02")
+	binary.BigEndian.PutUint64(blob[5:], 1)
+	binary.BigEndian.PutUint32(blob[13:], 1)
+	parts, err := follower.SplitBlob(blob, follower.MinBlobLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := da.Claim{Rollup: da.Namespace{1}, Layer: "sixteen-bytes-ok", From: math.MaxInt64 - 1, To: math.MaxInt64}
+	for _, p := range parts {
+		c.Parts = append(c.Parts, da.Part{Ref: da.Ref{Height: math.MaxInt64, Commitment: make([]byte, 32)}, ID: da.ID(p)})
+	}
+	n, a := start(t, included)
+	if _, err := a.Claim(t.Context(), []da.Claim{c}); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d parts, %d bytes", len(parts), n.got[0].messages[0].Claims[0].Size())
 }
 
 func TestAnswersAreClassed(t *testing.T) {
