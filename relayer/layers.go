@@ -24,6 +24,7 @@ type LayerConfig struct {
 	Listen    string          `toml:"listen,omitempty" comment:"local: where this process serves the layer. Empty: the layer runs elsewhere, at endpoint."`
 	Dir       string          `toml:"dir,omitempty" comment:"local, served here: its folder."`
 	BlockTime config.Duration `toml:"block_time,omitempty" comment:"local, served here: least time between two blocks; without blobs there are none."`
+	Retain    config.Duration `toml:"retain,omitempty" comment:"local, served here: how long blobs are kept, such as 720h; 0 is for ever."`
 }
 
 // embedded says whether the layer runs in this process.
@@ -43,6 +44,8 @@ func (c LayerConfig) validate(name string) error {
 		return fmt.Errorf("%s.dir is empty: the local layer needs a folder", table)
 	case c.BlockTime <= 0:
 		return fmt.Errorf("%s.block_time is %s, want more than 0, such as 1s", table, time.Duration(c.BlockTime))
+	case c.Retain < 0:
+		return fmt.Errorf("%s.retain is %s, want 0, for ever, or more", table, time.Duration(c.Retain))
 	}
 	return checkAddress(table+".listen", c.Listen)
 }
@@ -113,7 +116,7 @@ func (c Config) openLayers(home string, listener net.Listener, o layers.Options)
 	for _, name := range c.used() {
 		cfg, l := c.Layers[name], habits[name]
 		if cfg.embedded() {
-			embedded, err := local.Open(under(home, cfg.Dir), local.Options{BlockTime: time.Duration(cfg.BlockTime)})
+			embedded, err := local.Open(under(home, cfg.Dir), local.Options{BlockTime: time.Duration(cfg.BlockTime), Retain: time.Duration(cfg.Retain)})
 			if err != nil {
 				return nil, errors.Join(err, out.close())
 			}

@@ -22,6 +22,7 @@ import (
 	cmtjson "github.com/cometbft/cometbft/libs/json"
 
 	"github.com/ordo-network/ordo/config"
+	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/order"
@@ -205,6 +206,32 @@ func TestRunFromAHome(t *testing.T) {
 	}
 }
 
+// What the embedded layer has kept for long enough is gone, where the settings say so.
+func TestEmbeddedLayerForgets(t *testing.T) {
+	t.Parallel()
+	_, cfg := newTestChain().home(t)
+	l := cfg.Layers["local"]
+	l.Retain = config.Duration(50 * time.Millisecond)
+	cfg.Layers["local"] = l
+	opened, err := cfg.openLayers(t.TempDir(), nil, layers.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = opened.close() }()
+	layer, ns := opened.layers[0], da.Namespace{1}
+	refs, err := layer.Submit(t.Context(), []da.Blob{{Namespace: ns, Data: []byte("old")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the blob is gone", func() bool {
+		if _, err := layer.Submit(t.Context(), []da.Blob{{Namespace: da.Namespace{2}, Data: []byte("young")}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := layer.Get(t.Context(), ns, refs[0])
+		return err != nil && strings.Contains(err.Error(), "pruned")
+	})
+}
+
 func TestABusyPortIsNamed(t *testing.T) {
 	t.Parallel()
 	chain := newTestChain()
@@ -274,6 +301,7 @@ func TestConfigIsChecked(t *testing.T) {
 		`local.endpoint is "here"`: local(func(l *LayerConfig) { l.Listen, l.Endpoint = "", "here" }),
 		"layers.local.dir":         local(func(l *LayerConfig) { l.Dir = "" }),
 		"layers.local.block_time":  local(func(l *LayerConfig) { l.BlockTime = 0 }),
+		"layers.local.retain":      local(func(l *LayerConfig) { l.Retain = -1 }),
 		"layers.local.listen":      local(func(l *LayerConfig) { l.Listen = "26760" }),
 		"metrics.listen":           func(c *Config) { c.Metrics.Listen = "x" },
 		"batch.blob_bytes":         func(c *Config) { c.Batch.BlobBytes = 1 },
