@@ -21,10 +21,16 @@ import (
 // ErrDomain is returned where the homes given are not those of one whole domain.
 var ErrDomain = errors.New("rollups of a domain are executed together")
 
+// Commands that take the homes of a domain.
+const (
+	startCommand = "ordo rollup start"
+	syncCommand  = "ordo rollup sync --from-da"
+)
+
 // RunDomain runs the nodes of a domain, one for each home, until ctx ends, which is no
 // error. Where one fails, all end.
 func RunDomain(ctx context.Context, homes []string, o Options) (err error) {
-	homes, cfgs, err := loadDomain(homes)
+	homes, cfgs, err := loadDomain(startCommand, homes)
 	if err != nil {
 		return err
 	}
@@ -69,15 +75,20 @@ func runDomain(ctx context.Context, homes []string, cfgs []Config, o Options) (e
 			return nil
 		})
 	}
-	err = g.Wait()
-	if errors.Is(err, ErrVoidExecuted) {
-		err = fmt.Errorf("%w (of all rollups of the domain, and data/domain of the first)", err)
-	}
-	return errors.Join(err, t.journal.Close())
+	return errors.Join(wholeDomain(g.Wait()), t.journal.Close())
 }
 
-// loadDomain returns homes and settings of a whole domain, in the domain's order.
-func loadDomain(homes []string) (sorted []string, cfgs []Config, err error) {
+// wholeDomain says what else is to be removed where a rollup's data is.
+func wholeDomain(err error) error {
+	if errors.Is(err, ErrVoidExecuted) {
+		return fmt.Errorf("%w (of all rollups of the domain, and data/domain of the first)", err)
+	}
+	return err
+}
+
+// loadDomain returns homes and settings of a whole domain, in the domain's order, for the
+// command that takes them.
+func loadDomain(command string, homes []string) (sorted []string, cfgs []Config, err error) {
 	found := make(map[string]int)
 	var all []Config
 	for i, home := range homes {
@@ -110,7 +121,7 @@ func loadDomain(homes []string) (sorted []string, cfgs []Config, err error) {
 	for _, name := range first.Domain.Rollups {
 		i, ok := found[name]
 		if !ok {
-			return nil, nil, first.notAlone(homes[0])
+			return nil, nil, first.notAlone(command, homes[0])
 		}
 		sorted, cfgs = append(sorted, homes[i]), append(cfgs, all[i])
 	}

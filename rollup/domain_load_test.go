@@ -32,7 +32,7 @@ func TestLoadDomain(t *testing.T) {
 		return dir
 	}
 	alpha, beta := home("alpha", nil), home("beta", nil)
-	homes, cfgs, err := loadDomain([]string{beta, alpha})
+	homes, cfgs, err := loadDomain(startCommand, []string{beta, alpha})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestLoadDomain(t *testing.T) {
 		"one of none":    {[]string{alpha, home("gamma", func(o *InitOptions) { o.Domain, o.DomainStart = nil, 0 })}, "rollup gamma in "},
 		"no such a home": {[]string{alpha, filepath.Join(alpha, "nowhere")}, "nowhere"},
 	} {
-		if _, _, err := loadDomain(test.homes); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, _, err := loadDomain(startCommand, test.homes); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}

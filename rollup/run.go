@@ -25,7 +25,7 @@ func RunWith(ctx context.Context, home string, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := cfg.notAlone(home); err != nil {
+	if err := cfg.notAlone(startCommand, home); err != nil {
 		return err
 	}
 	if o.Client != nil {

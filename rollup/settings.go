@@ -153,14 +153,14 @@ func (c Config) validateDomain() error {
 	return nil
 }
 
-// notAlone refuses to run one rollup of a domain without the others: whether a bundle is
-// applied hangs on all of them.
-func (c Config) notAlone(home string) error {
+// notAlone refuses to run one rollup of a domain without the others, by that command: whether
+// a bundle is applied hangs on all of them.
+func (c Config) notAlone(command, home string) error {
 	others := slices.DeleteFunc(slices.Clone(c.Domain.Rollups), func(name string) bool { return name == c.Name })
 	if len(others) == 0 {
 		return nil
 	}
-	command := "ordo rollup start --home " + home
+	command += " --home " + home
 	for _, name := range others {
 		command += " --home HOME-OF-" + strings.ToUpper(name)
 	}

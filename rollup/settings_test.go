@@ -101,12 +101,12 @@ func TestOneOfADomainIsRefused(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.Name, cfg.Domain = "alpha", DomainConfig{[]string{"alpha", "beta", "gamma"}, 1}
-	err := cfg.notAlone("/homes/alpha")
+	err := cfg.notAlone(startCommand, "/homes/alpha")
 	if err == nil || !strings.Contains(err.Error(), "ordo rollup start --home /homes/alpha --home HOME-OF-BETA --home HOME-OF-GAMMA") {
 		t.Errorf("got %v", err)
 	}
 	cfg.Domain = DomainConfig{}
-	if err := cfg.notAlone("/homes/alpha"); err != nil {
+	if err := cfg.notAlone(startCommand, "/homes/alpha"); err != nil {
 		t.Error(err)
 	}
 }

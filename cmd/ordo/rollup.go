@@ -26,7 +26,7 @@ astria.execution.v2.`,
 	}
 	var home string
 	cmd.PersistentFlags().StringVar(&home, "home", defaultRollupHome(), "directory of the node")
-	cmd.AddCommand(newRollupInitCmd(&home), newRollupNewCmd(), newRollupStartCmd(), newRollupSyncCmd(&home))
+	cmd.AddCommand(newRollupInitCmd(&home), newRollupNewCmd(), newRollupStartCmd(), newRollupSyncCmd())
 	return cmd
 }
 
@@ -158,11 +158,12 @@ that says all or nothing is applied.`,
 	return cmd
 }
 
-func newRollupSyncCmd(home *string) *cobra.Command {
+func newRollupSyncCmd() *cobra.Command {
 	var (
 		fromDA bool
 		height uint64
 		hash   string
+		homes  []string
 		o      rollup.SyncOptions
 	)
 	cmd := &cobra.Command{
@@ -172,7 +173,8 @@ func newRollupSyncCmd(home *string) *cobra.Command {
 the order is verified by the validators' signatures, executed, and firm. No sequencer need
 answer, unless the layer is eigenda, which is found by the records that full nodes of the
 sequencer chain keep. When the layer's head is reached the command ends, and the node can be
-started.
+started. Rollups of one domain are read together, each with its --home, as far as the data of
+all of them goes.
 
 The genesis' validators are believed for trusting_period of config.toml, two weeks as a
 rule. To rebuild a chain that is older, name a block of the last days with --trust-height
@@ -185,7 +187,8 @@ the hash that the command prints with what others have before you rely on it.`,
 		Example: `  ordo rollup sync --from-da
   ordo rollup sync --from-da --trust-height 1200000 --trust-hash 8f0c…
   ordo rollup sync --from-da --trusting-period 8760h
-  ordo rollup sync --from-da --home r`,
+  ordo rollup sync --from-da --home r
+  ordo rollup sync --from-da --home alpha --home beta`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !fromDA {
@@ -197,22 +200,11 @@ the hash that the command prints with what others have before you rely on it.`,
 					return err
 				}
 			}
-			out := cmd.OutOrStdout()
-			last, err := rollup.Sync(cmd.Context(), *home, version, slog.Default(), o, func(p rollup.SyncProgress) {
-				fmt.Fprintln(out, syncLine(p))
-			})
-			if cmd.Context().Err() != nil {
-				return fmt.Errorf("interrupted at sequencer height %d: run the command again to go on from there", last.Height)
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(out, syncLine(last))
-			_, err = fmt.Fprintf(out, "caught up with the DA layer: rollup block %d, hash 0x%x, sequencer height %d\n", last.Head.Number, last.Head.Hash, last.Height)
-			return err
+			return syncHomes(cmd, homes, o)
 		},
 	}
 	f := cmd.Flags()
+	f.StringArrayVar(&homes, "home", []string{defaultRollupHome()}, "directory of the node; given again for each rollup of a domain")
 	f.BoolVar(&fromDA, "from-da", false, "from the DA layer alone")
 	f.Uint64Var(&height, "trust-height", 0, "sequencer height of a block that you trust, which what is read must lead to")
 	f.StringVar(&hash, "trust-hash", "", "hash of that block, in hex")
@@ -221,9 +213,35 @@ the hash that the command prints with what others have before you rely on it.`,
 	return cmd
 }
 
+// syncHomes syncs a node, or those of a domain.
+func syncHomes(cmd *cobra.Command, homes []string, o rollup.SyncOptions) (err error) {
+	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	report := func(p rollup.SyncProgress) { fmt.Fprintln(out, syncLine(p)) }
+	last := make([]rollup.SyncProgress, 1)
+	if len(homes) > 1 {
+		last, err = rollup.SyncDomain(ctx, homes, version, slog.Default(), o, report)
+	} else {
+		last[0], err = rollup.Sync(ctx, homes[0], version, slog.Default(), o, report)
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted: run the command again to go on from there")
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range last {
+		report(p)
+		if !p.CaughtUp() {
+			fmt.Fprintf(out, "more of %s is on its DA layer, and waits for the data of the other rollups\n", p.Rollup)
+		}
+		fmt.Fprintf(out, "caught up with the DA layer: rollup block %d, hash 0x%x, sequencer height %d\n", p.Head.Number, p.Head.Hash, p.Height)
+	}
+	return nil
+}
+
 // syncLine says how far a sync is.
 func syncLine(p rollup.SyncProgress) string {
-	line := fmt.Sprintf("sequencer height %d, rollup block %d", p.Height, p.Head.Number)
+	line := fmt.Sprintf("%s: sequencer height %d, rollup block %d", p.Rollup, p.Height, p.Head.Number)
 	if s := p.Elapsed.Seconds(); s > 0 {
 		line += fmt.Sprintf(", %.0f blocks/s, %.2f MB/s", float64(p.Blocks)/s, float64(p.Bytes)/1e6/s)
 	}

@@ -229,6 +229,31 @@ func (x *twins) settled(t *testing.T) {
 	}
 }
 
+// synced lays out another node, brings it to the head of the DA layer from what stands there
+// alone, and looks whether it has x's blocks.
+func (x *twins) synced(t *testing.T, n *network) {
+	t.Helper()
+	third := newTwins(t, n)
+	if out, err := ordo(t.Context(), "rollup", "sync", "--from-da", "--home", third.homes[0]); err == nil || !strings.Contains(out, "ordo rollup sync --from-da --home "+third.homes[0]+" --home HOME-OF-RIGHT") {
+		t.Errorf("one rollup of a domain is synced without the other (%v):\n%s", err, out)
+	}
+	out, err := ordo(t.Context(), "rollup", "sync", "--from-da", "--home", third.homes[1], "--home", third.homes[0])
+	got := caughtUp.FindAllStringSubmatch(out, -1)
+	if err != nil || len(got) != len(x.wallets) {
+		t.Fatalf("sync the domain from DA: %v\n%s", err, out)
+	}
+	for i, w := range x.wallets {
+		number, _ := new(big.Int).SetString(got[i][1], 10) // digits, by the pattern
+		h, err := w.client.HeaderByNumber(t.Context(), number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head := mustNumber(t, w.client); number.Uint64() < head || h.Hash().Hex() != got[i][2] {
+			t.Errorf("%s is synced to block %s with hash %s, want %s, and the head is %d", x.rollups[i].Name, number, got[i][2], h.Hash(), head)
+		}
+	}
+}
+
 // TestDomain swaps tokens of two rollups that are executed together, through the doors of
 // one node, up to the DA layer and back; another node, which comes later, has the same blocks.
 func TestDomain(t *testing.T) {
@@ -303,4 +328,5 @@ func TestDomain(t *testing.T) {
 		}
 	}
 	second.settled(t)
+	x.synced(t, n)
 }
