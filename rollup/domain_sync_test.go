@@ -31,10 +31,10 @@ func TestSyncDomainEndsWithTheShorter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a := got[0]; a.Rollup != "alpha" || a.Head.Number != 2 || a.Blocks != blocks || a.CaughtUp() {
+		if a := got[0]; a.Rollup != "alpha" || a.Head.Height < 8 || a.Head.Height > 9 || a.Blocks != blocks || a.CaughtUp() {
 			t.Errorf("time %d: alpha, which waits for beta, is synced to %+v", i, a)
 		}
-		if b := got[1]; b.Rollup != "beta" || b.Head.Number != 0 || !b.CaughtUp() {
+		if b := got[1]; b.Rollup != "beta" || b.Blocks != 0 || !b.CaughtUp() {
 			t.Errorf("time %d: beta, of which nothing is on the layer, is synced to %+v", i, b)
 		}
 	}
