@@ -217,7 +217,7 @@ func TestCrashAtAnyPoint(t *testing.T) {
 				}
 				for at := range blocks {
 					for point := range crashes {
-						tells := at%2 == 0
+						tells := at%3 != 0
 						got, made := runTally(t, blocks, pace, indexed, tells, at, point)
 						if indexed && tells { // what was not synced may be lost
 							sameMade(t, fmt.Sprintf("crash %d at %d", point, at), made, wantMade)

@@ -39,7 +39,7 @@ func (n *Node) openOwn() (machine, error) {
 func (n *Node) openGRPC(ctx context.Context, home string) (machine, error) {
 	c := astria.Config{
 		Endpoint: n.cfg.Execution.Endpoint, RollupID: execution.Hash(n.id), ChainID: n.trust.ChainID(), Firm: n.cfg.DA.Layer != "",
-		Logger: n.log, Registerer: n.registry,
+		Executed: n.store.putTold, Logger: n.log, Registerer: n.registry,
 	}
 	if !n.cfg.pace().Every { // else the numbers of blocks tell the heights
 		c.Dir = within(home)("data/heights")
@@ -53,7 +53,7 @@ func (n *Node) openGRPC(ctx context.Context, home string) (machine, error) {
 			p.StartNumber, p.StartHeight, n.cfg.StartHeight, p.StartHeight)
 		return nil, errors.Join(err, client.Close())
 	}
-	return &opaque{vm: client, store: n.store, handler: n.given.Handler}, nil
+	return &opaque{vm: noted{client, n.store}, store: n.store, handler: n.given.Handler}, nil
 }
 
 // keepsTerms reports whether a client says that it honours the terms of legs.

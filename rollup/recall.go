@@ -1,10 +1,16 @@
 package rollup
 
 import (
+	"bytes"
 	"context"
+	"encoding/gob"
+	"fmt"
 	"slices"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/execution/astria"
 )
 
 // again returns what became of a block that is not above the soft head: it was executed
@@ -48,4 +54,49 @@ func decided(legs, with []execution.Leg) []execution.Leg {
 		return legs
 	}
 	return with
+}
+
+// noted is a client over gRPC that can tell again: the node notes what the service says
+// of a block before that becomes the soft one.
+type noted struct {
+	*astria.Client
+	store *store
+}
+
+// Recall implements execution.Recaller, for the last block that skipped something.
+func (c noted) Recall(_ context.Context, b execution.Block) (execution.Result, bool, error) {
+	return c.store.told(b)
+}
+
+// told is what a client told of a block.
+type told struct {
+	Hash   execution.Hash // of the sequencer block
+	Of     int            // how many transactions it was made from
+	Result execution.Result
+}
+
+// putTold notes, on disk when it returns, what a client tells of a block that is to become
+// the soft one. Where nothing was skipped there is nothing to be told again.
+func (s *store) putTold(b execution.Block, res execution.Result) error {
+	if len(res.Skipped) == 0 {
+		return nil
+	}
+	var buf bytes.Buffer
+	if err := gob.NewEncoder(&buf).Encode(told{b.Hash, len(b.Transactions), res}); err != nil {
+		return fmt.Errorf("encode what was skipped of sequencer block %d: %w", b.Height, err)
+	}
+	return s.db.Set([]byte(keyTold), buf.Bytes(), pebble.Sync)
+}
+
+// told returns what putTold noted of a block, if it noted that last.
+func (s *store) told(b execution.Block) (res execution.Result, ok bool, err error) {
+	raw, ok, err := s.get([]byte(keyTold))
+	if !ok || err != nil {
+		return res, false, err
+	}
+	var t told
+	if err := gob.NewDecoder(bytes.NewReader(raw)).Decode(&t); err != nil {
+		return res, false, fmt.Errorf("decode what the last block skipped: %w", err)
+	}
+	return t.Result, t.Hash == b.Hash && t.Of == len(b.Transactions), nil
 }

@@ -2,14 +2,18 @@ package rollup
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/engine"
@@ -231,4 +235,77 @@ func TestDomainRecordsAfterACrash(t *testing.T) {
 		sameMade(t, domainNames[i], madeUpTo(t, got.drivers[i].store, head.Number), madeUpTo(t, want.drivers[i].store, head.Number))
 	}
 	got.close(t)
+}
+
+// What a service over gRPC skipped is known after a crash before the node noted it.
+func TestSkippedOverGRPCAfterACrash(t *testing.T) {
+	t.Parallel()
+	vm, home := &shared{tally: newTally()}, t.TempDir()
+	endpoint, _ := serveTally(t, vm, filepath.Join(home, "index"), "127.0.0.1:0", 1)
+	// open opens a node that is killed before it notes its next block.
+	open := func() *driver {
+		st, err := openStore(filepath.Join(home, "node"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := DefaultConfig()
+		cfg.Execution = ExecutionConfig{Mode: ModeGRPC, Endpoint: "grpc://" + endpoint}
+		cfg.Name, cfg.StartHeight = "alpha", 1
+		trust, err := follower.TrustGenesis(newSignedChain().doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &Node{cfg: cfg, id: order.NewRollupID("alpha"), trust: trust, store: st, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
+		m, err := n.openGRPC(t.Context(), home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &driver{
+			rollup: n.id, client: m.client(), executor: &unnoted{alone{m.client(), cfg.pace()}, 1}, store: st, first: 1, hash: m.hash,
+			metrics: newMetrics(n.registry), now: time.Now, observe: func(context.Context, outcome) error { return nil },
+		}
+		if err := d.open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	blocks, _ := tallied()
+	known := 0
+	for made := 0; made < 3; {
+		d := open()
+		_, height, _ := d.state()
+		for _, b := range blocks[height:] {
+			if err := d.onSoft(t.Context(), b); errors.Is(err, errKilled) {
+				made++
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(d.client.Close(), d.store.close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := open()
+	soft, height, _ := d.state()
+	for _, b := range blocks[height:soft.Height] {
+		if err := d.onSoft(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, b := range blocks[:soft.Height] {
+		for _, tx := range b.Transactions() {
+			_, executed, err := d.store.place(sha256.Sum256(tx))
+			if err != nil || executed == strings.HasPrefix(string(tx), "garbage") {
+				t.Errorf("%s is executed: %v, %v", tx, executed, err)
+			}
+			known++
+		}
+	}
+	if known < 4 {
+		t.Errorf("%d transactions", known)
+	}
+	if err := errors.Join(d.client.Close(), d.store.close()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -31,6 +31,8 @@ import (
 //	soft                  checkpoint of the soft follower
 //	firm                  cursor of the firm reader
 //	chain                 settings that made the chain
+//	told                  what a client said of the last block that skipped something, where
+//	                      it does not say it again
 //
 // All but v/, void and chain can be derived again from the order. It is written without
 // sync: a process that is killed may lose the newest entries, some tens of KiB, and a
@@ -49,6 +51,7 @@ const (
 	keySoft     = "soft"
 	keyFirm     = "firm"
 	keyChain    = "chain"
+	keyTold     = "told"
 )
 
 // keepRecords is how many sequencer heights below the firm one keep their

@@ -47,9 +47,12 @@ type Config struct {
 	// where the client keeps which sequencer block each rollup block was made from, which
 	// the API has no room for. It goes with the service's data. Where it is empty each
 	// sequencer block makes one rollup block (execution.Pace.Every).
-	Dir     string
-	Timeout time.Duration // of one call; zero means DefaultTimeout
-	Logger  *slog.Logger  // nil means slog.Default
+	Dir string
+	// Executed, where set, is told of each block before it becomes the soft one: what the
+	// service says that it skipped, it never says again. An error ends Execute.
+	Executed func(execution.Block, execution.Result) error
+	Timeout  time.Duration // of one call; zero means DefaultTimeout
+	Logger   *slog.Logger  // nil means slog.Default
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
 }

@@ -82,6 +82,13 @@ func (x *executing) step(ctx context.Context) error {
 	if err := x.same(made); err != nil {
 		return err
 	}
+	// A crash before this line leaves a block that is executed again; one behind it a block
+	// that is, too, or that is the soft one and noted.
+	if x.cfg.Executed != nil {
+		if err := x.cfg.Executed(x.block, execution.Result{Head: made.head, Skipped: x.skipped}); err != nil {
+			return fmt.Errorf("note rollup block %d: %w", made.head.Number, err)
+		}
+	}
 	return x.commit(ctx, made, x.now.firm)
 }
 
