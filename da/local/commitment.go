@@ -18,8 +18,9 @@ const (
 	// subtreeRootThreshold is a constant of Celestia's protocol, beside which a share
 	// commitment would be another one.
 	subtreeRootThreshold = 64
-	// maxCommitBytes bounds the data whose commitments are made in one go: they take as
-	// much memory again.
+	// maxCommitBytes bounds the data whose commitments are made at a time, over all
+	// submissions, but where one blob has more: they take as much memory again, and
+	// several at once are made no sooner on few cores.
 	maxCommitBytes = 4 << 20
 )
 
@@ -31,11 +32,12 @@ func (l *Layer) commit(ctx context.Context, entries []entry) error {
 			total += len(entries[n].data)
 			n++
 		}
-		if err := l.hashing.Acquire(ctx, int64(total)); err != nil {
+		cost := int64(min(total, maxCommitBytes))
+		if err := l.hashing.Acquire(ctx, cost); err != nil {
 			return fmt.Errorf("wait for commitments: %w: %w", err, da.ErrUnavailable)
 		}
 		err := commit(entries[:n])
-		l.hashing.Release(int64(total))
+		l.hashing.Release(cost)
 		if err != nil {
 			return err
 		}

@@ -147,7 +147,7 @@ func Open(dir string, opts Options) (*Layer, error) {
 	}
 	l := &Layer{
 		store: s, blockTime: opts.BlockTime, retain: opts.Retain, limits: limits, now: opts.Now,
-		room: semaphore.NewWeighted(maxBlockBytes), hashing: semaphore.NewWeighted(DefaultMaxSubmitBytes),
+		room: semaphore.NewWeighted(maxBlockBytes), hashing: semaphore.NewWeighted(maxCommitBytes),
 		head: head, newHead: make(chan struct{}), kept: kept,
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), closed: make(chan struct{}),
 	}

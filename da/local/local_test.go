@@ -19,6 +19,23 @@ import (
 	"github.com/ordo-network/ordo/da/datest"
 )
 
+// Blobs that are larger than what is committed to at a time wait for each other, not for ever.
+func TestLargeBlobsTakeTurns(t *testing.T) {
+	t.Parallel()
+	l := openLayer(t, t.TempDir(), Options{BlockTime: time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			if _, err := submit(ctx, l, da.Namespace{byte(i)}, make([]byte, maxCommitBytes+1), []byte("small")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openLayer(t *testing.T, dir string, opts Options) *Layer {
