@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/ordo-network/ordo/execution/engine"
@@ -65,7 +67,7 @@ func chainIDOf(genesis []byte) (*big.Int, error) {
 func (m *optimism) hash(tx []byte) [32]byte { return crypto.Keccak256Hash(tx) }
 
 func (m *optimism) door(n *Node) (door, error) {
-	c := n.plainDoor(ordorpc.Backend{Decode: m.decode, Hash: m.hash}, m.handler)
+	c := n.plainDoor(ordorpc.Backend{Decode: m.decode, Hash: m.hash, Whole: whole}, m.handler)
 	c.ChainID = m.chainID.Uint64()
 	return ordorpc.NewServer(c)
 }
@@ -85,4 +87,25 @@ func (m *optimism) decode(raw []byte) (gateway.Tx, error) {
 		Hash: hash, Sender: hex.EncodeToString(hash[:]), Raw: raw,
 		Note: ordorpc.Account{Address: strings.ToLower(from.Hex()), Nonce: tx.Nonce(), Cost: tx.Cost()},
 	}, nil
+}
+
+// whole is what eth_getTransactionByHash answers of a transaction that is in no block yet.
+func whole(raw []byte) any {
+	tx := new(types.Transaction)
+	if err := tx.UnmarshalBinary(raw); err != nil {
+		return hexutil.Bytes(raw)
+	}
+	from, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), tx)
+	if err != nil {
+		return hexutil.Bytes(raw)
+	}
+	var object map[string]any
+	if encoded, err := tx.MarshalJSON(); err != nil || json.Unmarshal(encoded, &object) != nil {
+		return hexutil.Bytes(raw)
+	}
+	object["from"], object["gasPrice"] = from, (*hexutil.Big)(tx.GasPrice())
+	for _, name := range []string{"blockHash", "blockNumber", "transactionIndex"} {
+		object[name] = nil
+	}
+	return object
 }

@@ -2,11 +2,9 @@ package ordorpc
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
@@ -134,7 +132,6 @@ type certifiedSubscriptions struct {
 	api       *api
 	changes   *changes
 	certified *Certified
-	ethereum  bool // transactions are Ethereum's
 }
 
 // CertifiedTransactions sends the hash of each transaction that is certain to be ordered,
@@ -175,41 +172,14 @@ func (s *certifiedSubscriptions) CertifiedTransactions(ctx context.Context, full
 	return sub, nil
 }
 
-// show returns a transaction as it is sent: its hash or, in full, Ethereum's object of one
-// that is in no block yet; of another rollup its bytes.
+// show returns a transaction as it is sent: its hash or, in full, what users of the rollup
+// know it as, by default its bytes.
 func (s *certifiedSubscriptions) show(tx certifiedTx, full bool) any {
-	if !full {
+	switch {
+	case !full:
 		return tx.hash
+	case s.api.Whole == nil:
+		return hexutil.Bytes(tx.raw)
 	}
-	if s.ethereum {
-		if object, err := pendingObject(tx.raw); err == nil {
-			return object
-		}
-	}
-	return hexutil.Bytes(tx.raw)
-}
-
-// pendingObject is what eth_getTransactionByHash answers of a transaction in no block.
-func pendingObject(raw []byte) (map[string]any, error) {
-	tx := new(types.Transaction)
-	if err := tx.UnmarshalBinary(raw); err != nil {
-		return nil, err
-	}
-	from, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), tx)
-	if err != nil {
-		return nil, err
-	}
-	encoded, err := tx.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	var object map[string]any
-	if err := json.Unmarshal(encoded, &object); err != nil {
-		return nil, err
-	}
-	object["from"], object["gasPrice"] = from, (*hexutil.Big)(tx.GasPrice())
-	for _, name := range []string{"blockHash", "blockNumber", "transactionIndex"} {
-		object[name] = nil
-	}
-	return object, nil
+	return s.api.Whole(tx.raw)
 }

@@ -31,6 +31,9 @@ type Backend struct {
 	// Certified is told of transactions that are certain to be ordered. Where it is set, the
 	// plain door offers certifiedTransactions by subscription.
 	Certified *Certified
+	// Whole returns a transaction that Decode takes as users know it, as JSON encodes it.
+	// Default: its bytes.
+	Whole func(raw []byte) any
 	// Terms says that the rollup honours the terms of a leg (see execution/terms).
 	Terms bool
 	// Places bounds subscriptions, together with those of other kinds. Default: its own.

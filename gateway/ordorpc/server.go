@@ -81,7 +81,7 @@ func (s *Server) register() error {
 		s.pass = &passer{client: client, own: rpc.DialInProc(s.rpc), namespaces: s.cfg.Settings.PassOn, count: s.metric.passedOn}
 	}
 	if s.cfg.Backend.Certified != nil {
-		c := &certifiedSubscriptions{api: s.service.api, changes: s.service.changes, certified: s.cfg.Backend.Certified, ethereum: s.cfg.ChainID != 0}
+		c := &certifiedSubscriptions{api: s.service.api, changes: s.service.changes, certified: s.cfg.Backend.Certified}
 		if err := errors.Join(s.rpc.RegisterName("ordo", c), s.rpc.RegisterName("eth", c)); err != nil {
 			return fmt.Errorf("register JSON-RPC services: %w", err)
 		}
