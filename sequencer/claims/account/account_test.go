@@ -220,7 +220,8 @@ func TestLargestTransaction(t *testing.T) {
 }
 
 // A claim holds the parts of the largest blob, cut for the layer with the smallest limit,
-// wherever a layer calls a part by 32 bytes: all layers that have heights do.
+// wherever a layer calls a part by no more than a namespace and a hash, as Celestia does:
+// all layers that have heights do.
 func TestTheLargestBlobCanBeClaimed(t *testing.T) {
 	t.Parallel()
 	blob := make([]byte, follower.DefaultBlobLimits.MaxBytes)
@@ -233,7 +234,7 @@ func TestTheLargestBlobCanBeClaimed(t *testing.T) {
 	}
 	c := da.Claim{Rollup: da.Namespace{1}, Layer: "sixteen-bytes-ok", From: math.MaxInt64 - 1, To: math.MaxInt64}
 	for _, p := range parts {
-		c.Parts = append(c.Parts, da.Part{Ref: da.Ref{Height: math.MaxInt64, Commitment: make([]byte, 32)}, ID: da.ID(p)})
+		c.Parts = append(c.Parts, da.Part{Ref: da.Ref{Height: math.MaxInt64, Commitment: make([]byte, 29+32)}, ID: da.ID(p)})
 	}
 	n, a := start(t, included)
 	if _, err := a.Claim(t.Context(), []da.Claim{c}); err != nil {
