@@ -91,9 +91,10 @@ type driver struct {
 	// observe is called in order, once the block is on disk. After a crash it may be called again for the same block.
 	observe func(context.Context, outcome) error
 
-	mu       sync.Mutex    // of the sources: one block at a time
-	gathered []block       // what waits for its rollup block, without a gap, up to at.height
-	firmed   chan struct{} // closed when the firm head has moved
+	mu       sync.Mutex     // of the sources: one block at a time
+	gathered []block        // what waits for its rollup block, without a gap, up to at.height
+	below    execution.Head // while what a crash kept from being noted is taken in again: the rollup's head there; zero where it is not known
+	firmed   chan struct{}  // closed when the firm head has moved
 
 	view    sync.Mutex // guards changes of what follows, for those who do not wait for a block
 	at      position
@@ -246,7 +247,7 @@ func (d *driver) execute(ctx context.Context, b block) error {
 	}
 	res.Skipped = inOrder(res.Skipped, len(next.Transactions))
 	if made {
-		if !again {
+		if d.below = res.Head; !again {
 			at.soft = res.Head
 			d.metrics.executeSeconds.Observe(time.Since(start).Seconds())
 		}
@@ -258,7 +259,7 @@ func (d *driver) execute(ctx context.Context, b block) error {
 	case made:
 		head = res.Head
 	case b.Height < at.soft.Height:
-		head = execution.Head{} // that of the block before, which is not known any more
+		head = d.below
 	}
 	r := record{Hash: b.Hash, SeenAt: d.now(), Number: head.Number, Head: head.Hash}
 	forgotten := !made && b.Height == at.soft.Height

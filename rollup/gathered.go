@@ -61,24 +61,25 @@ func (s *store) keepGathered(first, last uint64) (err error) {
 // block: what waits for one, too. Where a crash came between the soft head's block and
 // what is noted of it, what that was made from is taken in again.
 func (d *driver) recover() error {
-	from, parent := d.at.height, d.at.soft.Hash
+	from, on := d.at.height, record{Number: d.at.soft.Number, Head: d.at.soft.Hash}
 	if d.at.soft.Number > 0 && d.at.height >= d.first {
 		_, ok, err := d.store.record(d.at.height)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			if from, parent, err = d.store.before(d.at.height); err != nil {
+			if from, on, err = d.store.before(d.at.height); err != nil {
 				return err
 			}
 		}
 	}
+	d.below = execution.Head{Number: on.Number, Hash: on.Head}
 	for d.at.height = from; ; d.at.height++ {
 		r, ok, err := d.store.record(d.at.height + 1)
 		if err != nil {
 			return err
 		}
-		if !ok || r.Head != parent {
+		if !ok || r.Head != on.Head {
 			break
 		}
 		if !r.Waits {
@@ -101,26 +102,25 @@ func (d *driver) recover() error {
 }
 
 // before returns the last sequencer height below one that is noted and waits for no rollup
-// block, and the rollup's head there. What lies between is what was not synced, or waits.
-func (s *store) before(height uint64) (last uint64, head execution.Hash, err error) {
+// block, and what is noted there. What lies between is what was not synced, or waits.
+func (s *store) before(height uint64) (last uint64, r record, err error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: heightKey(keyRecord, height-min(height, maxMissed)), UpperBound: heightKey(keyRecord, height)})
 	if err != nil {
-		return 0, head, err
+		return 0, r, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	last = height - 1
 	for ok := it.Last(); ok; ok = it.Prev() {
-		r, err := decodeRecord(it.Value())
-		if err != nil {
-			return 0, head, err
+		if r, err = decodeRecord(it.Value()); err != nil {
+			return 0, r, err
 		}
-		last, head = binary.BigEndian.Uint64(it.Key()[len(keyRecord):]), r.Head
+		last = binary.BigEndian.Uint64(it.Key()[len(keyRecord):])
 		if !r.Waits {
-			return last, head, nil
+			return last, r, nil
 		}
 		last-- // the rollup begins with what waits
 	}
-	return last, head, it.Error()
+	return last, r, it.Error()
 }
 
 // told returns the last sequencer height that observe was told of, or is about to be.

@@ -309,3 +309,48 @@ func TestSkippedOverGRPCAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A node that is killed again while it takes in what a crash kept from being noted does
+// not fall back behind what it has noted meanwhile.
+func TestKilledAgainBelowTheSoftHead(t *testing.T) {
+	t.Parallel()
+	blocks, dir := skippingOrder(t), t.TempDir()
+	open := func() *testNode {
+		n, err := reopenWith(t, dir, execution.Pace{BlockTime: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	feed := func(n *testNode, to uint64) {
+		_, height, _ := n.state()
+		for _, b := range blocks[height:to] {
+			if err := n.onSoft(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	n := open()
+	feed(n, 40)
+	soft, _, _ := n.state()
+	want := madeUpTo(t, n.store, soft.Number)
+	second := want[1]
+	lost := n.store.db.NewBatch()
+	err := errors.Join(
+		lost.DeleteRange(heightKey(keyRecord, second.To+1), heightKey(keyRecord, 41), nil),
+		lost.DeleteRange(heightKey(keyMade, 3), heightKey(keyMade, soft.Number+1), nil), lost.Commit(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.close(t)
+	n = open()
+	feed(n, second.To+5)
+	n.close(t)
+	n = open()
+	defer n.close(t)
+	if _, height, _ := n.state(); height != second.To+5 || len(n.gathered) == 0 {
+		t.Fatalf("goes on from height %d with %d gathered blocks, want %d", height, len(n.gathered), second.To+5)
+	}
+	feed(n, 40)
+	sameMade(t, "after two crashes", madeUpTo(t, n.store, soft.Number), want)
+}
