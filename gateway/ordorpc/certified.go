@@ -17,32 +17,29 @@ const (
 
 // Certified tells those who subscribe of transactions that are certain to be ordered, each
 // once: as a sequencer node says that they are certified or, where it did not say so, as
-// they are ordered. Until somebody has subscribed it does nothing.
+// they are ordered. While nobody has subscribed it does nothing.
 type Certified struct {
-	mu    sync.Mutex
-	api   *api // nil until somebody has subscribed
-	seen  map[Hash]struct{}
-	queue []Hash // of seen, oldest first
-	subs  map[*certifiedReader]struct{}
+	told recent[certifiedTx]
+
+	mu      sync.Mutex
+	api     *api // nil until somebody has subscribed
+	seen    map[Hash]struct{}
+	queue   []Hash // of seen, oldest first
+	readers int
 }
 
 // NewCertified returns one that Backend.Certified takes.
 func NewCertified() *Certified {
-	return &Certified{seen: make(map[Hash]struct{}), subs: make(map[*certifiedReader]struct{})}
+	return &Certified{
+		told: recent[certifiedTx]{most: maxSeen, mostBytes: maxUnreadBytes, size: func(tx certifiedTx) int { return len(tx.raw) }},
+		seen: make(map[Hash]struct{}),
+	}
 }
 
 // certifiedTx is a transaction that is told of.
 type certifiedTx struct {
 	hash Hash
 	raw  []byte
-}
-
-// certifiedReader is a subscriber.
-type certifiedReader struct {
-	unread []certifiedTx // guarded by Certified.mu
-	bytes  int
-	gone   bool          // it did not read for too long
-	more   chan struct{} // there is something
 }
 
 // Tell tells of transactions, of which those count that users may send: terms do not. It
@@ -57,7 +54,7 @@ func (c *Certified) Tell(txs [][]byte) {
 			continue
 		}
 		if _, err := a.decode(raw); err == nil { // anybody may have any bytes ordered
-			c.publish(certifiedTx{hash, raw})
+			c.told.tell(certifiedTx{hash, raw})
 		}
 	}
 }
@@ -66,7 +63,7 @@ func (c *Certified) Tell(txs [][]byte) {
 func (c *Certified) note(raw []byte) (a *api, hash Hash, fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.subs) == 0 {
+	if c.readers == 0 {
 		return nil, hash, false
 	}
 	hash = c.api.Hash(raw)
@@ -81,48 +78,18 @@ func (c *Certified) note(raw []byte) (a *api, hash Hash, fresh bool) {
 	return c.api, hash, true
 }
 
-func (c *Certified) publish(tx certifiedTx) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for r := range c.subs {
-		if r.put(tx); r.gone {
-			delete(c.subs, r)
-		}
-	}
-}
-
-func (r *certifiedReader) put(tx certifiedTx) {
-	if r.bytes += len(tx.raw); r.bytes > maxUnreadBytes || len(r.unread) == maxSeen {
-		r.unread, r.gone = nil, true
-	} else {
-		r.unread = append(r.unread, tx)
-	}
-	select {
-	case r.more <- struct{}{}:
-	default:
-	}
-}
-
-// take returns what the reader has not been sent yet.
-func (c *Certified) take(r *certifiedReader) (txs []certifiedTx, gone bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	txs, gone = r.unread, r.gone
-	r.unread, r.bytes = nil, 0
-	return txs, gone
-}
-
-// listen hears of all from now on, until leave.
-func (c *Certified) listen(a *api) (r *certifiedReader, leave func()) {
-	r = &certifiedReader{more: make(chan struct{}, 1)}
+// listen hears of all from the place on, until leave.
+func (c *Certified) listen(a *api) (place uint64, leave func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.api = a
-	c.subs[r] = struct{}{}
-	return r, func() {
+	c.readers++
+	return c.told.place(), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.subs, r)
+		if c.readers--; c.readers == 0 {
+			c.told.forget()
+		}
 	}
 }
 
@@ -145,29 +112,13 @@ func (s *certifiedSubscriptions) CertifiedTransactions(ctx context.Context, full
 	if err != nil {
 		return nil, err
 	}
-	reader, leave := s.certified.listen(s.api)
+	place, leave := s.certified.listen(s.api)
 	sub := notifier.CreateSubscription()
 	go func() {
 		defer release()
 		defer leave()
-		for {
-			select {
-			case <-reader.more:
-			case <-s.changes.quit:
-				return
-			case <-sub.Err(): //nolint:errcheck // the end of the subscription, however it came
-				return
-			}
-			txs, gone := s.certified.take(reader)
-			for _, tx := range txs {
-				if notifier.Notify(sub.ID, s.show(tx, full != nil && *full)) != nil {
-					return // it did not read for too long, or is gone
-				}
-			}
-			if gone {
-				return
-			}
-		}
+		send := func(tx certifiedTx) error { return notifier.Notify(sub.ID, s.show(tx, full != nil && *full)) }
+		s.certified.told.follow(place, send, s.changes.quit, sub.Err())
 	}()
 	return sub, nil
 }

@@ -24,7 +24,7 @@ import (
 type Server struct {
 	cfg     Config
 	service *Service
-	fresh   accepted
+	fresh   *accepted
 	rpc     *rpc.Server
 	pass    *passer // nil without a client
 	port    *Port
@@ -42,7 +42,7 @@ func NewServer(cfg Config) (*Server, error) {
 		cfg.Registerer = prometheus.NewRegistry()
 	}
 	cfg.Settings.fill()
-	s := &Server{cfg: cfg, rpc: NewRPC()}
+	s := &Server{cfg: cfg, fresh: newAccepted(), rpc: NewRPC()}
 	var err error
 	if s.metric, err = newMetrics(cfg.Registerer); err != nil {
 		return nil, err
@@ -90,11 +90,11 @@ func (s *Server) register() error {
 		return nil
 	}
 	timeouts := SyncTimeouts{Standard: s.cfg.Settings.SyncTimeout, Max: s.cfg.Settings.SyncTimeoutMax}
-	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, accepted: &s.fresh, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
+	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, accepted: s.fresh, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
 	if s.pass != nil {
 		e.client, s.pass.methods = s.pass.client, ethMethods
 		e.accounts = newAccounts(s.cfg.Backend.Gateway, e.client, s.service.api.Decode)
-		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client, accepted: &s.fresh}); err != nil {
+		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client, accepted: s.fresh}); err != nil {
 			return fmt.Errorf("register JSON-RPC services: %w", err)
 		}
 	}
