@@ -28,7 +28,8 @@ type settings struct {
 
 // RunHome runs the relayer of a home as Run does, until ctx ends. It goes on with what
 // config.toml says when that changes: from the journal, as after any start. A file that is
-// wrong changes nothing. The claimer of some settings may be nil.
+// wrong changes nothing, and after one that cannot be run, as where a port is taken, what
+// was said before holds again. The claimer of some settings may be nil.
 func RunHome(ctx context.Context, home string, claimer func(Config) (Claimer, error), logger *slog.Logger) error {
 	load := func() (s settings, err error) {
 		// Read before it is taken in: a change in between is one that is seen later.
@@ -45,6 +46,7 @@ func RunHome(ctx context.Context, home string, claimer func(Config) (Claimer, er
 	if err != nil {
 		return err
 	}
+	var before *settings // what was run before, until now is
 	for {
 		run, stop := context.WithCancel(ctx)
 		changed := make(chan settings, 1) // closed when nobody looks any more
@@ -55,11 +57,26 @@ func RunHome(ctx context.Context, home string, claimer func(Config) (Claimer, er
 				stop()
 			}
 		}()
-		err := Run(run, home, now.cfg, now.claimer, logger)
+		started := false
+		err := runTold(run, home, now.cfg, now.claimer, logger, func() { started = true })
 		stop()
 		next, ok := <-changed
-		if err != nil || !ok || ctx.Err() != nil {
+		if started {
+			before = nil
+		}
+		if ok && errors.Is(err, context.Canceled) {
+			err = nil // it changed again before all was open
+		}
+		switch {
+		case err != nil && before != nil && ctx.Err() == nil:
+			logger.Warn("the relayer cannot run with what config.toml says now: it goes on with what it said before", "err", err)
+			now.cfg, now.claimer, before = before.cfg, before.claimer, nil
+			continue
+		case err != nil || !ok || ctx.Err() != nil:
 			return err
+		case before == nil:
+			ran := now
+			before = &ran
 		}
 		logger.Info("config.toml has changed: the relayer goes on with it", "rollups", len(next.cfg.Rollups))
 		now = next
@@ -82,7 +99,11 @@ func change(ctx context.Context, home string, raw []byte, load func() (settings,
 		if seen = is; !settled || bytes.Equal(is, raw) || bytes.Equal(is, wrong) {
 			continue
 		}
-		if s, err = load(); err == nil {
+		s, err = load()
+		if again, readErr := os.ReadFile(filepath.Join(home, configFile)); readErr != nil || !bytes.Equal(again, is) {
+			continue // it was written to meanwhile
+		}
+		if err == nil {
 			return s, true
 		}
 		wrong = is

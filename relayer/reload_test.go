@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,6 +99,53 @@ func TestRollupIsAddedWhileItRuns(t *testing.T) {
 	wantPosted(t, chain, layer, "alpha", "beta")
 	cancel()
 	if err := errors.Join(<-done, layer.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Settings that cannot be run, as where another program has a port, do not end a relayer
+// that runs: it goes on with those before, and takes up what comes after.
+func TestSettingsThatCannotBeRun(t *testing.T) {
+	t.Parallel()
+	chain := newTestChain()
+	chain.growBy(10)
+	home, cfg := chain.home(t)
+	path := filepath.Join(home, configFile)
+	settings, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(said)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- RunHome(ctx, home, func(Config) (Claimer, error) { return nil, nil }, slog.New(slog.NewTextHandler(log, nil)))
+	}()
+	eventually(t, "the relayer runs", func() bool { return log.has("relayer started") })
+	taken, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(metrics string) {
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(settings), cfg.Metrics.Listen, metrics)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers := func(address string) bool {
+		resp, err := http.Get("http://" + address + "/health")
+		return err == nil && resp.Body.Close() == nil
+	}
+	write(taken.Addr().String())
+	eventually(t, "the port that is taken is told", func() bool { return log.has("cannot run with what config.toml says now") })
+	eventually(t, "the relayer runs as before", func() bool { return answers(cfg.Metrics.Listen) })
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := freeAddress(t)
+	write(other)
+	eventually(t, "the next settings are taken up", func() bool { return answers(other) })
+	cancel()
+	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }

@@ -33,6 +33,11 @@ import (
 // layer that listens here, the layer runs in this process too, and begins to serve
 // before anything is relayed. The claimer may be nil.
 func Run(ctx context.Context, home string, cfg Config, claimer Claimer, logger *slog.Logger) error {
+	return runTold(ctx, home, cfg, claimer, logger, func() {})
+}
+
+// runTold is Run, and calls started once everything is open.
+func runTold(ctx context.Context, home string, cfg Config, claimer Claimer, logger *slog.Logger, started func()) error {
 	rollups, err := cfg.rollups()
 	if err != nil {
 		return err
@@ -84,6 +89,7 @@ func Run(ctx context.Context, home string, cfg Config, claimer Claimer, logger *
 
 	logger.Info("relayer started", "chain_id", trust.ChainID(), "rollups", len(rollups), "da_layers", strings.Join(da.names(), ","),
 		"fallback", cfg.Fallback, "da_listen", cfg.embeddedAddress(), "metrics", cfg.Metrics.Listen)
+	started()
 	g, relaying := errgroup.WithContext(ctx)
 	// The layer serves until the last submission is settled.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
