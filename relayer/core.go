@@ -61,11 +61,12 @@ type rollup struct {
 	share    int
 	failures int
 	retryAt  time.Time
-	// refusedAt is since when the layer that it goes to refuses one blob of it alone, and
-	// elsewhere the height up to which its blobs go to the fallback for that; 0: to no
-	// height. A restart forgets both, and finds out again.
+	// refusedAt is since when the layer that it goes to refuses one blob of it alone,
+	// elsewhere the height up to which its blobs go to the fallback for that, 0: to no
+	// height, and movedAt since when. A restart forgets them, and finds out again.
 	refusedAt time.Time
 	elsewhere uint64
+	movedAt   time.Time
 }
 
 // gathering is the blocks of the blob to come.

@@ -64,7 +64,8 @@ func (c *core) leave(l *layer, now time.Time, w *write, d *todo) {
 
 // moved decides whether the rollup goes to the other of its layers with a blob that the
 // layer refuses, while it may take those of others: there is no use in waiting for a layer
-// that is well. It comes back once the blob is posted, or is refused there as well.
+// that is well. It comes back once the blob is posted, or is refused there as well, or
+// that layer confirms nothing.
 func (c *core) moved(r *rollup, l *layer, b *blob, err error, now time.Time) bool {
 	if r.refusedAt.IsZero() {
 		r.refusedAt = now
@@ -75,10 +76,29 @@ func (c *core) moved(r *rollup, l *layer, b *blob, err error, now time.Time) boo
 	if r.elsewhere = b.to; l != r.main {
 		r.elsewhere = 0
 	}
-	r.retryAt, r.failures, r.share, r.refusedAt = time.Time{}, 0, 0, time.Time{}
+	r.retryAt, r.failures, r.share, r.refusedAt, r.movedAt = time.Time{}, 0, 0, time.Time{}, now
 	r.log.Warn("DA layer refuses the rollup's blob for good: it goes to the other layer", "layer", l.name, "goes_to", r.target().name,
 		"from_height", b.from, "to_height", b.to, "refused_for", c.fallbackAfter, "error", err)
 	return true
+}
+
+// back takes a rollup that went to its fallback with a blob back to the layer where it
+// belongs, when the fallback confirms nothing: the one that refused it may take it by now.
+func (c *core) back(r *rollup, now time.Time, w *write, d *todo) {
+	if r.elsewhere == 0 || r.main.away() {
+		return
+	}
+	l := r.main.fallback
+	if stalled := later(r.movedAt, l.confirmedAt).Add(c.fallbackAfter); now.Before(stalled) {
+		d.at(stalled)
+		return
+	}
+	r.elsewhere, r.retryAt, r.failures, r.share, r.refusedAt = 0, time.Time{}, 0, 0, time.Time{}
+	r.log.Warn("the fallback confirms nothing: the rollup goes back to the DA layer that refused its blob", "layer", l.name, "goes_to", r.main.name,
+		"nothing_for", c.fallbackAfter)
+	if r.sent != nil && r.sent.unsure && r.sent.layer == l {
+		c.unsent(r, w)
+	}
 }
 
 // confirmed notes that the layer stored something.

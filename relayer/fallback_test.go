@@ -258,3 +258,42 @@ func TestLayerThatIsSlowForHours(t *testing.T) {
 		r.stop()
 	})
 }
+
+// A rollup whose blob one layer refuses, while the fallback is not there, goes on when
+// either of them takes the blob.
+func TestOneBlobThatIsRefusedWithoutAFallback(t *testing.T) {
+	t.Parallel()
+	inVirtualTime(t, func(t *testing.T) {
+		chain := newTestChain()
+		main, other := twoLayers(t)
+		alpha := order.NewRollupID("alpha")
+		main.onSubmit(func(ctx context.Context, blobs []da.Blob, store storing) ([]da.Ref, error) {
+			for _, b := range blobs {
+				if r, err := follower.BlobRange(b.Data); err != nil || order.RollupID(b.Namespace) == alpha && r.From <= 4 && 4 <= r.To {
+					return nil, da.ErrRejected
+				}
+			}
+			return store(ctx)
+		})
+		r := start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta"), Fallback: "other", FallbackAfter: 2 * time.Minute}, main, other))
+		live := func(d time.Duration) {
+			for range int(d / (10 * time.Second)) {
+				chain.growBy(1)
+				time.Sleep(10 * time.Second)
+			}
+		}
+		other.onHead(func() error { return da.ErrUnavailable })
+		other.onSubmit(never)
+		live(10 * time.Minute)
+		if s := r.Status().Rollups; s[0].PostedHeight != 3 || s[1].LagBlocks > 1 {
+			t.Errorf("alpha is posted up to %d, want 3, and beta lags by %d blocks", s[0].PostedHeight, s[1].LagBlocks)
+		}
+		main.onSubmit(nil)
+		live(5 * time.Minute)
+		for _, s := range r.Status().Rollups {
+			if s.LagBlocks > 1 || s.FallbackActive {
+				t.Errorf("%s lags by %d blocks, on the fallback: %t", s.Name, s.LagBlocks, s.FallbackActive)
+			}
+		}
+	})
+}

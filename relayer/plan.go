@@ -106,6 +106,9 @@ func (c *core) advance(now time.Time, w *write) (*todo, error) {
 	for _, l := range c.layers {
 		c.judge(l, now, w, d)
 	}
+	for _, r := range c.rollups {
+		c.back(r, now, w, d)
+	}
 	for _, l := range c.layers {
 		for {
 			s, err := c.load(l, now, w, d)
