@@ -2,6 +2,7 @@ package relayer
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -264,7 +265,28 @@ func (c *core) restore(j *journal, rollups []Rollup, now time.Time) error {
 		c.rollups = append(c.rollups, r)
 	}
 	c.claims.count()
-	return nil
+	return c.restoreOthers(j)
+}
+
+// restoreOthers keeps what the journal holds of rollups that are not to be relayed now, for
+// when they are again: beside their blobs, the checkpoint from which they are read on.
+func (c *core) restoreOthers(j *journal) error {
+	return j.each([]byte{keyNext}, []byte{keyNext + 1}, func(key, raw []byte) error {
+		id, err := order.RollupIDFromBytes(key[1:])
+		if err != nil || len(raw) != 8 {
+			return errors.Join(err, fmt.Errorf("journal: record %q has %d bytes", keyNext, len(raw)))
+		}
+		if slices.ContainsFunc(c.rollups, func(r *rollup) bool { return r.ID == id }) {
+			return nil
+		}
+		c.checkpoints[binary.BigEndian.Uint64(raw)]++
+		s, err := j.rollup(id)
+		if err == nil && len(s.blobs) > 0 {
+			c.log.Warn("the journal holds data of a rollup that is not among the rollups of the config: it is posted when the rollup is one again",
+				"rollup_id", id.String(), "from_height", s.blobs[0].from, "to_height", s.blobs[len(s.blobs)-1].to)
+		}
+		return err
+	})
 }
 
 func restoreCheckpoint(j *journal, height uint64, known map[uint64]follower.Checkpoint) (follower.Checkpoint, error) {
