@@ -62,3 +62,27 @@ func TestRollupThatComesBack(t *testing.T) {
 	}
 	r.stop()
 }
+
+// A rollup that cannot be begun, since genesis is trusted no more, does not hold up those
+// that are under way.
+func TestRollupThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	chain, layer, fs := newTestChain(), newTestLayer(t, local.Options{}), vfs.NewMem()
+	chain.growBy(10)
+	r := start(t, prepare(t, chain, Options{Rollups: rollups("alpha"), FS: fs}, layer))
+	wantPosted(t, chain, layer, "alpha")
+	r.stop()
+	open := chain.open(t)
+	r = start(t, prepare(t, chain, Options{
+		Rollups: rollups("beta", "alpha"), FS: fs,
+		Open: func(ids []order.RollupID, cp follower.Checkpoint) (Source, error) {
+			if cp.IsZero() {
+				return nil, follower.ErrExpired
+			}
+			return open(ids, cp)
+		},
+	}, layer))
+	chain.growBy(10)
+	wantPosted(t, chain, layer, "alpha")
+	r.stop()
+}

@@ -88,8 +88,26 @@ func (c *core) arrange(now time.Time, d *todo) {
 	c.readers = keep
 }
 
-// divide groups rollups by their next heights, where the gaps between them are widest.
+// divide groups rollups that are read together. Those of which nothing was read yet are by
+// themselves: they begin with the chain's genesis, and where that is too long ago to be
+// trusted, that must not hold up others.
 func divide(rollups []*rollup) [][]*rollup {
+	var begun, fresh []*rollup
+	for _, r := range rollups {
+		if r.checkpoint.IsZero() {
+			fresh = append(fresh, r)
+		} else {
+			begun = append(begun, r)
+		}
+	}
+	if len(begun) == 0 || len(fresh) == 0 {
+		return near(rollups, maxReaders)
+	}
+	return append(near(begun, maxReaders-1), fresh)
+}
+
+// near groups rollups by their next heights, where the gaps between them are widest.
+func near(rollups []*rollup, most int) [][]*rollup {
 	if len(rollups) == 0 {
 		return nil
 	}
@@ -102,9 +120,9 @@ func divide(rollups []*rollup) [][]*rollup {
 			cuts = append(cuts, i)
 		}
 	}
-	if len(cuts) >= maxReaders {
+	if len(cuts) >= most {
 		slices.SortStableFunc(cuts, func(a, b int) int { return cmp.Compare(gap(b), gap(a)) })
-		cuts = cuts[:maxReaders-1]
+		cuts = cuts[:most-1]
 		slices.Sort(cuts)
 	}
 	var out [][]*rollup
