@@ -205,10 +205,10 @@ func (e *ethereum) submit(ctx context.Context, raw []byte) ([32]byte, error) {
 	defer func() { unlock() }()
 	err = a.judge(ctx, from, tx.Hash)
 	if ahead := (*gap)(nil); errors.As(err, &ahead) {
-		if turn, l, ok := a.turns.enter(from.Address, from.Nonce); ok {
+		if its, l, ok := a.turns.enter(from.Address, from.Nonce); ok {
 			unlock()
-			came := a.turns.wait(ctx, turn, l)
-			a.turns.leave(from.Address, l, came)
+			came := a.turns.wait(ctx, its, l)
+			a.turns.leave(from.Address, from.Nonce, its, l, came || ctx.Err() != nil) // who left has not waited in vain
 			unlock = a.lock(from.Address)
 			if ctx.Err() != nil {
 				return tx.Hash, err

@@ -28,15 +28,21 @@ type turns struct {
 
 // line is the transactions of one account that wait.
 type line struct {
-	come  map[uint64]chan struct{} // by nonce: closed when it is its turn
+	turns map[uint64]*turn // by nonce
 	n     int
 	moved time.Time // when the last one of the account was taken
+}
+
+// turn is what transactions of one nonce wait for.
+type turn struct {
+	come chan struct{} // closed when it is there
+	n    int           // who waits
 }
 
 // enter puts a transaction in line; ok is false where there is no room, or where one of the
 // account has just waited in vain: of many in one message each waits for the one before.
 // Who is let in leaves.
-func (t *turns) enter(address string, nonce uint64) (turn <-chan struct{}, l *line, ok bool) {
+func (t *turns) enter(address string, nonce uint64) (_ *turn, l *line, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l = t.waiting[address]
@@ -47,22 +53,28 @@ func (t *turns) enter(address string, nonce uint64) (turn <-chan struct{}, l *li
 		t.waiting, t.vain = make(map[string]*line), make(map[string]time.Time)
 	}
 	if l == nil {
-		l = &line{come: make(map[uint64]chan struct{})}
+		l = &line{turns: make(map[uint64]*turn)}
 		t.waiting[address] = l
 	}
-	if l.come[nonce] == nil {
-		l.come[nonce] = make(chan struct{})
+	its := l.turns[nonce]
+	if its == nil {
+		its = &turn{come: make(chan struct{})}
+		l.turns[nonce] = its
 	}
+	its.n++
 	l.n++
 	t.n++
-	return l.come[nonce], l, true
+	return its, l, true
 }
 
 // leave takes a transaction out of its line.
-func (t *turns) leave(address string, l *line, came bool) {
+func (t *turns) leave(address string, nonce uint64, its *turn, l *line, came bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.n--
+	if its.n--; its.n == 0 && l.turns[nonce] == its {
+		delete(l.turns, nonce)
+	}
 	if l.n--; l.n == 0 {
 		delete(t.waiting, address)
 	}
@@ -75,14 +87,14 @@ func (t *turns) leave(address string, l *line, came bool) {
 }
 
 // wait waits for the turn, until the account has not moved for a while or ctx ends.
-func (t *turns) wait(ctx context.Context, turn <-chan struct{}, l *line) (came bool) {
+func (t *turns) wait(ctx context.Context, its *turn, l *line) (came bool) {
 	began := time.Now()
 	until := began.Add(turnWait)
 	timer := time.NewTimer(turnWait)
 	defer timer.Stop()
 	for {
 		select {
-		case <-turn:
+		case <-its.come:
 			return true
 		case <-ctx.Done():
 			return false
@@ -114,8 +126,8 @@ func (t *turns) taken(address string, next uint64) {
 		return
 	}
 	l.moved = time.Now()
-	if turn := l.come[next]; turn != nil {
-		close(turn)
-		delete(l.come, next)
+	if its := l.turns[next]; its != nil {
+		close(its.come)
+		delete(l.turns, next)
 	}
 }
