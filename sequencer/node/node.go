@@ -122,7 +122,7 @@ func Open(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	application.to.Store(n.api)
-	n.background = append(n.background, n.dropSilent)
+	n.background = append(n.background, n.dropSilent, redialing(n.comet.Switch(), comet.P2P.PersistentPeers, redialEvery))
 	return n, nil
 }
 
