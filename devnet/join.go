@@ -2,6 +2,7 @@ package devnet
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/ordo-network/ordo/relayer"
 )
@@ -11,7 +12,8 @@ import (
 // layers. It may be said again.
 func Relay(home, rollup, layer string, from uint64) error {
 	if err := relayer.AddRollup(relayerHome(home), relayer.Rollup{Name: rollup, Layer: layer, Start: from}); err != nil {
-		return fmt.Errorf("add rollup %s to the devnet's relayer: %w", rollup, err)
+		return fmt.Errorf("nobody posts the data of rollup %s to a DA layer yet, though its node can be started: name it in rollups of %s (%w)",
+			rollup, filepath.Join(relayerHome(home), "config.toml"), err)
 	}
 	return nil
 }
