@@ -15,14 +15,18 @@ import (
 
 // again returns what became of a block that is not above the soft head: it was executed
 // before a crash, and not noted. Where nobody knows that of the soft head any more, a node
-// with an index takes all of it for applied, for the index is what keeps a transaction
-// from being sent again.
+// with an index takes all of it for applied that its client was given, for the index is
+// what keeps a transaction from being sent again.
 func (d *driver) again(ctx context.Context, b execution.Block) (execution.Result, bool, error) {
 	res, ok, err := d.executor.recall(ctx, b)
 	if err != nil || ok {
 		return res, ok, err
 	}
-	return execution.Result{Head: d.at.soft}, d.hash != nil && b.Height == d.at.soft.Height, nil
+	res = execution.Result{Head: d.at.soft}
+	if _, is := d.client.(noTerms); is {
+		res = withhold(b).complete(res)
+	}
+	return res, d.hash != nil && b.Height == d.at.soft.Height, nil
 }
 
 // recall implements executor.
@@ -98,5 +102,8 @@ func (s *store) told(b execution.Block) (res execution.Result, ok bool, err erro
 	if err := gob.NewDecoder(bytes.NewReader(raw)).Decode(&t); err != nil {
 		return res, false, fmt.Errorf("decode what the last block skipped: %w", err)
 	}
-	return t.Result, t.Hash == b.Hash && t.Of == len(b.Transactions), nil
+	if t.Hash != b.Hash || t.Of != len(b.Transactions) {
+		return res, false, nil
+	}
+	return t.Result, true, nil
 }

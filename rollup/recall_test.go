@@ -354,3 +354,21 @@ func TestKilledAgainBelowTheSoftHead(t *testing.T) {
 	feed(n, 40)
 	sameMade(t, "after two crashes", madeUpTo(t, n.store, soft.Number), want)
 }
+
+// Where nobody knows what was skipped, legs that the client was not given do not count as
+// applied: nobody applied them.
+func TestWithheldIsNotApplied(t *testing.T) {
+	t.Parallel()
+	vm := noTerms{newTally()}
+	b := execution.Block{Height: 5, Legs: []execution.Leg{{Transactions: 1}, {Transactions: 2}, {Transactions: 1}}}
+	b.Transactions = [][]byte{[]byte("one"), terms.Terms{AllOrNothing: true}.Encode(), []byte("two"), []byte("three")}
+	d := &driver{client: vm, executor: alone{client: vm}, hash: func(tx []byte) [32]byte { return sha256.Sum256(tx) }}
+	d.at.soft = execution.Head{Number: 1, Height: 5}
+	res, made, err := d.again(t.Context(), b)
+	if err != nil || !made || res.Head != d.at.soft {
+		t.Fatalf("%+v, %v, %v", res, made, err)
+	}
+	if len(res.Skipped) != 2 || res.Skipped[0].Index != 1 || res.Skipped[1].Index != 2 || res.Skipped[0].Reason != reasonNoTerms {
+		t.Errorf("skipped %+v", res.Skipped)
+	}
+}
