@@ -132,7 +132,11 @@ func TestSettingsThatCannotBeRun(t *testing.T) {
 		}
 	}
 	answers := func(address string) bool {
-		resp, err := http.Get("http://" + address + "/health")
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/health", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
 		return err == nil && resp.Body.Close() == nil
 	}
 	write(taken.Addr().String())
