@@ -118,7 +118,7 @@ func Start(ctx context.Context, o Options) (_ *Network, err error) {
 	return s, s.Await(ctx, StartLimit, func(i int) error { return s.greet(ctx, i) })
 }
 
-// initReader makes the home of a node that joins the chain, with all validators as peers.
+// initReader makes the home of a node that joins the chain, with the peers of the first validator.
 func (s *Network) initReader(ctx context.Context, port int) error {
 	dir := filepath.Join(s.Dir, ReaderLabel)
 	if err := Run(ctx, s.o.Binary, "sequencer", "init", "--home", dir, "--moniker", ReaderLabel,

@@ -326,16 +326,32 @@ func InitNetwork(o NetworkOptions) error {
 		if err := writeGenesis(n.home, file); err != nil {
 			return err
 		}
-		for j, peer := range nodes {
-			if i != j {
-				options[i].Peers = append(options[i].Peers, peer.id+"@"+options[j].address(options[j].Ports.P2P))
-			}
+		for _, j := range peersOf(i, len(nodes)) {
+			options[i].Peers = append(options[i].Peers, nodes[j].id+"@"+options[j].address(options[j].Ports.P2P))
 		}
 		if err := n.write(options[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxMesh is how many validators all connect to all for consensus.
+const maxMesh = 8
+
+// peersOf returns whom validator i of n connects to for consensus. Votes and parts of blocks come once
+// from each peer, so that many peers cost much. In a ring where each is connected to the nearest
+// on both sides, (n-1)/3 + 1 of them or more, the others stay connected whichever (n-1)/3 fail, and they are
+// all that consensus stands up to. Lanes connect everyone to everyone besides.
+func peersOf(i, n int) (peers []int) {
+	reach := n - 1
+	if n > maxMesh {
+		reach = ((n-1)/3 + 2) / 2 // half of the peers, rounded up: the others connect to it
+	}
+	for d := 1; d <= reach; d++ {
+		peers = append(peers, (i+d)%n)
+	}
+	return peers
 }
 
 // bond makes the operator's key and the transaction that bonds the validator.
