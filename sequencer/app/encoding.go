@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/cosmos/gogoproto/proto"
 
@@ -35,7 +36,13 @@ const Prefix = "ordo"
 
 // The Cosmos SDK prints addresses by a global setting. It is set where the program
 // starts and not sealed, so that it is the same in tests and never an error.
+//
+// The SDK keeps one such setting for each scope, and asks the operating system for its name, three
+// calls, whenever an address is read. With a name of its own it asks nobody.
 func init() {
+	if os.Getenv(sdk.EnvConfigScope) == "" {
+		_ = os.Setenv(sdk.EnvConfigScope, Prefix) // refused, it is slower and no more
+	}
 	c := sdk.GetConfig()
 	c.SetBech32PrefixForAccount(Prefix, Prefix+"pub")
 	c.SetBech32PrefixForValidator(Prefix+"valoper", Prefix+"valoperpub")

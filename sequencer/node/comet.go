@@ -27,14 +27,15 @@ func cometConfig(blockTime time.Duration) *cmtcfg.Config {
 	c.Consensus.TimeoutCommit = timeoutCommit
 	c.Consensus.CreateEmptyBlocks = true
 	// With the defaults (100 ms, 10 ms) four validators on two cores take 208 ms for
-	// a block, with these 44 ms.
-	c.Consensus.PeerGossipSleepDuration = 5 * time.Millisecond
+	// a block, with these 44 ms. Three goroutines for each peer wake up that often, so
+	// that slower chains let them sleep longer.
+	c.Consensus.PeerGossipSleepDuration = min(max(blockTime/20, 5*time.Millisecond), 50*time.Millisecond)
 	c.P2P.FlushThrottleTimeout = 2 * time.Millisecond
 
 	// The application has the pool; CometBFT carries its ordinary transactions between
 	// nodes. Bundles go by lanes.
 	c.Mempool.Type = cmtcfg.MempoolTypeApp
-	c.Mempool.ReapInterval = 2 * time.Millisecond
+	c.Mempool.ReapInterval = 20 * time.Millisecond
 	c.Mempool.ReapMaxBytes = 1 << 20
 	c.Mempool.MaxTxBytes = 1 << 20
 	c.Mempool.SeenCacheSize = 20_000
