@@ -216,9 +216,7 @@ func (a *attester) judge(o *offered, checked *lane.Checked, refusal *lane.Refusa
 // store puts the record on disk, then lets the attestation go.
 func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) {
 	p := r.Batch.Header.Position
-	buf := a.node.buffers.get(r.Size())
-	err := a.node.opts.Shards.Put(ctx, certificateKey(p), a.node.height(), r.Append((*buf)[:0]))
-	a.node.buffers.put(buf)
+	err := a.node.opts.Shards.PutParts(ctx, certificateKey(p), a.node.height(), r.Head(), o.share)
 	// Crash here: the record is on disk and nobody knows. The owner offers the batch
 	// again and gets the attestation that the record says.
 	a.mu.Lock()

@@ -13,7 +13,9 @@ import (
 )
 
 // batcher makes batches of bundles. While nothing is in flight what there is goes at
-// once; otherwise it gathers until there is enough, or the oldest has waited long enough.
+// once; otherwise it gathers until there is enough, or the oldest has waited long enough. A batch
+// costs the network milliseconds of processors whatever it holds, so the more are in flight, the
+// network being slow or busy, the longer it gathers.
 type batcher struct {
 	node *Node
 
@@ -77,15 +79,19 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 			return 0, nil
 		}
 		full := b.bytes >= most || b.header >= room.HeaderBytes*7/8 || len(b.queue) >= order.MaxBatchBundles
-		age := b.node.opts.Now().Sub(b.queue[0].since)
-		if flown > 0 && !full && age < b.node.opts.FlushAge {
-			return b.node.opts.FlushAge - age, nil
+		gather := b.node.opts.FlushAge * time.Duration(min(flown, 1+max(0, flown-2), maxGather))
+		if age := b.node.opts.Now().Sub(b.queue[0].since); !full && age < gather {
+			return gather - age, nil
 		}
 		if err := b.disperse(ctx, room, b.cut(most, room.HeaderBytes)); err != nil {
 			return 0, err
 		}
 	}
 }
+
+// maxGather is how many times FlushAge a bundle waits at most: with two batches in flight
+// once, and once more with each further one.
+const maxGather = 4
 
 func (b *batcher) clear() { b.queue, b.bytes, b.header = nil, 0, 0 }
 

@@ -176,12 +176,19 @@ func (l *library) forked(c *order.Certificate, committee *order.Committee) {
 	}
 }
 
+// storeAge is how long others' certificates gather on their way to the disk.
+const storeAge = 20 * time.Millisecond
+
 // run puts certificates on disk. What has not got there is not among the tips.
 func (l *library) run(ctx context.Context) error {
 	for {
 		select {
 		case <-l.unstoredC:
 		case <-ctx.Done():
+			return nil
+		}
+		// Nobody waits for these but the next block's tips, so that some can share a sync.
+		if err := sleep(ctx, storeAge); err != nil {
 			return nil
 		}
 		l.mu.Lock()

@@ -135,7 +135,7 @@ func (m *mender) repair(ctx context.Context, p order.Position) error {
 	if record.Share, err = coded.Share(layout.Range(n.opts.Self[:])); err != nil {
 		return fmt.Errorf("cut share: %w", err)
 	}
-	if err := n.opts.Shards.Repair(ctx, certificateKey(p), record.Encode()); err != nil {
+	if err := n.opts.Shards.Repair(ctx, certificateKey(p), record.Head(), record.Share.Append(nil)); err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
 	return nil

@@ -55,8 +55,8 @@ type Options struct {
 	Shares []ShareSource
 
 	// BatchBytes is the size from which a batch is not waited with, default 1 MiB;
-	// FlushAge how long a bundle waits for others while batches are in flight,
-	// default 30 ms.
+	// FlushAge how long a bundle waits for others while batches are in flight, up to
+	// four times that while there are many, default 30 ms.
 	BatchBytes int
 	FlushAge   time.Duration
 	// WindowBytes and WindowBatches bound what is in flight; defaults 16 MiB and 64.

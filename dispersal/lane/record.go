@@ -24,20 +24,19 @@ const (
 	tagShare = byte(3<<3 | protowire.BytesType)
 )
 
-// Size is at least the length of the canonical encoding, and little more.
-func (r *Record) Size() int { return 32 + r.Batch.Size() + r.Share.Size() }
-
 // Encode returns the canonical encoding: proto3, fields in ascending order, none that
 // is zero.
-func (r *Record) Encode() []byte { return r.Append(make([]byte, 0, r.Size())) }
+func (r *Record) Encode() []byte { return r.Share.Append(r.Head()) }
 
-// Append appends the canonical encoding to b.
-func (r *Record) Append(b []byte) []byte {
+// Head is the canonical encoding up to where the share's begins: with the batch's root it
+// says what the share is.
+func (r *Record) Head() []byte {
+	b := make([]byte, 0, 32+r.Batch.Size())
 	if r.Clock != 0 {
 		b = protowire.AppendVarint(append(b, tagClock), r.Clock)
 	}
 	b = protowire.AppendBytes(append(b, tagBatch), r.Batch.Encode())
-	return r.Share.Append(protowire.AppendVarint(append(b, tagShare), uint64(r.Share.Size())))
+	return protowire.AppendVarint(append(b, tagShare), uint64(r.Share.Size()))
 }
 
 // DecodeRecord reads what Encode writes and nothing else. Share aliases raw.

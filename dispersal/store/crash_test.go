@@ -222,7 +222,7 @@ func TestBitFlips(t *testing.T) {
 			s, err := Open("/d/s", Options{FS: mem, SegmentBytes: 32 << 10})
 			require.NoError(t, err)
 			for n := range records {
-				require.NoError(t, s.Put(context.Background(), key("a", n), 1, record(key("a", n), 0)))
+				require.NoError(t, s.putParts(key("a", n), 0))
 			}
 			left := mem.CrashClone(vfs.CrashCloneCfg{})
 			require.NoError(t, s.Close())
@@ -264,12 +264,13 @@ func TestBitFlips(t *testing.T) {
 						require.False(t, clean, "the index knows every key")
 						require.Positive(t, noted)
 					} else {
-						require.ErrorIs(t, s.Put(context.Background(), k, 1, record(k, 1)), ErrConflict)
+						require.ErrorIs(t, s.putParts(k, 1), ErrConflict)
 						_, held := s.Contiguous(k.Owner, k.Session, k.Sequence)
 						require.False(t, held)
-						require.NoError(t, s.Repair(context.Background(), k, record(k, 0)))
+						head, body := parts(k, 0)
+						require.NoError(t, s.Repair(context.Background(), k, head, body))
 					}
-					require.NoError(t, s.Put(context.Background(), k, 1, record(k, 0)))
+					require.NoError(t, s.putParts(k, 0))
 					got, err = s.Get(k)
 					require.NoError(t, err)
 					require.True(t, bytes.Equal(record(k, 0), got))

@@ -20,12 +20,13 @@
 // A record is a header of 128 bytes and the body:
 //
 //	mark 8 | synced 4 | length 4 | tag 8 | session 8 | sequence 8 | digest 16 |
-//	owner's length 1 | owner, zero padded 64 | zero 3 | CRC-32C 4
+//	owner's length 1 | owner, zero padded 64 | head's length 3 | CRC-32C 4
 //
-// The checksum covers the header's place in the file too. The body's checksum is its
-// SHA-256, cut to 16 bytes, and not a CRC, because the digest has a second
-// use: when the body is damaged it still tells the batch that was attested
-// from every other one, which must not be attested. synced is how
+// The checksum covers the header's place in the file too. The digest is a SHA-256, cut to 16
+// bytes, because it has a second use: when the record is damaged it still tells the batch that was
+// attested from every other one, which must not be attested. It covers the head of the record, the
+// batch's header, and of what follows from it, the share, only a CRC-32C. A head's length of 0
+// says that all of the record is its head. synced is how
 // much of the segment was on disk when the record was written: it tells, after a
 // crash, what was torn while being written from what was damaged later.
 //

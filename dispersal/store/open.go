@@ -176,9 +176,9 @@ func (d disk) readRecord(g *segment, key Key, e entry) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	body := raw[headerBytes:]
-	if !h.key.equal(key) || h.digest != e.digest || digestOf(body) != e.digest {
+	record := raw[headerBytes:]
+	if !h.key.equal(key) || h.length != e.length || h.digest != e.digest || digestOf(record[:h.head], record[h.head:]) != e.digest {
 		return nil, fmt.Errorf("%w: its digest differs", ErrCorrupt)
 	}
-	return body, nil
+	return record, nil
 }

@@ -18,14 +18,17 @@ const (
 type put struct {
 	key    Key
 	tag    uint64
-	record []byte
+	head   []byte
+	body   []byte
 	digest digest
 	mend   bool       // the key is held, and damaged
 	done   chan error // takes the one answer without blocking
 }
 
 // size is what the put counts in the queue; an empty record is not free.
-func (p *put) size() int64 { return int64(len(p.record)) + headerBytes }
+func (p *put) size() int64 { return int64(p.length()) + headerBytes }
+
+func (p *put) length() int { return len(p.head) + len(p.body) }
 
 // queue holds puts until the writer takes them, a group at a time.
 type queue struct {

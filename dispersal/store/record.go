@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 
 	"github.com/ordo-network/ordo/dispersal/shard"
@@ -43,12 +44,41 @@ func (k Key) equal(o Key) bool {
 // String names the position for people.
 func (k Key) String() string { return fmt.Sprintf("%x/%d/%d", k.Owner, k.Session, k.Sequence) }
 
-// digest is the start of a record's SHA-256.
+// digest is the start of the SHA-256 over a record's head and, where there is one, its
+// body's checksum.
 type digest [16]byte
 
-func digestOf(record []byte) digest {
-	sum := sha256.Sum256(record)
-	return digest(sum[:len(digest{})])
+func digestOf(head, body []byte) digest {
+	sum := newDigester(uint32(len(head)))
+	sum.write(head)
+	sum.write(body)
+	return sum.digest()
+}
+
+// digester is given a record piece by piece, of any size.
+type digester struct {
+	sha  hash.Hash
+	head uint32 // bytes of it to come
+	body uint32 // checksum of what came behind it
+	more bool   // something did
+}
+
+func newDigester(head uint32) *digester { return &digester{sha: sha256.New(), head: head} }
+
+func (d *digester) write(b []byte) {
+	n := min(int(d.head), len(b))
+	d.sha.Write(b[:n])
+	d.head -= uint32(n)
+	if n < len(b) {
+		d.body, d.more = crc32.Update(d.body, castagnoli, b[n:]), true
+	}
+}
+
+func (d *digester) digest() digest {
+	if d.more {
+		d.sha.Write(binary.BigEndian.AppendUint32(nil, d.body))
+	}
+	return digest(d.sha.Sum(nil)[:len(digest{})])
 }
 
 // header is what stands before a record's body; the package comment shows it.
@@ -57,8 +87,12 @@ type header struct {
 	tag    uint64
 	synced uint32
 	length uint32
+	head   uint32 // bytes of the record that are its head; all of them in one without a body
 	digest digest
 }
+
+// headEnds is where the owner's field ends and the head's length stands.
+const headEnds = 57 + MaxOwnerBytes
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -83,7 +117,12 @@ func (h *header) append(b []byte, mark uint64, offset uint32) []byte {
 	b = append(b, h.digest[:]...)
 	b = append(b, byte(len(h.key.Owner)))
 	b = append(b, h.key.Owner...)
-	b = append(b, make([]byte, headerBytes-4-(len(b)-start))...)
+	b = append(b, make([]byte, headEnds-(len(b)-start))...)
+	head := h.head
+	if head == h.length {
+		head = 0 // as it was written before records had bodies
+	}
+	b = append(b, byte(head>>16), byte(head>>8), byte(head))
 	return binary.BigEndian.AppendUint32(b, headerSum(b[start:], offset))
 }
 
@@ -97,13 +136,20 @@ func decodeHeader(raw []byte, mark uint64, offset uint32) (header, error) {
 		synced: binary.BigEndian.Uint32(raw[8:]),
 		length: binary.BigEndian.Uint32(raw[12:]),
 		tag:    binary.BigEndian.Uint64(raw[16:]),
+		head:   uint32(raw[headEnds])<<16 | uint32(raw[headEnds+1])<<8 | uint32(raw[headEnds+2]),
 		digest: digest(raw[40:56]),
+	}
+	if h.head >= h.length && h.head > 0 {
+		return header{}, errHeader
+	}
+	if h.head == 0 {
+		h.head = h.length
 	}
 	owner := int(raw[56])
 	if owner == 0 || owner > MaxOwnerBytes || h.length > MaxRecordBytes || h.synced > offset {
 		return header{}, errHeader
 	}
-	for _, b := range raw[57+owner : headerBytes-4] {
+	for _, b := range raw[57+owner : headEnds] {
 		if b != 0 {
 			return header{}, errHeader
 		}

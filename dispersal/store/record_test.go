@@ -13,7 +13,7 @@ const testMark = 0x0123456789abcdef
 func someHeader(n uint64) header {
 	return header{
 		key: Key{Owner: []byte("owner"), Session: 7, Sequence: n}, tag: 9, synced: 0,
-		length: 100, digest: digestOf([]byte{byte(n)}),
+		length: 100, head: 100 - uint32(n%2), digest: digestOf([]byte{byte(n)}, nil),
 	}
 }
 
@@ -42,10 +42,10 @@ func TestScanIsNotLedToForgedRecords(t *testing.T) {
 	forged := someHeader(66)
 	h := someHeader(1)
 	body := forged.append(nil, testMark+2, headerBytes)
-	h.length, h.digest = uint32(len(body)), digestOf(body)
+	h.length, h.head, h.digest = uint32(len(body)), uint32(len(body)), digestOf(body, nil)
 	raw := append(h.append(nil, testMark, 0), body...)
 	second := someHeader(2)
-	second.length, second.digest, second.synced = 3, digestOf([]byte("abc")), uint32(len(raw))
+	second.length, second.head, second.digest, second.synced = 3, 1, digestOf([]byte("a"), []byte("bc")), uint32(len(raw))
 	raw = append(second.append(raw, testMark, uint32(len(raw))), "abc"...)
 
 	found := scan(bytes.NewReader(raw), int64(len(raw)), testMark)
@@ -99,7 +99,7 @@ func FuzzIndex(f *testing.F) {
 
 func FuzzScan(f *testing.F) {
 	h := someHeader(1)
-	h.length = 0
+	h.length, h.head = 0, 0
 	f.Add(h.append([]byte("damage"), testMark, 6))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		found := scan(bytes.NewReader(raw), int64(len(raw)), testMark)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"io"
 )
@@ -53,7 +52,7 @@ func scan(file io.ReaderAt, size int64, mark uint64) scanned {
 		synced = max(synced, int64(h.synced))
 		next := pos + headerBytes + int64(h.length)
 		r := indexed{offset: uint32(pos), header: h}
-		r.damaged = next > size || s.digest(pos+headerBytes, int64(h.length)) != h.digest
+		r.damaged = next > size || s.digest(pos+headerBytes, &h) != h.digest
 		out.records = append(out.records, r)
 		pos = next
 	}
@@ -81,12 +80,12 @@ func (s *scanner) find(from int64, mark uint64) int64 {
 	return s.size
 }
 
-func (s *scanner) digest(offset, n int64) digest {
-	sum := sha256.New()
+func (s *scanner) digest(offset int64, h *header) digest {
+	sum, n := newDigester(h.head), int64(h.length)
 	for n > 0 {
 		b := s.at(offset, int(min(n, scanBytes)))
-		sum.Write(b)
+		sum.write(b)
 		offset, n = offset+int64(len(b)), n-int64(len(b))
 	}
-	return digest(sum.Sum(nil)[:len(digest{})])
+	return sum.digest()
 }

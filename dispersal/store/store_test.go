@@ -26,6 +26,21 @@ func record(k Key, version byte) []byte {
 	return bytes.Repeat(b, 1+int(k.Sequence*37%400))
 }
 
+// parts are those of the record: of every other one its first line is the head.
+func parts(k Key, version byte) (head, body []byte) {
+	r := record(k, version)
+	if k.Sequence%2 == 0 {
+		return r, nil
+	}
+	n := len(fmt.Sprintf("%v/%d ", k, version))
+	return r[:n], r[n:]
+}
+
+func (s *Store) putParts(k Key, version byte) error {
+	head, body := parts(k, version)
+	return s.PutParts(context.Background(), k, 1, head, body)
+}
+
 func open(t *testing.T, dir string, opts Options) *Store {
 	t.Helper()
 	s, err := Open(dir, opts)
@@ -71,7 +86,7 @@ func TestPutGetReopen(t *testing.T) {
 			require.Equal(t, record(k, 0), got)
 			require.NoError(t, s.Put(ctx, k, 1, record(k, 0)), "again")
 			require.ErrorIs(t, s.Put(ctx, k, 1, record(k, 1)), ErrConflict)
-			require.ErrorIs(t, s.Repair(ctx, k, record(k, 1)), ErrConflict)
+			require.ErrorIs(t, s.Repair(ctx, k, record(k, 1), nil), ErrConflict)
 		}
 		got, err := s.Get(key("b", 7))
 		require.NoError(t, err)
@@ -96,7 +111,7 @@ func TestPutGetReopen(t *testing.T) {
 	require.ErrorIs(t, s.Put(ctx, key("a", 1000), 1, nil), ErrClosed)
 	s = open(t, dir, Options{})
 	check()
-	require.ErrorIs(t, s.Repair(ctx, key("c", 1), nil), ErrNotFound)
+	require.ErrorIs(t, s.Repair(ctx, key("c", 1), nil, nil), ErrNotFound)
 }
 
 func TestPruneDropsWholeSegments(t *testing.T) {

@@ -135,7 +135,7 @@ func (s *Store) append(puts []*put) ([]indexed, error) {
 	for i, p := range puts {
 		r := &records[i]
 		r.offset = w.size + uint32(len(w.buf))
-		r.header = header{key: p.key, tag: p.tag, synced: w.synced, length: uint32(len(p.record)), digest: p.digest}
+		r.header = header{key: p.key, tag: p.tag, synced: w.synced, length: uint32(p.length()), head: uint32(len(p.head)), digest: p.digest}
 		var head [headerBytes]byte
 		// Crash from here to the end of the sync: any part of the group may be on disk.
 		// No Put of it has returned. Open keeps the records that are whole and notes
@@ -143,7 +143,7 @@ func (s *Store) append(puts []*put) ([]indexed, error) {
 		if err := w.write(r.header.append(head[:0], w.seg.mark, r.offset)); err != nil {
 			return nil, err
 		}
-		if err := w.write(p.record); err != nil {
+		if err := errors.Join(w.write(p.head), w.write(p.body)); err != nil {
 			return nil, err
 		}
 	}

@@ -41,7 +41,7 @@ type Config struct {
 		Listen       string          `toml:"listen" comment:"Address that other validators connect to, to hand over batches and certificates."`
 		Advertise    string          `toml:"advertise" comment:"Address, host:port, by which they reach it. The chain is told by 'ordo sequencer attester set'. Empty: listen."`
 		AdvertiseAPI string          `toml:"advertise_api" comment:"URL by which other nodes reach the sequencer API, to read the shards that this validator keeps; the chain is told it, too. Empty: http:// and api.listen."`
-		FlushAge     config.Duration `toml:"flush_age" comment:"How long a bundle may wait, while batches are on their way, for others to share its batch."`
+		FlushAge     config.Duration `toml:"flush_age" comment:"How long a bundle may wait, while batches are on their way, for others to share its batch; up to four times that while many are."`
 		BatchBytes   int             `toml:"batch_bytes" comment:"Size from which a batch is sent without waiting; never more than the chain allows."`
 		WindowBytes  uint64          `toml:"window_bytes" comment:"Bytes of batches that this validator may have on their way to a certificate. When it is full, bundles wait in the pool."`
 		PeerBytes    int             `toml:"peer_bytes" comment:"Memory for what one other validator has sent and this one has not dealt with; beyond it, its connection is not read."`
