@@ -20,7 +20,9 @@ type journal struct{ db *pebble.DB }
 // openJournal opens the journal in the directory, of the operating system where fs
 // is nil, or one in memory where both are empty.
 func openJournal(fs vfs.FS, dir string) (*journal, error) {
-	opts := &pebble.Options{FS: fs, CacheSize: 1 << 20, MemTableSize: 4 << 20, Logger: pebblelog.Quiet("pool journal")}
+	// A bundle is deleted within a second, as a rule. A table in memory that holds more than that
+	// second's is written out without them, while a small one would write most of them once more.
+	opts := &pebble.Options{FS: fs, CacheSize: 1 << 20, MemTableSize: 16 << 20, Logger: pebblelog.Quiet("pool journal")}
 	if fs == nil && dir == "" {
 		opts.FS = vfs.NewMem()
 	}
