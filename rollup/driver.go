@@ -41,6 +41,7 @@ type outcome struct {
 	Result    execution.Result
 	Head      execution.Head // the rollup's head after them
 	Soft      execution.Head // the soft head: Head, or above it where a crash lost several notes
+	Took      time.Duration  // to execute them
 }
 
 // executor makes rollup blocks.
@@ -266,7 +267,7 @@ func (d *driver) execute(ctx context.Context, b block) error {
 	if !made && !forgotten && len(next.Transactions) > 0 {
 		return d.wait(b, r, at)
 	}
-	out := outcome{Blocks: append(d.gathered, b), Executed: made, Forgotten: forgotten, Result: res, Head: head, Soft: at.soft}
+	out := outcome{Blocks: append(d.gathered, b), Executed: made, Forgotten: forgotten, Result: res, Head: head, Soft: at.soft, Took: time.Since(start)}
 	// A crash before this line: the client's head is one block ahead of the records, and
 	// what that block was made from is gathered or read again. recover goes back there, and
 	// the client tells again what it made of it.

@@ -76,7 +76,7 @@ func observed(out outcome, hash func([]byte) [32]byte) (all []gateway.Observed) 
 // ordered says what the pending block must know of what was executed.
 func ordered(out outcome) pending.Ordered {
 	last := out.Blocks[len(out.Blocks)-1]
-	b := pending.Ordered{Height: last.Height, Time: last.Time, Head: out.Soft}
+	b := pending.Ordered{Height: last.Height, Time: last.Time, Head: out.Soft, Took: out.Took}
 	outcomes := out.Result.Outcomes
 	for i := range out.Blocks {
 		for _, leg := range out.Blocks[i].Legs {

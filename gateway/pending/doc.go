@@ -8,6 +8,6 @@
 //
 // What always holds: nothing here reaches the blocks that the rollup executes, for
 // what a node says is a hint; a node that says too much costs bounded memory, and
-// at most a quarter of one processor; and each transaction that was shown as
+// at most a quarter of one processor, less while the rollup has much to execute; and each transaction that was shown as
 // executed is counted in the end, as confirmed or as contradicted.
 package pending

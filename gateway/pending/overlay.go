@@ -20,8 +20,10 @@ const (
 	// stepTransactions bounds what is tried out at once. Between two steps the head
 	// may move, and others get the processor.
 	stepTransactions = 256
-	// rest is how long nothing is tried out after a step, in times of how long that took.
-	rest = 3
+	// share is what trying out takes at most of the time that is left beside executing what
+	// is ordered, and idle the least of it that counts as left: one part in so many.
+	share = 4
+	idle  = 16
 	// maxUntrue is how many bundles a node may have called certified that were never
 	// ordered, before another one is asked.
 	maxUntrue = 16
@@ -79,6 +81,7 @@ type Ordered struct {
 	Height  uint64
 	Time    time.Time
 	Head    execution.Head // of the rollup after it
+	Took    time.Duration  // to execute it
 	Bundles []OrderedBundle
 }
 
@@ -104,6 +107,7 @@ type Overlay struct {
 	height uint64
 	at     time.Time // of the last sequencer block, and
 	seen   time.Time // when it came
+	busy   float64   // part of the time that execution takes of late
 	built  []*entry  // what was tried out, in order,
 	parent execution.Hash
 	untrue map[int]int // by source
@@ -157,7 +161,7 @@ func (o *Overlay) Run(ctx context.Context) {
 		}
 		start := time.Now()
 		err := o.step(ctx)
-		pause := rest * time.Since(start)
+		pause := o.pause(time.Since(start))
 		if err != nil && ctx.Err() == nil {
 			o.log.Warn("the pending block could not be tried out", "err", err)
 			pause = max(pause, retryAfter)
@@ -168,6 +172,22 @@ func (o *Overlay) Run(ctx context.Context) {
 			return
 		case <-time.After(pause):
 		}
+	}
+}
+
+// pause is how long nothing is tried out after a step that took so long. What is ordered comes first:
+// a rollup that has much to execute has little time for what may come.
+func (o *Overlay) pause(took time.Duration) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return time.Duration(float64(took) * (share/max(1-o.busy, 1./idle) - 1))
+}
+
+// work notes that execution took so long of the time since the block before, the last few blocks counting
+// most: under the lock.
+func (o *Overlay) work(took, since time.Duration) {
+	if since > 0 {
+		o.busy += (min(1, took.Seconds()/since.Seconds()) - o.busy) / 8
 	}
 }
 
@@ -237,7 +257,9 @@ func (o *Overlay) Ordered(b Ordered) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.signal()
-	o.head, o.height, o.at, o.seen = b.Head, b.Height, b.Time, o.cfg.Now()
+	now := o.cfg.Now()
+	o.work(b.Took, now.Sub(o.seen))
+	o.head, o.height, o.at, o.seen = b.Head, b.Height, b.Time, now
 	ordered, passed := o.set.order(b.Bundles)
 	for _, e := range o.waits {
 		ordered[e.id] = e
@@ -275,7 +297,9 @@ func (o *Overlay) Gathered(b Gathered) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.signal()
-	o.height, o.at, o.seen = b.Height, b.Time, o.cfg.Now()
+	now := o.cfg.Now()
+	o.work(0, now.Sub(o.seen))
+	o.height, o.at, o.seen = b.Height, b.Time, now
 	waits := gatheredEntries(b)
 	bundles := make([]OrderedBundle, len(waits))
 	for i, e := range waits {
