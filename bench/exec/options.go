@@ -32,8 +32,8 @@ type Options struct {
 // DefaultOptions take some minutes on two cores.
 func DefaultOptions() Options {
 	return Options{
-		Kinds: slices.Clone(Kinds), Validators: 4, BlockTime: 100 * time.Millisecond,
-		Duration: 10 * time.Second, Load: 0.8, Rounds: 3,
+		Kinds: slices.Clone(Kinds), Validators: 4, BlockTime: 200 * time.Millisecond,
+		Duration: 10 * time.Second, Load: 0.9, Rounds: 3,
 	}
 }
 

@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// tick is the time between two bundles to a validator.
-	tick = 50 * time.Millisecond
+	// tick is the time between two bundles to a validator: with four of them 40 a second in all, where
+	// a gateway makes up to 50 for a rollup.
+	tick = 100 * time.Millisecond
 	// settleLimit is how long what was handed in may take to be ordered or executed when
 	// nothing moves.
 	settleLimit = 2 * time.Minute

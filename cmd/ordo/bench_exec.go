@@ -25,7 +25,7 @@ executes the same signed transactions in the same blocks in three ways:
 
   alone     the embedded EVM with the blocks at hand
   catch-up  a new rollup node, which fetches and verifies what is ordered already
-  live      a rollup node that follows while 0.8 times as much is ordered as the EVM alone
+  live      a rollup node that follows while 0.9 times as much is ordered as the EVM alone
             executes, with all validators on the same machine: its share is at most that
 
 Kinds of transactions, for --only, each on a rollup of its own:
