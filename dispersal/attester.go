@@ -163,7 +163,12 @@ func (a *attester) check(ctx context.Context, o *offered, checks chan struct{}) 
 		}
 		refusal = &lane.Refusal{Reason: lane.ReasonShare}
 		if share, err := shard.DecodeShare(o.share); err == nil {
-			checked, refusal = lane.Check(v, layout, a.node.opts.Self, &lane.Offer{Batch: o.batch, Share: share})
+			offer := &lane.Offer{Batch: o.batch, Share: share}
+			if o.peer == nil {
+				checked, refusal = lane.CheckOwn(v, a.node.opts.Self, offer)
+			} else {
+				checked, refusal = lane.Check(v, layout, a.node.opts.Self, offer)
+			}
 		}
 		if refusal == nil {
 			refusal = a.afford(o.batch)
