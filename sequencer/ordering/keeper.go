@@ -64,7 +64,7 @@ func keyOwnerKey(key []byte) []byte { return append([]byte{keyOwnerPrefix[0]}, k
 
 // Bank is what the module needs of the bank module.
 type Bank interface {
-	SpendableCoin(ctx context.Context, addr sdk.AccAddress, denom string) sdk.Coin
+	GetBalance(ctx context.Context, addr sdk.AccAddress, denom string) sdk.Coin
 	SendCoinsFromAccountToModule(ctx context.Context, from sdk.AccAddress, module string, amount sdk.Coins) error
 }
 
@@ -136,7 +136,8 @@ func (k Keeper) SetParams(ctx context.Context, p Params) error {
 
 // Balance returns what the payer can spend, in uordo.
 func (k Keeper) Balance(ctx context.Context, p order.Payer) uint64 {
-	amount := k.bank.SpendableCoin(ctx, Address(p), Denom).Amount
+	// All of it can be spent: the chain has no accounts that vest.
+	amount := k.bank.GetBalance(ctx, Address(p), Denom).Amount
 	if !amount.IsUint64() {
 		return math.MaxUint64
 	}
