@@ -188,7 +188,7 @@ func (l *library) run(ctx context.Context) error {
 			return nil
 		}
 		// Nobody waits for these but the next block's tips, so that some can share a sync.
-		if err := sleep(ctx, storeAge); err != nil {
+		if sleep(ctx, storeAge) != nil {
 			return nil
 		}
 		l.mu.Lock()

@@ -150,7 +150,7 @@ func (s *Store) compare(p *put, e entry) error {
 		return fmt.Errorf("put %v: %w", p.key, ErrConflict)
 	}
 	held, err := s.read(p.key, e)
-	if err == nil && !(bytes.HasPrefix(held, p.head) && bytes.HasSuffix(held, p.body)) {
+	if err == nil && (!bytes.HasPrefix(held, p.head) || !bytes.HasSuffix(held, p.body)) {
 		return fmt.Errorf("put %v: %w", p.key, ErrConflict)
 	}
 	return err
