@@ -164,7 +164,7 @@ func (a *attester) check(ctx context.Context, o *offered, checks chan struct{}) 
 		refusal = &lane.Refusal{Reason: lane.ReasonShare}
 		if share, err := shard.DecodeShare(o.share); err == nil {
 			offer := &lane.Offer{Batch: o.batch, Share: share}
-			if o.peer == nil {
+			if o.peer == nil && o.from == a.node.opts.Self {
 				checked, refusal = lane.CheckOwn(v, a.node.opts.Self, offer)
 			} else {
 				checked, refusal = lane.Check(v, layout, a.node.opts.Self, offer)

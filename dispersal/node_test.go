@@ -444,6 +444,25 @@ func TestNoSecondAttestationAfterPruning(t *testing.T) {
 	}
 }
 
+// Only what a node has made itself it takes as it is.
+func TestOthersSharesAreVerified(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, nil)
+	w.connected()
+	silent, v := w.validators[0], w.validators[1]
+	silent.stop()
+	p := order.Position{Owner: silent.owner, Mark: order.Mark{Session: 7, Sequence: 1}}
+	s, share := w.batch(silent, p.Mark, v)
+	share[len(share)-1] ^= 1
+	eventually(t, "it is refused", func() bool {
+		v.take(s, share)
+		return counter(t, v, "ordo_dispersal_refusals_total", "share") > 0
+	})
+	if _, err := v.attester.load(p); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a share that is not of the batch: %v, want that it is not stored", err)
+	}
+}
+
 // An owner that signs offers out of sequence, or many for one position, has few of them
 // checked, and what it has checked leaves room for others.
 func TestFloodOfOffers(t *testing.T) {

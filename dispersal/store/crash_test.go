@@ -37,7 +37,8 @@ func (l *ledger) run(s *Store) {
 		var wg sync.WaitGroup
 		for i := n; i < n+4; i++ {
 			wg.Go(func() {
-				err := s.Put(context.Background(), key("a", i), uint64(i), record(key("a", i), 0))
+				head, body := parts(key("a", i), 0)
+				err := s.PutParts(context.Background(), key("a", i), uint64(i), head, body)
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				if err == nil {
@@ -73,7 +74,8 @@ func check(t *testing.T, fs vfs.FS, acked map[int]bool) {
 			require.True(t, errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt), err)
 		}
 		// A record that was not acknowledged can be put, whatever is left of it.
-		require.NoError(t, s.Put(context.Background(), k, uint64(n), record(k, 0)))
+		head, body := parts(k, 0)
+		require.NoError(t, s.PutParts(context.Background(), k, uint64(n), head, body))
 		got, err = s.Get(k)
 		require.NoError(t, err)
 		require.Equal(t, record(k, 0), got)
@@ -284,4 +286,46 @@ func TestBitFlips(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A record that was written before records had bodies is put again, and repaired, by its
+// parts as any other.
+func TestARecordWithoutABody(t *testing.T) {
+	t.Parallel()
+	ctx, mem := context.Background(), vfs.NewCrashableMem()
+	k := key("a", 1)
+	head, body := parts(k, 0)
+	require.NotEmpty(t, body)
+	s, err := Open("/d/s", Options{FS: mem})
+	require.NoError(t, err)
+	require.NoError(t, s.Put(ctx, k, 1, record(k, 0)))
+	require.NoError(t, s.PutParts(ctx, k, 1, head, body), "again")
+	otherHead, otherBody := parts(k, 1)
+	require.ErrorIs(t, s.PutParts(ctx, k, 1, otherHead, otherBody), ErrConflict)
+	require.NoError(t, s.Close())
+	names, err := mem.List("/d/s")
+	require.NoError(t, err)
+	for _, name := range names {
+		if _, suffix := trim(name); suffix == segmentSuffix {
+			f, err := mem.OpenReadWrite(mem.PathJoin("/d/s", name), diskCategory)
+			require.NoError(t, err)
+			_, err = f.WriteAt([]byte{0xff}, headerBytes+int64(len(head))+1)
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+		}
+	}
+
+	s, err = Open("/d/s", Options{FS: mem})
+	require.NoError(t, err)
+	_, err = s.Get(k)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorIs(t, s.Repair(ctx, k, otherHead, otherBody), ErrConflict)
+	require.NoError(t, s.Repair(ctx, k, head, body))
+	require.NoError(t, s.Close())
+	s, err = Open("/d/s", Options{FS: mem})
+	require.NoError(t, err)
+	got, err := s.Get(k)
+	require.NoError(t, err)
+	require.Equal(t, record(k, 0), got)
+	require.NoError(t, s.Close())
 }

@@ -30,6 +30,18 @@ func (p *put) size() int64 { return int64(p.length()) + headerBytes }
 
 func (p *put) length() int { return len(p.head) + len(p.body) }
 
+// as gives the put the shape of the record that is held, where that has the same bytes
+// and was written before records had bodies: then all of it is its head.
+func (p *put) as(e entry) {
+	if len(p.body) == 0 || e.digest == p.digest || int(e.length) != p.length() {
+		return
+	}
+	whole := slices.Concat(p.head, p.body)
+	if sum := digestOf(whole, nil); sum == e.digest {
+		p.head, p.body, p.digest = whole, nil, sum
+	}
+}
+
 // queue holds puts until the writer takes them, a group at a time.
 type queue struct {
 	limit int64

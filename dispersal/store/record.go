@@ -18,7 +18,8 @@ const (
 	// MaxRecordBytes bounds a record: a share, and 160 KiB for the batch's header.
 	MaxRecordBytes = shard.MaxShareBytes + 160<<10
 
-	headerBytes = 128
+	headerBytes  = 128
+	maxHeadBytes = 1<<24 - 1 // what the header has room for
 )
 
 // Key is a position in a lane.

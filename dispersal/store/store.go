@@ -115,14 +115,15 @@ func (s *Store) PutParts(ctx context.Context, key Key, tag uint64, head, body []
 	if p.length() > MaxRecordBytes {
 		return fmt.Errorf("record of %d bytes, want at most %d", p.length(), MaxRecordBytes)
 	}
-	if len(head) == 0 && len(body) > 0 {
-		return fmt.Errorf("put %v: a body of %d bytes without a head, want both", key, len(body))
+	if len(body) > 0 && (len(head) == 0 || len(head) > maxHeadBytes) {
+		return fmt.Errorf("put %v: a head of %d bytes before a body, want 1 to %d", key, len(head), maxHeadBytes)
 	}
 	p.digest = digestOf(head, body)
 	s.mu.RLock()
 	e, held := s.index.find(key)
 	s.mu.RUnlock()
 	if held {
+		p.as(e)
 		err := s.compare(p, e)
 		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNotFound) {
 			return err
