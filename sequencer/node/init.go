@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -326,7 +327,7 @@ func InitNetwork(o NetworkOptions) error {
 		if err := writeGenesis(n.home, file); err != nil {
 			return err
 		}
-		for _, j := range peersOf(i, len(nodes)) {
+		for _, j := range o.peersOf(i) {
 			options[i].Peers = append(options[i].Peers, nodes[j].id+"@"+options[j].address(options[j].Ports.P2P))
 		}
 		if err := n.write(options[i]); err != nil {
@@ -336,20 +337,23 @@ func InitNetwork(o NetworkOptions) error {
 	return nil
 }
 
-// maxMesh is how many validators all connect to all for consensus.
+// maxMesh is how many validators all connect to all for consensus, whatever their stakes.
 const maxMesh = 8
 
-// peersOf returns whom validator i of n connects to for consensus. Votes and parts of blocks come once
-// from each peer, so that many peers cost much. In a ring where each is connected to the nearest
+// peersOf returns whom validator i connects to for consensus, and they to it: one that is back, at another
+// address as well, dials all of them at once. Votes and parts of blocks come once from each peer, so that
+// many peers cost much. In a ring where each of n is connected to the nearest
 // on both sides, (n-1)/3 + 1 of them or more, the others stay connected whichever (n-1)/3 fail, and they are
-// all that consensus stands up to. Lanes connect everyone to everyone besides.
-func peersOf(i, n int) (peers []int) {
-	reach := n - 1
-	if n > maxMesh {
-		reach = ((n-1)/3 + 2) / 2 // half of the peers, rounded up: the others connect to it
-	}
-	for d := 1; d <= reach; d++ {
-		peers = append(peers, (i+d)%n)
+// all that consensus stands up to, where the stakes are the same: of small ones more may fail, and
+// so all connect to all where they differ. Lanes connect everyone to everyone besides.
+func (o NetworkOptions) peersOf(i int) (peers []int) {
+	n := o.Validators
+	ring := n > maxMesh && !slices.ContainsFunc(o.Stakes, func(s uint64) bool { return s != o.Stakes[0] })
+	reach := ((n-1)/3 + 2) / 2 // to each side
+	for d := 1; d < n; d++ {
+		if !ring || d <= reach || n-d <= reach {
+			peers = append(peers, (i+d)%n)
+		}
 	}
 	return peers
 }

@@ -12,15 +12,13 @@ func TestPeersSurviveAThird(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for n := 1; n <= 100; n++ {
-		linked := make([]map[int]bool, n)
-		for i := range linked {
-			linked[i] = make(map[int]bool)
+		linked := links(t, NetworkOptions{Validators: n})
+		most := n - 1
+		if n > maxMesh {
+			most = (n-1)/3 + 2
 		}
-		for i := range n {
-			for _, j := range peersOf(i, n) {
-				require.NotEqual(t, i, j, "%d validators", n)
-				linked[i][j], linked[j][i] = true, true
-			}
+		for i := range linked {
+			require.LessOrEqual(t, len(linked[i]), most, "%d validators", n)
 		}
 		for try := range 20 {
 			failed := rng.Perm(n)[:(n-1)/3]
@@ -35,6 +33,38 @@ func TestPeersSurviveAThird(t *testing.T) {
 			require.Equal(t, n-len(failed), reached(linked, failed), "of %d without %v", n, failed)
 		}
 	}
+}
+
+// Of validators with little at stake more than a third may fail.
+func TestPeersWhereStakesDiffer(t *testing.T) {
+	t.Parallel()
+	o := NetworkOptions{Validators: 12, Stakes: []uint64{27, 1, 1, 1, 27, 1, 1, 1, 27, 1, 1, 1}}
+	failed := []int{1, 2, 3, 5, 6, 7, 9, 10, 11}
+	require.Equal(t, 3, reached(links(t, o), failed), "nine tenths of the stake")
+	for i := range o.Stakes {
+		o.Stakes[i] = 7
+	}
+	require.Equal(t, links(t, NetworkOptions{Validators: 12}), links(t, o), "the same stakes, said or not")
+}
+
+// links tells who is connected to whom. Each dials the other, for one that is back may be at
+// another address.
+func links(t *testing.T, o NetworkOptions) []map[int]bool {
+	t.Helper()
+	linked := make([]map[int]bool, o.Validators)
+	for i := range linked {
+		linked[i] = make(map[int]bool)
+		for _, j := range o.peersOf(i) {
+			require.NotEqual(t, i, j, "%d validators", o.Validators)
+			linked[i][j] = true
+		}
+	}
+	for i := range linked {
+		for j := range linked[i] {
+			require.True(t, linked[j][i], "of %d, %d connects to %d", o.Validators, i, j)
+		}
+	}
+	return linked
 }
 
 // reached counts those that one of them reaches without the failed ones.
