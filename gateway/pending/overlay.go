@@ -13,6 +13,7 @@ import (
 
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/internal/pause"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -24,6 +25,8 @@ const (
 	// is ordered, and idle the least of it that counts as left: one part in so many.
 	share = 4
 	idle  = 16
+	// lookAgain is how often a pause looks whether it has become a shorter one.
+	lookAgain = 500 * time.Millisecond
 	// maxUntrue is how many bundles a node may have called certified that were never
 	// ordered, before another one is asked.
 	maxUntrue = 16
@@ -161,16 +164,28 @@ func (o *Overlay) Run(ctx context.Context) {
 		}
 		start := time.Now()
 		err := o.step(ctx)
-		pause := o.pause(time.Since(start))
+		least := time.Duration(0)
+		took := time.Since(start)
 		if err != nil && ctx.Err() == nil {
 			o.log.Warn("the pending block could not be tried out", "err", err)
-			pause = max(pause, retryAfter)
+			least = retryAfter
 			o.signal()
 		}
-		select {
-		case <-ctx.Done():
+		o.rest(ctx, took, least)
+	}
+}
+
+// rest returns when there is time to try out more after a step that took so long, or when
+// ctx ends. It looks again every now and then: of a long step's pause little is left where
+// the rollup has soon less to execute.
+func (o *Overlay) rest(ctx context.Context, took, least time.Duration) {
+	for start := time.Now(); ; {
+		left := max(o.pause(took), least) - time.Since(start)
+		if left <= 0 {
 			return
-		case <-time.After(pause):
+		}
+		if pause.For(ctx, min(left, lookAgain)) != nil {
+			return
 		}
 	}
 }

@@ -2,6 +2,7 @@ package pending
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -24,4 +25,24 @@ func TestWhatIsOrderedComesFirst(t *testing.T) {
 		o.work(0, 200*time.Millisecond)
 	}
 	require.InDelta(t, 3, o.pause(time.Second).Seconds(), 0.1, "and a quarter again")
+}
+
+// The pause after a long step ends when the rollup has little to execute any more.
+func TestAPauseBecomesShorter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := &Overlay{busy: 1}
+		begin := time.Now()
+		go func() {
+			time.Sleep(20 * time.Second)
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.busy = 0
+		}()
+		o.rest(t.Context(), 10*time.Second, 0)
+		require.InDelta(t, 30, time.Since(begin).Seconds(), 1, "not as long as when it began")
+		begin = time.Now()
+		o.rest(t.Context(), time.Millisecond, time.Second)
+		require.Equal(t, time.Second, time.Since(begin), "after what went wrong")
+	})
 }
