@@ -188,8 +188,8 @@ func (l *library) run(ctx context.Context) error {
 			return nil
 		}
 		// Nobody waits for these but the next block's tips, so that some can share a sync.
-		if sleep(ctx, storeAge) != nil {
-			return nil
+		if err := sleep(ctx, storeAge); err != nil {
+			return err
 		}
 		l.mu.Lock()
 		group := l.unstored

@@ -108,7 +108,7 @@ func (r *recent[T]) follow(place uint64, send func(T) error, quit <-chan struct{
 		case <-more:
 		case <-quit:
 			return
-		case <-gone:
+		case <-gone: //nolint:errcheck // the end of the subscription, however it came
 			return
 		}
 	}
