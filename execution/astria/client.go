@@ -82,6 +82,9 @@ type session struct {
 	soft, firm block
 	celestia   uint64 // lowest height to search, as the service said it
 	terms      bool   // the service applies legs with terms as one
+	// fell says that the service lost the states of its newest blocks in a crash, and kept
+	// the note of which one was firm. That block counts for nothing then: firm is soft.
+	fell bool
 }
 
 // Dial waits until the service answers, or ctx ends, and opens the first session.
@@ -220,6 +223,11 @@ func (c *Client) find(ctx context.Context, hash execution.Hash) (block, error) {
 // commit moves the soft and firm blocks of the service, and then ours. After a crash
 // before the service has it, or before we know that it has, the next session tells.
 func (c *Client) commit(ctx context.Context, soft, firm block) error {
+	if c.now.fell && firm.head.Number < c.now.parameters.StartNumber {
+		// The service knows a higher firm block, and so takes none from before its session.
+		// The session's first, which was firm once, may be called so again.
+		firm = soft
+	}
 	got, err := c.rpc.commit(ctx, c.now.id, &executionv2.CommitmentState{
 		SoftExecutedBlockMetadata: soft.meta, FirmExecutedBlockMetadata: firm.meta, LowestCelestiaSearchHeight: c.now.celestia,
 	})

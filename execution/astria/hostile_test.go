@@ -47,7 +47,6 @@ func TestSessionsAreChecked(t *testing.T) {
 		}, astria.ErrProtocol},
 		"no state":         {func(m *executionv2.ExecutionSession) { m.CommitmentState = nil }, astria.ErrProtocol},
 		"no firm block":    {func(m *executionv2.ExecutionSession) { m.CommitmentState.FirmExecutedBlockMetadata = nil }, astria.ErrProtocol},
-		"firm above soft":  {func(m *executionv2.ExecutionSession) { m.CommitmentState.FirmExecutedBlockMetadata.Number++ }, astria.ErrProtocol},
 		"firm beside soft": {func(m *executionv2.ExecutionSession) { m.CommitmentState.FirmExecutedBlockMetadata.Hash = "0x12" }, astria.ErrProtocol},
 		"no hash":          {soft(func(m *executionv2.ExecutedBlockMetadata) { m.Hash = "" }), astria.ErrProtocol},
 		"a long hash":      {soft(func(m *executionv2.ExecutedBlockMetadata) { m.Hash = strings.Repeat("a", 1000) }), astria.ErrProtocol},

@@ -106,6 +106,9 @@ func (c *Client) open(ctx context.Context) error {
 		return fmt.Errorf("rollup block %d was %s, the execution service says now that it is %s: %w",
 			was.Number, clip(c.now.soft.meta.GetHash()), clip(s.soft.meta.GetHash()), execution.ErrDisagree)
 	}
+	if s.fell {
+		c.log.Warn("the execution service lost blocks that were firm: they are executed again", "soft", s.soft.head.Number)
+	}
 	if c.now.parameters != s.parameters {
 		c.log.Info("execution session", "first_block", s.parameters.StartNumber, "last_block", s.parameters.EndNumber,
 			"first_sequencer_height", s.parameters.StartHeight, "soft", s.soft.head.Number, "firm", s.firm.head.Number)
@@ -139,12 +142,16 @@ func (c *Client) decodeSession(m *executionv2.ExecutionSession) (s session, err 
 	if s.soft, err = c.decodeBlock(s.parameters, m.GetCommitmentState().GetSoftExecutedBlockMetadata()); err != nil {
 		return session{}, fmt.Errorf("its soft block: %w", err)
 	}
-	if s.firm, err = c.decodeBlock(s.parameters, m.GetCommitmentState().GetFirmExecutedBlockMetadata()); err != nil {
+	firm := m.GetCommitmentState().GetFirmExecutedBlockMetadata()
+	if s.fell = firm.GetNumber() > s.soft.head.Number; s.fell {
+		firm = s.soft.meta
+	}
+	if s.firm, err = c.decodeBlock(s.parameters, firm); err != nil {
 		return session{}, fmt.Errorf("its firm block: %w", err)
 	}
 	switch soft, firm := s.soft.head, s.firm.head; {
-	case firm.Number > soft.Number, firm.Number == soft.Number && firm.Hash != soft.Hash:
-		return session{}, fmt.Errorf("its firm block %d is not below its soft block %d: %w", firm.Number, soft.Number, ErrProtocol)
+	case firm.Number == soft.Number && firm.Hash != soft.Hash:
+		return session{}, fmt.Errorf("its firm block %d is not its soft block: %w", firm.Number, ErrProtocol)
 	case soft.Number < s.parameters.StartNumber-1:
 		return session{}, fmt.Errorf("its soft block is %d, and it begins with %d: blocks in between are missing, which the sequencer chain %q does not hold: %w",
 			soft.Number, s.parameters.StartNumber, s.parameters.ChainID, ErrProtocol)

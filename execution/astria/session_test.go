@@ -66,6 +66,51 @@ func TestSessionsAreRenewed(t *testing.T) {
 	}
 }
 
+// A client that keeps its newest states in memory comes back from kill -9 far below what
+// it has noted as firm, and takes no firm block from before its session then.
+func TestFellBelowFirm(t *testing.T) {
+	t.Parallel()
+	for _, left := range []int{0, 2} {
+		s := newTwisted(t, parameters())
+		heads := chain(t, dial(t, s.config()), 5)
+		s.vm.heads = s.vm.heads[:left+1]
+		s.restart(parameters())
+		s.create = func(m *executionv2.ExecutionSession) error {
+			m.CommitmentState.FirmExecutedBlockMetadata = &executionv2.ExecutedBlockMetadata{Number: heads[4].Number, Hash: "0x04"}
+			return nil
+		}
+		s.commit = func(m *executionv2.CommitmentState) error {
+			if m.FirmExecutedBlockMetadata.Number < parameters().StartNumber {
+				return connect.NewError(connect.CodeOutOfRange, errors.New("the firm block is none of this session"))
+			}
+			return nil
+		}
+		c := dial(t, s.config())
+		opened, err := c.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opened.Soft != heads[left] || opened.Firm != heads[left] {
+			t.Errorf("opened at soft %+v and firm %+v, want both at %+v", opened.Soft, opened.Firm, heads[left])
+		}
+		for i, at := range heads[left:5] {
+			res, err := c.Execute(t.Context(), at.Hash, nextBlock(at))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := heads[left+i+1]; res.Head != want {
+				t.Errorf("block %d is %+v, and was %+v", want.Number, res.Head, want)
+			}
+			if err := c.SetFirm(t.Context(), res.Head.Hash); err != nil {
+				t.Error(err)
+			}
+		}
+		if s.vm.firm != 5 {
+			t.Errorf("firm is block %d, want 5", s.vm.firm)
+		}
+	}
+}
+
 func TestFirmIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newTwisted(t, parameters())
