@@ -23,6 +23,17 @@ const (
 	notApplied = "leg not applied: "
 	noTerms    = notApplied + "the rollup's execution client does not keep terms"
 	noDomain   = notApplied + "all or nothing over rollups that are not executed together"
+	noRoom     = notApplied + "the block holds more than one message to the rollup's execution client"
+)
+
+// A request is kept below what gRPC servers read unless told otherwise: a block may hold
+// more, and one that the service cannot read would stop the rollup for good. What takes part
+// in it is a rule of the chain, and so is counted here, not measured: room for what surrounds
+// the block, and at least what its parts take to encode.
+const (
+	maxSentBytes = 4<<20 - 4<<10
+
+	sentTransaction, sentLeg, sentRollup = 16, 80, 40
 )
 
 // noReason stands for a reason that was not told.
@@ -42,7 +53,8 @@ type packed struct {
 }
 
 // pack leaves out legs with terms that cannot be kept. What a service without the
-// knowledge of legs would do with them, their user has ruled out.
+// knowledge of legs would do with them, their user has ruled out. It leaves out legs, too,
+// that do not fit into the message beside those before them.
 func pack(b execution.Block, keepsTerms bool) (packed, error) {
 	p := packed{request: &executionv2.ExecuteBlockRequest{Timestamp: timestamppb.New(b.Time), SequencerBlockHash: hex.EncodeToString(b.Hash[:])}}
 	add := func(i int) {
@@ -50,6 +62,14 @@ func pack(b execution.Block, keepsTerms bool) (packed, error) {
 		p.request.Transactions = append(p.request.Transactions, &sequencerblockv1.RollupData{
 			Value: &sequencerblockv1.RollupData_SequencedData{SequencedData: b.Transactions[i]},
 		})
+	}
+	room := maxSentBytes
+	fits := func(size int) bool {
+		if size > room {
+			return false
+		}
+		room -= size
+		return true
 	}
 	next := 0
 	for _, leg := range b.Legs {
@@ -70,9 +90,13 @@ func pack(b execution.Block, keepsTerms bool) (packed, error) {
 				why = noDomain
 			}
 		}
+		retry := why == "" && !fits(sizeOf(leg, b.Transactions[first:next]))
+		if retry {
+			why = noRoom
+		}
 		for i := first; i < next; i++ {
 			if why != "" {
-				p.kept = append(p.kept, execution.Skipped{Index: i, Reason: why})
+				p.kept = append(p.kept, execution.Skipped{Index: i, Reason: why, Retry: retry})
 			} else {
 				add(i)
 			}
@@ -82,13 +106,26 @@ func pack(b execution.Block, keepsTerms bool) (packed, error) {
 		}
 	}
 	if b.Legs == nil {
-		for i := range b.Transactions {
-			add(i)
+		for i, tx := range b.Transactions {
+			if fits(sentTransaction + len(tx)) {
+				add(i)
+			} else {
+				p.kept = append(p.kept, execution.Skipped{Index: i, Reason: noRoom, Retry: true})
+			}
 		}
 	} else if next != len(b.Transactions) {
 		return packed{}, fmt.Errorf("its legs hold %d of its %d transactions", next, len(b.Transactions))
 	}
 	return p, nil
+}
+
+// sizeOf returns what a leg counts in a request.
+func sizeOf(leg execution.Leg, transactions [][]byte) int {
+	size := sentLeg + sentRollup*len(leg.Rollups)
+	for _, tx := range transactions {
+		size += sentTransaction + len(tx)
+	}
+	return size
 }
 
 func encodeLeg(leg execution.Leg) *executionv1.Leg {

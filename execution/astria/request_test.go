@@ -2,8 +2,10 @@ package astria
 
 import (
 	"crypto/sha256"
+	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,4 +206,47 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("decode what was packed: %v", err)
 		}
 	})
+}
+
+// Anybody can have more ordered for a rollup than its service reads.
+func TestRequestsFit(t *testing.T) {
+	t.Parallel()
+	const most = 4 << 20 // of a gRPC server by default
+	id := sha256.Sum256([]byte("id"))
+	far := execution.Leg{Bundle: id, Index: 63, Position: math.MaxInt32, Height: math.MaxInt64, Rollups: slices.Repeat([]execution.Hash{id}, 64), Transactions: 1}
+	large, small := make([]byte, 1<<20), make([]byte, 10)
+	blocks := map[string]execution.Block{"large": {}, "small": {}, "no legs": {}}
+	for name, x := range map[string]struct {
+		tx []byte
+		n  int
+	}{"large": {large, 5}, "small": {small, 5000}, "no legs": {small, 200_000}} {
+		b := execution.Block{Time: time.Unix(math.MaxInt32, 999_999_999), Hash: id, Transactions: slices.Repeat([][]byte{x.tx}, x.n)}
+		if name != "no legs" {
+			b.Legs = slices.Repeat([]execution.Leg{far}, x.n)
+			b.Transactions, b.Legs = append(b.Transactions, []byte("last")), append(b.Legs, execution.Leg{Bundle: id, Transactions: 1})
+		}
+		blocks[name] = b
+	}
+	for name, b := range blocks {
+		p, err := pack(b, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.request.SessionId, p.request.ParentHash = strings.Repeat("s", maxNameBytes), strings.Repeat("p", maxNameBytes)
+		if n := proto.Size(p.request); n > most {
+			t.Errorf("%s: the request has %d bytes, the service reads %d", name, n, most)
+		}
+		if len(p.kept) == 0 || len(p.kept)+len(p.index) != len(b.Transactions) {
+			t.Errorf("%s: %d transactions are sent and %d are not, of %d", name, len(p.index), len(p.kept), len(b.Transactions))
+		}
+		for _, x := range p.kept {
+			if x.Reason != noRoom || !x.Retry {
+				t.Fatalf("%s: %+v was skipped, want %q, and that it may be sent again", name, x, noRoom)
+			}
+		}
+		// What is too large leaves the room to those behind it.
+		if name == "large" && !slices.Equal(p.index, []int{0, 1, 2, 5}) {
+			t.Errorf("sent %v, want the first three and the small one behind", p.index)
+		}
+	}
 }
