@@ -37,7 +37,11 @@ func TestSessionsAreChecked(t *testing.T) {
 		"starts at 0":    {func(m *executionv2.ExecutionSession) { m.ExecutionSessionParameters.RollupStartBlockNumber = 0 }, astria.ErrProtocol},
 		"starts beyond":  {func(m *executionv2.ExecutionSession) { m.ExecutionSessionParameters.RollupStartBlockNumber = 1 << 63 }, astria.ErrProtocol},
 		"starts later":   {func(m *executionv2.ExecutionSession) { m.ExecutionSessionParameters.RollupStartBlockNumber = 7 }, astria.ErrProtocol},
-		"height 0":       {func(m *executionv2.ExecutionSession) { m.ExecutionSessionParameters.SequencerStartBlockHeight = 0 }, astria.ErrProtocol},
+		"starts behind what it lost": {func(m *executionv2.ExecutionSession) {
+			m.ExecutionSessionParameters.RollupStartBlockNumber = 7
+			m.CommitmentState.FirmExecutedBlockMetadata.Number = 9
+		}, astria.ErrProtocol},
+		"height 0": {func(m *executionv2.ExecutionSession) { m.ExecutionSessionParameters.SequencerStartBlockHeight = 0 }, astria.ErrProtocol},
 		"a vast height": {func(m *executionv2.ExecutionSession) {
 			m.ExecutionSessionParameters.SequencerStartBlockHeight = 1<<64 - 1
 		}, astria.ErrProtocol},

@@ -152,6 +152,9 @@ func (c *Client) decodeSession(m *executionv2.ExecutionSession) (s session, err 
 	switch soft, firm := s.soft.head, s.firm.head; {
 	case firm.Number == soft.Number && firm.Hash != soft.Hash:
 		return session{}, fmt.Errorf("its firm block %d is not its soft block: %w", firm.Number, ErrProtocol)
+	case soft.Number < s.parameters.StartNumber-1 && s.fell:
+		return session{}, fmt.Errorf("it lost the blocks above %d in a crash, and its session begins with %d all the same: start it once more, it may know better then, or give it a copy of its data: %w",
+			soft.Number, s.parameters.StartNumber, ErrProtocol)
 	case soft.Number < s.parameters.StartNumber-1:
 		return session{}, fmt.Errorf("its soft block is %d, and it begins with %d: blocks in between are missing, which the sequencer chain %q does not hold: %w",
 			soft.Number, s.parameters.StartNumber, s.parameters.ChainID, ErrProtocol)
