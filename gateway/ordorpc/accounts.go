@@ -47,8 +47,8 @@ const (
 )
 
 // newAccounts takes up what the gateway holds.
-func newAccounts(g *gateway.Gateway, client *rpc.Client, decode func([]byte) (gateway.Tx, error)) *accounts {
-	a := &accounts{gateway: g, client: client, held: make(map[string]map[uint64][32]byte)}
+func newAccounts(g *gateway.Gateway, client *rpc.Client, decode func([]byte) (gateway.Tx, error), patience time.Duration) *accounts {
+	a := &accounts{gateway: g, client: client, turns: turns{patience: patience}, held: make(map[string]map[uint64][32]byte)}
 	for _, txs := range g.Content() {
 		for _, tx := range txs {
 			if known, err := decode(tx.Raw); err == nil {

@@ -39,6 +39,10 @@ type Config struct {
 	// ChainID, where set, is that of an Ethereum client behind the door: eth_chainId,
 	// eth_sendRawTransaction and eth_sendRawTransactionSync are answered here.
 	ChainID uint64
+	// NonceWait is how long a transaction waits for those with the nonces before it, from when the
+	// last of its account was taken: who sends several at once finds them arrive in any order.
+	// Default 500 ms.
+	NonceWait time.Duration
 	// VM, where set, answers what is below /vm/.
 	VM http.Handler
 

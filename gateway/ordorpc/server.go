@@ -2,6 +2,7 @@ package ordorpc
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,7 @@ func (s *Server) register() error {
 	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, accepted: s.fresh, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
 	if s.pass != nil {
 		e.client, s.pass.methods = s.pass.client, ethMethods
-		e.accounts = newAccounts(s.cfg.Backend.Gateway, e.client, s.service.api.Decode)
+		e.accounts = newAccounts(s.cfg.Backend.Gateway, e.client, s.service.api.Decode, cmp.Or(s.cfg.NonceWait, defaultNonceWait))
 		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client, accepted: s.fresh}); err != nil {
 			return fmt.Errorf("register JSON-RPC services: %w", err)
 		}

@@ -7,12 +7,10 @@ import (
 )
 
 const (
-	// turnWait is how long a transaction waits for those with the nonces before it, from
-	// when the last of its account was taken: who sends several at once finds them arrive
-	// in any order.
-	turnWait = 500 * time.Millisecond
-	// turnWaitMost is how long it waits where others of its account are being taken.
-	turnWaitMost = 5 * time.Second
+	defaultNonceWait = 500 * time.Millisecond
+	// mostWaits is how many times that a transaction waits where others of its account are
+	// being taken.
+	mostWaits = 10
 	// maxTurns bounds the transactions that wait, and maxTurnsOf those of one account.
 	maxTurns   = 4096
 	maxTurnsOf = 256
@@ -20,6 +18,8 @@ const (
 
 // turns lets transactions wait until it is their account's turn to send their nonce.
 type turns struct {
+	patience time.Duration // Config.NonceWait
+
 	mu      sync.Mutex
 	waiting map[string]*line
 	n       int
@@ -46,7 +46,7 @@ func (t *turns) enter(address string, nonce uint64) (_ *turn, l *line, ok bool) 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l = t.waiting[address]
-	if t.n >= maxTurns || l != nil && l.n >= maxTurnsOf || time.Since(t.vain[address]) < turnWait {
+	if t.n >= maxTurns || l != nil && l.n >= maxTurnsOf || time.Since(t.vain[address]) < t.patience {
 		return nil, nil, false
 	}
 	if t.waiting == nil {
@@ -89,8 +89,8 @@ func (t *turns) leave(address string, nonce uint64, its *turn, l *line, came boo
 // wait waits for the turn, until the account has not moved for a while or ctx ends.
 func (t *turns) wait(ctx context.Context, its *turn, l *line) (came bool) {
 	began := time.Now()
-	until := began.Add(turnWait)
-	timer := time.NewTimer(turnWait)
+	until := began.Add(t.patience)
+	timer := time.NewTimer(t.patience)
 	defer timer.Stop()
 	for {
 		select {
@@ -101,11 +101,11 @@ func (t *turns) wait(ctx context.Context, its *turn, l *line) (came bool) {
 		case <-timer.C:
 		}
 		t.mu.Lock()
-		if next := l.moved.Add(turnWait); next.After(until) {
+		if next := l.moved.Add(t.patience); next.After(until) {
 			until = next
 		}
 		t.mu.Unlock()
-		if most := began.Add(turnWaitMost); until.After(most) {
+		if most := began.Add(mostWaits * t.patience); until.After(most) {
 			until = most
 		}
 		left := time.Until(until)
