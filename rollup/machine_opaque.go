@@ -48,12 +48,21 @@ func (n *Node) openGRPC(ctx context.Context, home string) (machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p := client.Parameters(); p.StartHeight != n.cfg.StartHeight {
+	if p := client.Parameters(); !begins(p, n.cfg.StartHeight) {
 		err := fmt.Errorf("the execution client makes its block %d of sequencer height %d, and start_height of config.toml is %d: set start_height to %d on all nodes of the rollup",
 			p.StartNumber, p.StartHeight, n.cfg.StartHeight, p.StartHeight)
 		return nil, errors.Join(err, client.Close())
 	}
 	return &opaque{vm: noted{client, n.store}, store: n.store, handler: n.given.Handler}, nil
+}
+
+// begins reports whether a session is one of a rollup that begins at the height: its first one makes the
+// rollup's first block of it, and those behind a fork make later blocks of later heights.
+func begins(p astria.Parameters, height uint64) bool {
+	if p.StartNumber > 1 {
+		return p.StartHeight > height
+	}
+	return p.StartHeight == height
 }
 
 // keepsTerms reports whether a client says that it honours the terms of legs.
