@@ -16,12 +16,20 @@ type account struct {
 	next uint64               // the first nonce that neither state, pending block nor txs has taken
 }
 
-func (d *door) account(h *head, from common.Address) (account, error) {
+// account returns what the sender has in the state of the head, which it returns too, and above it. What
+// waits is read first: a transaction that leaves it meanwhile was executed before, so that the state
+// tells of it. The other way round it would be in neither, and all behind it seem to lack one.
+func (d *door) account(from common.Address) (account, *head, error) {
+	held := d.gateway.Pending(senderName(from))
 	pending, _, err := d.evm.Pending()
 	if err != nil {
-		return account{}, err
+		return account{}, nil, err
 	}
-	return newAccount(h.nonce(from), pending.Nonce(from), d.gateway.Pending(senderName(from))), nil
+	h, err := d.chain.head()
+	if err != nil {
+		return account{}, nil, err
+	}
+	return newAccount(h.nonce(from), pending.Nonce(from), held), h, nil
 }
 
 // newAccount takes the account's nonces in the state and in the pending block: what

@@ -88,7 +88,7 @@ func (d *door) admit(tx *types.Transaction, ready bool) (*gateway.Admission, err
 	lock := &d.senders[from[len(from)-1]]
 	lock.Lock()
 	defer lock.Unlock()
-	if err := d.judge(h, from, tx, ready); err != nil {
+	if err := d.judge(from, tx, ready); err != nil {
 		return nil, err
 	}
 	a, err := d.gateway.Admit(gateway.Tx{Hash: tx.Hash(), Sender: senderName(from), Nonce: tx.Nonce(), Raw: raw, Note: tx})
@@ -102,8 +102,8 @@ func (d *door) known(hash common.Hash) bool {
 }
 
 // judge checks the transaction against the state and the sender's others.
-func (d *door) judge(h *head, from common.Address, tx *types.Transaction, ready bool) error {
-	account, err := d.account(h, from)
+func (d *door) judge(from common.Address, tx *types.Transaction, ready bool) error {
+	account, h, err := d.account(from)
 	if err != nil {
 		return err
 	}

@@ -57,17 +57,13 @@ func (a *ethAPI) GetTransactionCount(ctx context.Context, addr common.Address, a
 			return n, err
 		}
 	}
-	h, err := a.door.chain.head()
+	account, h, err := a.door.account(addr)
 	if err != nil {
 		return nil, err
 	}
-	n := hexutil.Uint64(h.nonce(addr))
-	if at != nil {
-		account, err := a.door.account(h, addr)
-		if err != nil {
-			return nil, err
-		}
-		n = hexutil.Uint64(account.next)
+	n := hexutil.Uint64(account.next)
+	if at == nil {
+		n = hexutil.Uint64(h.nonce(addr))
 	}
 	return &n, nil
 }

@@ -15,12 +15,13 @@ type txpoolAPI struct{ door *door }
 
 // each calls f for the senders and their transactions, up to that many of these.
 func (a *txpoolAPI) each(limit int, f func(sender string, ready, held []*types.Transaction) error) error {
+	held := a.door.gateway.Content() // first, as in account
 	h, err := a.door.chain.head()
 	if err != nil {
 		return err
 	}
 	n := 0
-	for name, txs := range a.door.gateway.Content() {
+	for name, txs := range held {
 		addr, err := senderAddress(name)
 		if err != nil {
 			return err
@@ -96,11 +97,7 @@ func (a *txpoolAPI) Inspect() (map[string]map[string]map[string]string, error) {
 
 // ContentFrom shows what waits of one sender.
 func (a *txpoolAPI) ContentFrom(addr common.Address) (map[string]map[string]map[string]any, error) {
-	h, err := a.door.chain.head()
-	if err != nil {
-		return nil, err
-	}
-	account, err := a.door.account(h, addr)
+	account, _, err := a.door.account(addr)
 	if err != nil {
 		return nil, err
 	}

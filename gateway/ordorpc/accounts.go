@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/big"
 	"strings"
 	"sync"
@@ -106,26 +107,29 @@ func (a *accounts) prune(address string) {
 	}
 }
 
-// next returns the first nonce from the executed ones on that nothing held has taken, and
-// what holds a nonce.
-func (a *accounts) next(address string, executed, nonce uint64) (next uint64, holds [32]byte, taken bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.prune(address)
-	for next = executed; ; next++ {
-		if _, ok := a.held[address][next]; !ok {
-			break
-		}
-	}
-	holds, taken = a.held[address][nonce]
-	return next, holds, taken
+// nonces are those of an account.
+type nonces struct {
+	executed uint64              // the first that the client has not executed
+	held     map[uint64][32]byte // what was accepted here and has not ended
+	next     uint64              // the first from executed on that is not held
 }
 
-// executed asks the client for an account's nonce.
-func (a *accounts) executed(ctx context.Context, address string) (uint64, error) {
-	var n hexutil.Uint64
-	err := a.client.CallContext(ctx, &n, "eth_getTransactionCount", address, "latest")
-	return uint64(n), err
+// nonces asks the client. What is held is read before: what ends meanwhile is executed by then. The other way round
+// it would be neither, and all behind it seem to lack one.
+func (a *accounts) nonces(ctx context.Context, address string) (nonces, error) {
+	a.mu.Lock()
+	a.prune(address)
+	n := nonces{held: maps.Clone(a.held[address])}
+	a.mu.Unlock()
+	var executed hexutil.Uint64
+	if err := a.client.CallContext(ctx, &executed, "eth_getTransactionCount", address, "latest"); err != nil {
+		return n, err
+	}
+	n.executed, n.next = uint64(executed), uint64(executed)
+	for n.held[n.next] != ([32]byte{}) {
+		n.next++
+	}
+	return n, nil
 }
 
 // judge refuses what the client would not apply as things stand, in geth's words. While
@@ -133,20 +137,20 @@ func (a *accounts) executed(ctx context.Context, address string) (uint64, error)
 func (a *accounts) judge(ctx context.Context, from Account, hash [32]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	executed, err := a.executed(ctx, from.Address)
+	n, err := a.nonces(ctx, from.Address)
 	if err != nil {
 		return nil
 	}
-	next, holds, taken := a.next(from.Address, executed, from.Nonce)
+	holds, taken := n.held[from.Nonce]
 	switch {
 	case taken && holds == hash:
 		return nil // known: it is answered as before
-	case from.Nonce < executed:
-		return fmt.Errorf("nonce too low: next nonce %d, tx nonce %d", executed, from.Nonce)
+	case from.Nonce < n.executed:
+		return fmt.Errorf("nonce too low: next nonce %d, tx nonce %d", n.executed, from.Nonce)
 	case taken:
 		return fmt.Errorf("replacement transaction underpriced: transaction %s with nonce %d is being ordered", Hash(holds), from.Nonce)
-	case from.Nonce > next:
-		return &gap{next: next, nonce: from.Nonce}
+	case from.Nonce > n.next:
+		return &gap{next: n.next, nonce: from.Nonce}
 	}
 	var balance hexutil.Big
 	if err := a.client.CallContext(ctx, &balance, "eth_getBalance", from.Address, "latest"); err == nil && from.Cost != nil && balance.ToInt().Cmp(from.Cost) < 0 {
@@ -169,8 +173,8 @@ func (e *ethereum) GetTransactionCount(ctx context.Context, address string, at *
 	if e.accounts == nil {
 		return nil, errors.New("no client_rpc is set, which accounts are read from")
 	}
-	var n hexutil.Uint64
 	if at == nil || *at != any("pending") {
+		var n hexutil.Uint64
 		args := []any{address}
 		if at != nil {
 			args = append(args, *at)
@@ -178,13 +182,11 @@ func (e *ethereum) GetTransactionCount(ctx context.Context, address string, at *
 		err := e.client.CallContext(ctx, &n, "eth_getTransactionCount", args...)
 		return &n, err
 	}
-	executed, err := e.accounts.executed(ctx, address)
+	n, err := e.accounts.nonces(ctx, strings.ToLower(address))
 	if err != nil {
 		return nil, err
 	}
-	next, _, _ := e.accounts.next(strings.ToLower(address), executed, 0)
-	n = hexutil.Uint64(next)
-	return &n, nil
+	return (*hexutil.Uint64)(&n.next), nil
 }
 
 // Accounts are none: there are no keys in this node.
