@@ -104,7 +104,7 @@ func DefaultConfig() Config {
 	c.Retention.UnpostedShardHeights, c.Retention.ClaimHeights = 1_728_000, 12_096_000
 	c.DA.Workers, c.DA.BytesPerSecond = 1, 16<<20
 	c.DA.Layers = map[string]layers.Config{}
-	c.Runtime.MemoryTarget = 320
+	c.Runtime.MemoryTarget = 300
 	return c
 }
 

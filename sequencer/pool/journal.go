@@ -22,7 +22,7 @@ type journal struct{ db *pebble.DB }
 func openJournal(fs vfs.FS, dir string) (*journal, error) {
 	// A bundle is deleted within a second, as a rule. A table in memory that holds more than that
 	// second's is written out without them, while a small one would write most of them once more.
-	opts := &pebble.Options{FS: fs, CacheSize: 1 << 20, MemTableSize: 16 << 20, Logger: pebblelog.Quiet("pool journal")}
+	opts := &pebble.Options{FS: fs, CacheSize: 1 << 20, MemTableSize: 8 << 20, Logger: pebblelog.Quiet("pool journal")}
 	if fs == nil && dir == "" {
 		opts.FS = vfs.NewMem()
 	}
