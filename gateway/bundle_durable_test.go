@@ -3,8 +3,6 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -57,7 +55,7 @@ func TestBundleSurvives(t *testing.T) {
 	t.Parallel()
 	n := newNode()
 	n.set(errors.New("connection refused"), false)
-	dir, copied := t.TempDir(), filepath.Join(t.TempDir(), "journal")
+	dir := t.TempDir()
 	g, _ := open(t, dir, n, false)
 	if err := g.Observe(t.Context(), Observed{Height: 1, Block: 4, Time: simStart}); err != nil {
 		t.Fatal(err)
@@ -76,9 +74,7 @@ func TestBundleSurvives(t *testing.T) {
 	}
 	waitFor(t, "one sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
 	before, _ := g.Bundle(live.Ref)
-	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	copied := left(t, dir)
 	n.set(nil, true)
 	again, _ := openAs(t, copied, n, simKey, false)
 	if st, ok := again.Bundle(live.Ref); !ok || st.Phase != BundleReceived || st.ID != before.ID || len(st.Txs) != 3 {
