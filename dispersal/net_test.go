@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -27,6 +26,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -311,17 +311,7 @@ func logger(t testing.TB) *slog.Logger {
 // crash stops the validator as a kill does and starts it from a copy of its disk.
 func (w *network) crash(v *validator) {
 	w.t.Helper()
-	old := v.dir
-	copied := old + "+"
-	err := os.CopyFS(copied, os.DirFS(old))
-	for errors.Is(err, fs.ErrNotExist) { // a file was renamed meanwhile: what is on a disk at one time has no such gap
-		if err = os.RemoveAll(copied); err == nil {
-			err = os.CopyFS(copied, os.DirFS(old))
-		}
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	copied := killed.Copy(w.t, v.dir)
 	v.stop()
 	v.dir = copied
 	w.listen(v)

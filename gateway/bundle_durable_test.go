@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 // Outcomes are kept for a while and up to a number, on disk too.
@@ -74,7 +75,7 @@ func TestBundleSurvives(t *testing.T) {
 	}
 	waitFor(t, "one sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
 	before, _ := g.Bundle(live.Ref)
-	copied := left(t, dir)
+	copied := killed.Copy(t, dir)
 	n.set(nil, true)
 	again, _ := openAs(t, copied, n, simKey, false)
 	if st, ok := again.Bundle(live.Ref); !ok || st.Phase != BundleReceived || st.ID != before.ID || len(st.Txs) != 3 {

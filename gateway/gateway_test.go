@@ -6,8 +6,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -217,7 +216,7 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	waitFor(t, "something sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.ids) > 0 })
-	copied := left(t, dir)
+	copied := killed.Copy(t, dir)
 	n.set(nil, true)
 	again, _ := open(t, copied, n, true)
 	if got := again.Pending("a"); len(got) != 20 {
@@ -387,21 +386,4 @@ func BenchmarkSubmit(b *testing.B) {
 			}
 		}
 	})
-}
-
-// left copies what is on disk. The journal's store may remove a file of its own meanwhile:
-// then it is copied once more.
-func left(t *testing.T, dir string) string {
-	t.Helper()
-	for {
-		to := t.TempDir()
-		err := os.CopyFS(to, os.DirFS(dir))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return to
-	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/ordo-network/ordo/execution/terms"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 var domainNames = []string{"alpha", "beta"}
@@ -252,17 +253,7 @@ func TestDomainNode(t *testing.T) {
 // killed opens what the process left on disk.
 func (x *domainNode) killed(t *testing.T, pace execution.Pace, start uint64) *domainNode {
 	t.Helper()
-	dir := t.TempDir()
-	for try := 0; ; try++ {
-		err := os.CopyFS(dir, os.DirFS(x.dir))
-		if err == nil {
-			break
-		}
-		if try == 10 { // the databases clear up meanwhile
-			t.Fatal(err)
-		}
-		dir = t.TempDir()
-	}
+	dir := killed.Copy(t, x.dir)
 	x.close(t)
 	return openDomain(t, dir, pace, start)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/ordo-network/ordo/execution/domain"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/execution/terms"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 var (
@@ -102,7 +103,7 @@ func (x *node) recover() {
 // operating system.
 func (x *node) crashed(f *faults) *node {
 	x.Helper()
-	return newNode(x.T, x.copied(), len(x.clients), f)
+	return newNode(x.T, killed.Copy(x, x.dir), len(x.clients), f)
 }
 
 func (x *node) heads() (out []execution.Head) {

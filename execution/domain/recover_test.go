@@ -3,7 +3,6 @@ package domain_test
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/domain"
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 var errFault = errors.New("the process is killed here")
@@ -238,21 +238,6 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// copied returns a copy of the node's directory.
-func (x *node) copied() string {
-	x.Helper()
-	for {
-		dir := x.TempDir()
-		err := os.CopyFS(dir, os.DirFS(x.dir))
-		if err == nil {
-			return dir
-		}
-		if !errors.Is(err, fs.ErrNotExist) { // the databases clear up meanwhile
-			x.Fatal(err)
-		}
-	}
-}
-
 func (x *node) close() {
 	x.Helper()
 	for _, c := range x.clients {
@@ -273,7 +258,7 @@ func TestApart(t *testing.T) {
 	heads := x.heads()
 	x.close()
 	again := func(remove ...string) *node {
-		dir := x.copied()
+		dir := killed.Copy(x, x.dir)
 		for _, name := range remove {
 			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 				t.Fatal(err)

@@ -7,12 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/ordo-network/ordo/execution"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 // Harness makes the implementation under test.
@@ -200,11 +199,8 @@ func (s *suite) reopen() {
 // may have fallen back; executing the lost blocks again gives the same heads.
 func (s *suite) crash() {
 	s.Helper()
-	dir := filepath.Join(s.TempDir(), "copy")
-	if err := os.CopyFS(dir, os.DirFS(s.dir)); err != nil {
-		s.Fatalf("copy data directory: %v", err)
-	}
-	s.dir, s.client = dir, open(s.T, s.Harness, dir)
+	s.dir = killed.Copy(s.T, s.dir)
+	s.client = open(s.T, s.Harness, s.dir)
 
 	got := s.session()
 	known, lost := s.genesis, s.history

@@ -14,6 +14,7 @@ import (
 	"github.com/holiman/uint256"
 
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 // TestRefusals: each kind of bad transaction is refused in geth's words.
@@ -277,7 +278,7 @@ func TestKilled(t *testing.T) {
 	held := transfer(1, 1, nil)
 	r.mustSend(held)
 
-	again := startIn(t, copyDir(t, dir), r)
+	again := startIn(t, killed.Copy(t, dir), r)
 	if got := again.pendingNonce(0); got != 10 {
 		t.Errorf("pending nonce %d after the restart, want 10", got)
 	}

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -346,22 +345,6 @@ func (r *rollup) receipt(tx *types.Transaction) *types.Receipt {
 		return receipt != nil
 	})
 	return receipt
-}
-
-// copyDir copies files from under a working node: what kill -9 leaves. A file that
-// goes away meanwhile makes it start over.
-func copyDir(t *testing.T, dir string) string {
-	t.Helper()
-	for try := 0; ; try++ {
-		to := filepath.Join(t.TempDir(), "copy")
-		err := os.CopyFS(to, os.DirFS(dir))
-		if err == nil {
-			return to
-		}
-		if try == 10 {
-			t.Fatal(err)
-		}
-	}
 }
 
 func (r *rollup) call(result any, method string, args ...any) {

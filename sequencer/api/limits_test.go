@@ -74,8 +74,9 @@ func TestLimits(t *testing.T) {
 	wantCode(t, err, connect.CodeResourceExhausted)
 
 	// A submission that never sends its body holds its place; the next is refused at once.
-	postHead(t, dial(t, url), sequencerv1connect.SequencerServiceSubmitBundleProcedure, "application/json", 1000, "{")
+	// One that comes while another is looked at is refused itself, so each round sends one.
 	until(t, "the place for submissions is taken", func() bool {
+		postHead(t, dial(t, url), sequencerv1connect.SequencerServiceSubmitBundleProcedure, "application/json", 1000, "{")
 		_, err := cl.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: newBundle(9, alpha).Encode()}))
 		return connect.CodeOf(err) == connect.CodeResourceExhausted
 	})

@@ -2,39 +2,23 @@ package app_test
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/ordering"
+	"github.com/ordo-network/ordo/test/killed"
 )
 
 // crash abandons the application without Close and opens another one on what is on
 // disk: the committed state, and a copy of the pool's journal.
 func (c *chain) crash(t *testing.T) {
 	t.Helper()
-	c.dir = c.left(t)
+	c.dir = killed.Copy(t, c.dir)
 	c.open()
 	t.Cleanup(func() { _ = c.app.Pool().Close() })
 	require.EqualValues(c.t, c.height, c.app.LastBlockHeight())
-}
-
-// left copies what is on disk. The journal's store may remove a file of its own meanwhile:
-// then it is copied once more.
-func (c *chain) left(t *testing.T) string {
-	t.Helper()
-	for {
-		dir := t.TempDir()
-		err := os.CopyFS(dir, os.DirFS(c.dir))
-		if !errors.Is(err, fs.ErrNotExist) {
-			require.NoError(t, err)
-			return dir
-		}
-	}
 }
 
 func TestDuplicatesAcrossBlocksAndRestart(t *testing.T) {
@@ -137,7 +121,7 @@ func TestPoolAfterBlocksOfOthers(t *testing.T) {
 	for _, b := range []*order.Bundle{x, short, wait} {
 		c.submit(b)
 	}
-	stale := c.left(t)
+	stale := killed.Copy(t, c.dir)
 	c.apply(c.batchOf([]*order.Bundle{x}, nil))
 	c.dir = stale
 	c.crash(t)
