@@ -36,7 +36,11 @@ func (l logger) Errorf(format string, args ...any) {
 	}
 }
 
-// Fatalf must not return.
+// Fatalf must not return. Pebble calls it in the goroutine that writes, which may be that of
+// a server's handler, and net/http catches what a handler panics with: only a panic in
+// a goroutine of its own surely ends the process.
 func (l logger) Fatalf(format string, args ...any) {
-	panic(l.store + ": " + fmt.Sprintf(format, args...))
+	message := l.store + ": " + fmt.Sprintf(format, args...)
+	go func() { panic(message) }()
+	select {}
 }
