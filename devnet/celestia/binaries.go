@@ -90,7 +90,7 @@ func build(ctx context.Context, dir, moduleDir string, log io.Writer) error {
 	if id != buildID {
 		return fmt.Errorf("%s is of build %s, this program wants %s", moduleDir, id, buildID)
 	}
-	return gobuild.Fill(dir, func(temp string) error {
+	return gobuild.Fill(ctx, dir, []string{appName, nodeName}, func(temp string) error {
 		fmt.Fprintf(log, "building celestia-app and celestia-node into %s: 5 to 15 minutes the first time\n", dir)
 		cmd := gobuild.Command(ctx, moduleDir, log, "build", "-buildvcs=false", "-ldflags", "-s -w", "-o", temp+string(filepath.Separator), "./"+appName, nodePackage)
 		cmd.Stdout = log

@@ -41,7 +41,7 @@ var ErrNotBuilt = errors.New("eigenda-proxy is not built")
 // there is none the error wraps ErrNotBuilt and says how to get one.
 func Binary(_ context.Context) (string, error) {
 	if path := os.Getenv(EnvBinary); path != "" {
-		if err := complete(filepath.Dir(path), filepath.Base(path)); err != nil {
+		if err := gobuild.Missing(filepath.Dir(path), files(filepath.Base(path))...); err != nil {
 			return "", fmt.Errorf("%w: %s is %s: %w", ErrNotBuilt, EnvBinary, path, err)
 		}
 		return path, nil
@@ -50,22 +50,15 @@ func Binary(_ context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := complete(dir, binaryName); err != nil {
+	if err := gobuild.Missing(dir, files(binaryName)...); err != nil {
 		return "", fmt.Errorf("%w: %w: run `make eigenda-bin` (minutes, once), or set %s to a binary with its points beside it",
 			ErrNotBuilt, err, EnvBinary)
 	}
 	return filepath.Join(dir, binaryName), nil
 }
 
-// complete says what is missing in dir.
-func complete(dir, binary string) error {
-	for _, name := range append([]string{binary}, points...) {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// files are what a build consists of.
+func files(binary string) []string { return append([]string{binary}, points...) }
 
 // Build builds the binary from the Go module in moduleDir (test/eigenda) unless it is
 // there already, and returns its path. It takes about two minutes on two cores and
@@ -77,11 +70,11 @@ func Build(ctx context.Context, moduleDir string, log io.Writer) (string, error)
 		return "", err
 	}
 	path := filepath.Join(dir, binaryName)
-	if complete(dir, binaryName) == nil {
+	if gobuild.Missing(dir, files(binaryName)...) == nil {
 		return path, nil
 	}
 	if err = gobuild.CheckSum(moduleDir, buildID); err == nil {
-		err = gobuild.Fill(dir, func(temp string) error { return buildInto(ctx, temp, moduleDir, log) })
+		err = gobuild.Fill(ctx, dir, files(binaryName), func(temp string) error { return buildInto(ctx, temp, moduleDir, log) })
 	}
 	if err != nil {
 		return "", fmt.Errorf("build eigenda-proxy: %w", err)

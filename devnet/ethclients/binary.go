@@ -90,7 +90,7 @@ func (p Program) build(ctx context.Context, module, path string, log io.Writer) 
 	if err := gobuild.CheckSum(module, p.buildID); err != nil {
 		return err
 	}
-	return gobuild.Fill(filepath.Dir(path), func(temp string) error {
+	return gobuild.Fill(ctx, filepath.Dir(path), []string{p.Name}, func(temp string) error {
 		cmd := gobuild.Command(ctx, module, log, "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(temp, p.Name), source)
 		cmd.Stdout = log
 		return cmd.Run()
