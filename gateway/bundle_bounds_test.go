@@ -182,3 +182,28 @@ func TestBundlesAreBoundedOverTime(t *testing.T) {
 		t.Errorf("once more: %v, want ErrFull", err)
 	}
 }
+
+// That the payer cannot pay is seen by what waits. When nothing does any more, as where it was
+// all executed by way of others, the next transaction has to be taken for it to be seen.
+func TestUnfundedIsForgottenWithWhatShowedIt(t *testing.T) {
+	t.Parallel()
+	c := newTestCore(t, nil)
+	tx := simTx("a", 0, 0)
+	if err := c.admit(tx, simStart); err != nil {
+		t.Fatal(err)
+	}
+	w := c.step(simStart)
+	for range c.cfg.Sequencers {
+		c.sent(w.send, 0, fmt.Errorf("%w: balance 3uordo, needs 5uordo", ErrUnfunded), simStart)
+	}
+	c.observe(Observed{Height: 2, Executed: [][32]byte{tx.Hash}}, simStart)
+	c.step(simStart)
+	if err := c.admit(simTx("a", 1, 0), simStart); !errors.Is(err, ErrUnfunded) {
+		t.Fatalf("while a bundle waits: %v, want ErrUnfunded", err)
+	}
+	c.observe(Observed{Height: w.send.expiry}, simStart)
+	c.step(simStart)
+	if err := c.admit(simTx("a", 1, 0), simStart); err != nil {
+		t.Errorf("when nothing waits any more: %v", err)
+	}
+}

@@ -385,6 +385,7 @@ func (c *core) step(now time.Time) work {
 	c.sweep(now)
 	c.release(now)
 	c.cut(now)
+	c.reconsider()
 	var w work
 	if b, target, ok := c.nextSend(now); ok {
 		w.send, w.target, w.sign = b, target, c.signer(b)

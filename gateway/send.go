@@ -41,6 +41,14 @@ func (s *sending) progress(resendAfter time.Duration) {
 	s.resendAfter, s.unfunded, s.unfundedVotes = resendAfter, "", 0
 }
 
+// reconsider takes it that the payer can pay where nothing waits any more that would show
+// it: what comes next does, and would not be let in to do so.
+func (c *core) reconsider() {
+	if own := len(c.live) - c.parcels.live; own == 0 && c.ready.Len() == 0 {
+		c.send.unfunded, c.send.unfundedVotes = "", 0
+	}
+}
+
 func (s *sending) rotate() { s.epoch, s.busy = s.epoch+1, 0 }
 
 func backoff(attempt int) time.Duration {
