@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 
@@ -16,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/ordering"
@@ -27,67 +24,6 @@ const chainID = "ordo-test"
 func key(i int) ed25519.PrivateKey {
 	seed := sha256.Sum256(fmt.Append(nil, i))
 	return ed25519.NewKeyFromSeed(seed[:])
-}
-
-// fakeChain is a chain whose state the test sets. The real one is in package app.
-type fakeChain struct {
-	mu      sync.Mutex
-	height  uint64 // of the next block; 0: none yet
-	params  ordering.Params
-	balance uint64
-	fates   map[order.BundleID]ordering.Fate
-	bad     map[string]bool // transactions
-	seen    map[string]bool
-}
-
-func newFakeChain() *fakeChain {
-	return &fakeChain{
-		height: 10, params: ordering.DefaultParams(), balance: 1 << 40,
-		fates: map[order.BundleID]ordering.Fate{}, bad: map[string]bool{}, seen: map[string]bool{},
-	}
-}
-
-func (f *fakeChain) Rules() (*ordering.Rules, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.height == 0 {
-		return nil, ErrNotReady
-	}
-	balance := f.balance
-	return &ordering.Rules{
-		ChainID: chainID, Height: f.height, Params: f.params,
-		Balance: func(order.Payer) uint64 { return balance },
-		Fate: func(id order.BundleID) (ordering.Fate, bool) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			fate, ok := f.fates[id]
-			return fate, ok
-		},
-	}, nil
-}
-
-var errTx = errors.New("bad transaction")
-
-func (f *fakeChain) CheckTx(raw []byte) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.bad[string(raw)] || f.seen[string(raw)] {
-		return errTx
-	}
-	f.seen[string(raw)] = true
-	return nil
-}
-
-func (f *fakeChain) Recheck() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	clear(f.seen)
-}
-
-func (f *fakeChain) set(edit func(*fakeChain)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	edit(f)
 }
 
 // owner is that of the pool's lane.
@@ -320,102 +256,6 @@ func TestBounds(t *testing.T) {
 	})
 }
 
-func TestTakeKeepsArrivalOrder(t *testing.T) {
-	p := newPool(t, newFakeChain(), Options{})
-	require.False(t, isReady(p))
-	var ids []order.BundleID
-	for n := range 6 {
-		ids = append(ids, submit(t, p, bundle(n%2, n, nil)))
-	}
-	require.True(t, isReady(p))
-	one := order.BundleSizeInBatch(len(bundle(0, 0, nil)))
-	require.Equal(t, ids[:2], take(t, p, 2*one))
-	require.True(t, isReady(p), "there is more")
-	require.Equal(t, ids[2:], take(t, p, 1<<20))
-	require.False(t, isReady(p))
-	require.Empty(t, take(t, p, 1<<20), "nothing is handed out twice")
-
-	// A bundle that does not fit begins the next batch.
-	small := submit(t, p, bundle(0, 6, nil))
-	big := submit(t, p, bundle(0, 7, large(5000)))
-	after := submit(t, p, bundle(1, 8, nil))
-	require.Equal(t, []order.BundleID{small}, take(t, p, 5100))
-	require.Equal(t, []order.BundleID{big}, take(t, p, 5300))
-	require.Equal(t, []order.BundleID{after}, take(t, p, 1<<20))
-}
-
-func TestTakeKeepsTheHeaderSmall(t *testing.T) {
-	p := newPool(t, newFakeChain(), Options{})
-	for n := range 10 {
-		submit(t, p, bundle(0, n, nil))
-	}
-	b, err := order.DecodeBundle(bundle(0, 0, nil))
-	require.NoError(t, err)
-	s := b.Summary()
-	one := order.SummarySizeInHeader(s.EncodedSize())
-	require.Len(t, p.Take(1<<20, 3*one), 3)
-	require.Len(t, p.Take(1<<20, 4*one-1), 3)
-	require.Len(t, p.Take(1<<20, 1<<20), 4)
-}
-
-// One bundle that no batch has room for does not stop the lane.
-func TestTakePassesOverWhatNeverFits(t *testing.T) {
-	p := newPool(t, newFakeChain(), Options{})
-	big := submit(t, p, bundle(0, 0, large(5000)))
-	small := submit(t, p, bundle(0, 1, nil))
-	require.Equal(t, []order.BundleID{small}, take(t, p, 1000))
-	require.Empty(t, take(t, p, 10_000))
-	require.NoError(t, p.Update(10, nil, nil))
-	require.True(t, isReady(p), "batches may have become larger")
-	require.Equal(t, []order.BundleID{big}, take(t, p, 10_000))
-}
-
-func TestRewind(t *testing.T) {
-	p := newPool(t, newFakeChain(), Options{})
-	p.Rewind()
-	require.False(t, isReady(p), "there is nothing")
-	var ids []order.BundleID
-	for n := range 4 {
-		ids = append(ids, submit(t, p, bundle(n, n, nil)))
-	}
-	require.Equal(t, ids, take(t, p, 1<<20))
-	require.NoError(t, p.Update(10, ids[1:2], nil))
-	ids = append(ids[:1:1], append(ids[2:4:4], submit(t, p, bundle(0, 9, nil)))...)
-	isReady(p)
-	p.Rewind()
-	require.True(t, isReady(p))
-	require.Equal(t, ids, take(t, p, 1<<20), "all that waits, in order of arrival")
-	require.Empty(t, take(t, p, 1<<20))
-}
-
-// A payer that takes its money away after it was accepted does not fill the lane: what
-// it cannot pay for waits, and what it sent later waits behind that.
-func TestUnpaidWait(t *testing.T) {
-	c := newFakeChain()
-	p := newPool(t, c, Options{})
-	var poor []order.BundleID
-	for n := range 3 {
-		poor = append(poor, submit(t, p, bundle(0, n, large(30_000*(2-n)+1))))
-	}
-	small := ordering.Fee(uint64(len(bundle(1, 2, nil))), c.params.FeePerKilobyte)
-	c.set(func(c *fakeChain) { c.balance = small })
-	paid := submit(t, p, bundle(1, 2, nil))
-	require.Equal(t, []order.BundleID{paid}, take(t, p, 1<<20))
-	require.NoError(t, p.Update(10, nil, nil))
-	require.Empty(t, take(t, p, 1<<20))
-	c.set(func(c *fakeChain) { c.balance = 1 << 40 })
-	require.Empty(t, take(t, p, 1<<20), "looked at again after a block")
-	require.NoError(t, p.Update(11, nil, nil))
-	require.Equal(t, poor, take(t, p, 1<<20))
-	// What is in batches counts against the balance until it is ordered.
-	again := submit(t, p, bundle(1, 3, nil))
-	c.set(func(c *fakeChain) { c.balance = 2*small - 1 })
-	require.Empty(t, take(t, p, 1<<20))
-	c.set(func(c *fakeChain) { c.balance = small })
-	require.NoError(t, p.Update(12, []order.BundleID{paid}, nil))
-	require.Equal(t, []order.BundleID{again}, take(t, p, 1<<20))
-}
-
 func TestUpdate(t *testing.T) {
 	c := newFakeChain()
 	r := prometheus.NewRegistry()
@@ -454,131 +294,6 @@ func TestReapBounds(t *testing.T) {
 	require.Equal(t, want[1:3], p.Reap(uint64(len(want[1])+len(want[2]))))
 	require.Equal(t, want[3:], p.Reap(0))
 	require.Empty(t, p.Reap(0))
-}
-
-// What Submit has acknowledged is there after the machine lost everything that was
-// not synced, and is handed out again; what a block carried may come back, and goes
-// once the chain says so.
-func TestAcknowledgedSurvivesPowerLoss(t *testing.T) {
-	c := newFakeChain()
-	fs := vfs.NewCrashableMem()
-	require.NoError(t, fs.MkdirAll("/pool", 0o755))
-	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	var ids []order.BundleID
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	for n := range 40 {
-		wg.Go(func() {
-			id, err := p.Submit(context.Background(), bundle(n, n, nil))
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				ids = append(ids, id)
-			}
-		})
-	}
-	wg.Wait()
-	require.Len(t, ids, 40)
-	before := take(t, p, 1<<20)
-	require.Len(t, before, 40)
-	require.NoError(t, p.Update(10, ids[:5], nil))
-	for _, id := range ids[:5] {
-		c.fates[id] = ordering.Fate{Height: 10}
-	}
-
-	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
-	q := newPool(t, c, Options{Dir: "/pool", fs: crashed})
-	var after []order.BundleID
-	for _, id := range before {
-		if _, gone := c.fates[id]; !gone {
-			after = append(after, id)
-		}
-	}
-	require.True(t, isReady(q))
-	require.Equal(t, after, take(t, q, 1<<20), "the same bundles in the same order")
-	next := submit(t, q, bundle(77, 77, nil))
-	q.Rewind()
-	require.Equal(t, append(after, next), take(t, q, 1<<20), "numbers of arrival go on")
-}
-
-func TestAcknowledgedSurvivesChangedRules(t *testing.T) {
-	c := newFakeChain()
-	fs := vfs.NewMem()
-	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	id := submit(t, p, bundle(0, 0, func(b *order.Bundle) { b.FeeLimit = 1000 }))
-	require.NoError(t, p.Close())
-	c.set(func(c *fakeChain) { c.params.FeePerKilobyte = 1 << 30 })
-	q := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	require.Empty(t, take(t, q, 1<<20))
-	require.True(t, q.Has(id))
-	c.set(func(c *fakeChain) { c.params = ordering.DefaultParams() })
-	require.NoError(t, q.Update(10, nil, nil))
-	require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
-}
-
-// A journal that was tampered with brings in nothing that Submit would not have taken.
-func TestJournalIsChecked(t *testing.T) {
-	c := newFakeChain()
-	fs := vfs.NewMem()
-	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	id := submit(t, p, bundle(0, 0, nil))
-	forged := bundle(0, 1, nil)
-	forged[len(forged)-1] ^= 1
-	for seq, raw := range map[uint64][]byte{100: forged, 101: []byte("junk"), 102: bundle(0, 0, nil)} {
-		require.NoError(t, p.journal.put(seq, raw))
-	}
-	require.NoError(t, p.Close())
-	for range 2 {
-		q := newPool(t, c, Options{Dir: "/pool", fs: fs})
-		require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
-		require.NoError(t, q.Close())
-	}
-}
-
-func TestBundleCarriedWhileItIsWritten(t *testing.T) {
-	c := newFakeChain()
-	fs := vfs.NewMem()
-	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	e, err := p.admit(bundle(0, 0, nil))
-	require.NoError(t, err)
-	require.NoError(t, p.Update(10, []order.BundleID{e.id}, nil))
-	p.writers.Done()
-	// The rest of Submit, which comes too late.
-	require.NoError(t, p.settle(e))
-	require.NoError(t, p.Close())
-	q := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	require.True(t, q.Empty())
-}
-
-func TestCloseWaitsForWriters(t *testing.T) {
-	c := newFakeChain()
-	fs := vfs.NewMem()
-	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	acked := make(chan order.BundleID, 1000)
-	var wg sync.WaitGroup
-	for w := range 4 {
-		wg.Go(func() {
-			for n := range 250 {
-				id, err := p.Submit(context.Background(), bundle(w, n, nil))
-				if err != nil {
-					if !errors.Is(err, ErrClosed) {
-						t.Error(err)
-					}
-					return
-				}
-				acked <- id
-			}
-		})
-	}
-	first := <-acked
-	require.NoError(t, p.Close())
-	wg.Wait()
-	close(acked)
-	q := newPool(t, c, Options{Dir: "/pool", fs: fs})
-	require.True(t, q.Has(first))
-	for id := range acked {
-		require.True(t, q.Has(id))
-	}
 }
 
 // Everything at once, for the race detector and for the books.
@@ -627,61 +342,4 @@ func TestConcurrentUse(t *testing.T) {
 	require.Empty(t, p.payers)
 	require.Zero(t, p.txs.bytes)
 	require.Nil(t, p.taking.next)
-}
-
-// Whatever order things happen in, the pool hands out each bundle once in a session,
-// and after a rewind all that it has.
-func TestTakeFollowsTheModel(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		c := newFakeChain()
-		p, err := New(c, Options{ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
-		require.NoError(rt, err)
-		defer func() { require.NoError(rt, p.Close()) }()
-		require.NoError(t, p.SetLane(owner, func() bool { return true }))
-		var waits []order.BundleID
-		taken := map[order.BundleID]bool{}
-		n := 0
-		rt.Repeat(map[string]func(*rapid.T){
-			"submit": func(rt *rapid.T) {
-				n++
-				id, err := p.Submit(context.Background(), bundle(n%3, n, nil))
-				require.NoError(rt, err)
-				waits = append(waits, id)
-			},
-			"take": func(rt *rapid.T) {
-				got := take(t, p, rapid.IntRange(300, 2000).Draw(rt, "room"))
-				var want []order.BundleID
-				for _, id := range waits {
-					if !taken[id] && len(want) < max(1, len(got)) {
-						want = append(want, id)
-						taken[id] = true
-					}
-				}
-				require.Equal(rt, want, got)
-			},
-			"rewind": func(*rapid.T) { p.Rewind(); clear(taken) },
-			"order": func(rt *rapid.T) {
-				if len(waits) > 0 {
-					i := rapid.IntRange(0, len(waits)-1).Draw(rt, "which")
-					id := waits[i]
-					c.set(func(c *fakeChain) { c.fates[id] = ordering.Fate{Height: 10} })
-					require.NoError(rt, p.Update(10, []order.BundleID{id}, nil))
-					waits = slices.Delete(slices.Clone(waits), i, i+1)
-				}
-			},
-			"": func(rt *rapid.T) {
-				left := 0
-				for _, id := range waits {
-					require.True(rt, p.Has(id))
-					if !taken[id] {
-						left++
-					}
-				}
-				require.Equal(rt, len(waits) == 0, p.Empty())
-				if left > 0 {
-					require.NotNil(rt, p.taking.next)
-				}
-			},
-		})
-	})
 }

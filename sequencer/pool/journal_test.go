@@ -1,0 +1,139 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/ordering"
+)
+
+// What Submit has acknowledged is there after the machine lost everything that was
+// not synced, and is handed out again; what a block carried may come back, and goes
+// once the chain says so.
+func TestAcknowledgedSurvivesPowerLoss(t *testing.T) {
+	c := newFakeChain()
+	fs := vfs.NewCrashableMem()
+	require.NoError(t, fs.MkdirAll("/pool", 0o755))
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	var ids []order.BundleID
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for n := range 40 {
+		wg.Go(func() {
+			id, err := p.Submit(context.Background(), bundle(n, n, nil))
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				ids = append(ids, id)
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, ids, 40)
+	before := take(t, p, 1<<20)
+	require.Len(t, before, 40)
+	require.NoError(t, p.Update(10, ids[:5], nil))
+	for _, id := range ids[:5] {
+		c.fates[id] = ordering.Fate{Height: 10}
+	}
+
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+	q := newPool(t, c, Options{Dir: "/pool", fs: crashed})
+	var after []order.BundleID
+	for _, id := range before {
+		if _, gone := c.fates[id]; !gone {
+			after = append(after, id)
+		}
+	}
+	require.True(t, isReady(q))
+	require.Equal(t, after, take(t, q, 1<<20), "the same bundles in the same order")
+	next := submit(t, q, bundle(77, 77, nil))
+	q.Rewind()
+	require.Equal(t, append(after, next), take(t, q, 1<<20), "numbers of arrival go on")
+}
+
+func TestAcknowledgedSurvivesChangedRules(t *testing.T) {
+	c := newFakeChain()
+	fs := vfs.NewMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	id := submit(t, p, bundle(0, 0, func(b *order.Bundle) { b.FeeLimit = 1000 }))
+	require.NoError(t, p.Close())
+	c.set(func(c *fakeChain) { c.params.FeePerKilobyte = 1 << 30 })
+	q := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	require.Empty(t, take(t, q, 1<<20))
+	require.True(t, q.Has(id))
+	c.set(func(c *fakeChain) { c.params = ordering.DefaultParams() })
+	require.NoError(t, q.Update(10, nil, nil))
+	require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
+}
+
+// A journal that was tampered with brings in nothing that Submit would not have taken.
+func TestJournalIsChecked(t *testing.T) {
+	c := newFakeChain()
+	fs := vfs.NewMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	id := submit(t, p, bundle(0, 0, nil))
+	forged := bundle(0, 1, nil)
+	forged[len(forged)-1] ^= 1
+	for seq, raw := range map[uint64][]byte{100: forged, 101: []byte("junk"), 102: bundle(0, 0, nil)} {
+		require.NoError(t, p.journal.put(seq, raw))
+	}
+	require.NoError(t, p.Close())
+	for range 2 {
+		q := newPool(t, c, Options{Dir: "/pool", fs: fs})
+		require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
+		require.NoError(t, q.Close())
+	}
+}
+
+func TestBundleCarriedWhileItIsWritten(t *testing.T) {
+	c := newFakeChain()
+	fs := vfs.NewMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	e, err := p.admit(bundle(0, 0, nil))
+	require.NoError(t, err)
+	require.NoError(t, p.Update(10, []order.BundleID{e.id}, nil))
+	p.writers.Done()
+	// The rest of Submit, which comes too late.
+	require.NoError(t, p.settle(e))
+	require.NoError(t, p.Close())
+	q := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	require.True(t, q.Empty())
+}
+
+func TestCloseWaitsForWriters(t *testing.T) {
+	c := newFakeChain()
+	fs := vfs.NewMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	acked := make(chan order.BundleID, 1000)
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for n := range 250 {
+				id, err := p.Submit(context.Background(), bundle(w, n, nil))
+				if err != nil {
+					if !errors.Is(err, ErrClosed) {
+						t.Error(err)
+					}
+					return
+				}
+				acked <- id
+			}
+		})
+	}
+	first := <-acked
+	require.NoError(t, p.Close())
+	wg.Wait()
+	close(acked)
+	q := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	require.True(t, q.Has(first))
+	for id := range acked {
+		require.True(t, q.Has(id))
+	}
+}
