@@ -27,6 +27,7 @@ const testChainID = "ordo-test"
 // really signed.
 type testChain struct {
 	key     ed25519.PrivKey
+	step    time.Duration // between two blocks
 	genesis *cmttypes.GenesisDoc
 	set     *cmttypes.ValidatorSet
 	opened  atomic.Uint64 // from which height it was last read
@@ -48,7 +49,7 @@ type testBlock struct {
 func newTestChain() *testChain {
 	key := ed25519.GenPrivKeyFromSecret([]byte("validator"))
 	return &testChain{
-		key: key, grown: make(chan struct{}),
+		key: key, step: 100 * time.Millisecond, grown: make(chan struct{}),
 		set: cmttypes.NewValidatorSet([]*cmttypes.Validator{cmttypes.NewValidator(key.PubKey(), 10)}),
 		genesis: &cmttypes.GenesisDoc{
 			ChainID: testChainID, InitialHeight: 1, GenesisTime: time.Now().Add(-time.Hour).UTC(),
@@ -80,13 +81,14 @@ func (c *testChain) grow(txs map[string][][]byte) {
 	b.txs = cmttypes.Txs{b.order.Header().Encode(), []byte("certificates")}
 	b.header = &cmttypes.Header{
 		Version: cmtversion.Consensus{Block: version.BlockProtocol, App: 1}, ChainID: testChainID, Height: height,
-		Time:           c.genesis.GenesisTime.Add(time.Duration(height) * 100 * time.Millisecond),
+		Time:           c.genesis.GenesisTime.Add(c.step),
 		LastCommitHash: hash32("last commit"), DataHash: b.txs.Hash(), ValidatorsHash: c.set.Hash(), NextValidatorsHash: c.set.Hash(),
 		ConsensusHash: hash32("consensus"), AppHash: hash32(fmt.Sprint(height)), LastResultsHash: hash32("results"),
 		EvidenceHash: hash32("evidence"), ProposerAddress: c.set.Validators[0].Address,
 	}
 	if height > 1 {
-		b.header.LastBlockID = c.blocks[height-2].commit.BlockID
+		last := c.blocks[height-2]
+		b.header.LastBlockID, b.header.Time = last.commit.BlockID, last.header.Time.Add(c.step)
 	}
 	id := cmttypes.BlockID{Hash: b.header.Hash(), PartSetHeader: cmttypes.PartSetHeader{Total: 1, Hash: hash32("parts")}}
 	vote := &cmttypes.Vote{

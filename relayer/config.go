@@ -27,7 +27,9 @@ const (
 type Config struct {
 	Sequencers       []string        `toml:"sequencers" comment:"APIs of sequencer nodes. One is used at a time, the others stand by."`
 	SequencerGenesis string          `toml:"sequencer_genesis" comment:"Genesis of the sequencer chain: what this relayer trusts."`
-	TrustingPeriod   config.Duration `toml:"trusting_period" comment:"How long the validators of a block are believed after it: shorter than the sequencer chain's unbonding time.\nA relayer that was off for longer must be told a newer block to trust."`
+	TrustingPeriod   config.Duration `toml:"trusting_period" comment:"How long the validators of a block are believed after it: shorter than the sequencer chain's unbonding time.\nA relayer that was off for longer must be told a newer block to trust, and so must one that begins with a rollup when genesis is older."`
+	TrustHeight      uint64          `toml:"trust_height" comment:"Height of a block of the sequencer chain that somebody you trust named; 0: none.\nRollups begin from it in place of genesis. What is read below it must lead to it, and is shown to be true no earlier."`
+	TrustHash        string          `toml:"trust_hash" comment:"Hash of that block, 64 hexadecimal digits."`
 	Rollups          []string        `toml:"rollups" comment:"Rollups to relay, by name; 64 hexadecimal digits are a rollup ID."`
 	Layer            string          `toml:"layer" comment:"DA layer of the rollups: local, celestia, eigenda or avail. How to reach it stands in [layers.<name>]."`
 	Fallback         string          `toml:"fallback" comment:"DA layer that takes the blobs of one that confirms nothing. Empty: none, they wait.\nRollup nodes must be told to read both."`
@@ -137,6 +139,9 @@ func (c Config) validate() error {
 		return err
 	}
 	if _, err := c.namespaces(); err != nil {
+		return err
+	}
+	if _, err := c.trusted(); err != nil {
 		return err
 	}
 	if err := c.validateLayers(); err != nil {

@@ -37,10 +37,9 @@ func (r *Relayer) tell(e event) { r.events <- e }
 
 // read reads the order for the reader's rollups until ctx ends.
 func (r *Relayer) read(ctx context.Context, g *reader) {
-	var source Source
 	for failures := 0; ctx.Err() == nil; failures++ {
 		started := r.now()
-		err := r.readOn(ctx, g, &source)
+		err := r.readOn(ctx, g)
 		if ctx.Err() != nil {
 			return
 		}
@@ -55,7 +54,7 @@ func (r *Relayer) read(ctx context.Context, g *reader) {
 	}
 }
 
-func (r *Relayer) readOn(ctx context.Context, g *reader, source *Source) error {
+func (r *Relayer) readOn(ctx context.Context, g *reader) error {
 	ids := make([]order.RollupID, len(g.members))
 	var from uint64
 	var checkpoint follower.Checkpoint
@@ -67,14 +66,12 @@ func (r *Relayer) readOn(ctx context.Context, g *reader, source *Source) error {
 		}
 	}
 	r.mu.Unlock()
-	if *source == nil {
-		r.log.Debug("reading the order", "from_height", from, "rollups", len(ids))
-		var err error
-		if *source, err = r.open(ids, checkpoint); err != nil {
-			return err
-		}
+	r.log.Debug("reading the order", "from_height", from, "rollups", len(ids))
+	source, err := r.open(ids, checkpoint)
+	if err != nil {
+		return err
 	}
-	return (*source).Run(ctx, from, func(ctx context.Context, blocks []*follower.Block) error {
+	return source.Run(ctx, from, func(ctx context.Context, blocks []*follower.Block) error {
 		done := make(chan error, 1)
 		take := func(now time.Time, w *write) error {
 			done <- r.core.read(g, blocks, now, w)

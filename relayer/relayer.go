@@ -50,7 +50,7 @@ type Layer struct {
 	Recorded bool
 }
 
-// Source is the verified order of some rollups: follower.Group.
+// Source is the verified order of some rollups, as of a follower.Group.
 type Source interface {
 	// Run hands over, from the height on, what each block holds for the rollups, in order,
 	// without gap, and waits for it. It returns when ctx is done, when handle fails, or when

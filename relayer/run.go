@@ -53,6 +53,10 @@ func runTold(ctx context.Context, home string, cfg Config, claimer Claimer, logg
 	if err != nil {
 		return err
 	}
+	trusted, err := cfg.trusted()
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -69,7 +73,7 @@ func runTold(ctx context.Context, home string, cfg Config, claimer Claimer, logg
 	}
 	defer closeQuietly(httpListener)
 
-	order := newOrder(cfg, trust, logger)
+	order := newOrder(cfg, trust, trusted, logger)
 	da, err := cfg.openLayers(home, daListener, layers.Options{
 		Index: chainclaims.NewIndex(cfg.Sequencers, order.client, claimer), Namespaces: namespaces, Logger: logger, Registerer: registry,
 	})
@@ -121,11 +125,12 @@ func (c Config) embeddedAddress() string {
 
 // nodes are the sequencer nodes that the order is read from.
 type nodes struct {
-	cfg    follower.GroupConfig
-	client *http.Client
+	cfg     follower.GroupConfig
+	trusted *trustedBlock
+	client  *http.Client
 }
 
-func newOrder(cfg Config, trust follower.Trust, logger *slog.Logger) *nodes {
+func newOrder(cfg Config, trust follower.Trust, trusted *trustedBlock, logger *slog.Logger) *nodes {
 	transport := &http.Transport{
 		Protocols: new(http.Protocols),
 		// What is not read for a while must not fill memory.
@@ -135,7 +140,7 @@ func newOrder(cfg Config, trust follower.Trust, logger *slog.Logger) *nodes {
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	transport.Protocols.SetHTTP2(true)
 	client := &http.Client{Transport: transport}
-	return &nodes{client: client, cfg: follower.GroupConfig{
+	return &nodes{client: client, trusted: trusted, cfg: follower.GroupConfig{
 		Endpoints: cfg.Sequencers, Trust: trust, Options: follower.Options{TrustingPeriod: time.Duration(cfg.TrustingPeriod)},
 		HTTPClient: client, Logger: logger,
 	}}
@@ -145,7 +150,7 @@ func newOrder(cfg Config, trust follower.Trust, logger *slog.Logger) *nodes {
 func (n *nodes) open(rollups []order.RollupID, checkpoint follower.Checkpoint) (Source, error) {
 	cfg := n.cfg
 	cfg.Rollups, cfg.Checkpoint = rollups, checkpoint
-	return follower.NewGroup(cfg)
+	return &source{cfg: cfg, trusted: n.trusted}, nil
 }
 
 // head is Options.ChainHead: the highest that any node claims.

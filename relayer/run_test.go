@@ -303,6 +303,9 @@ func TestConfigIsChecked(t *testing.T) {
 		"layers.local.block_time":  local(func(l *LayerConfig) { l.BlockTime = 0 }),
 		"layers.local.retain":      local(func(l *LayerConfig) { l.Retain = -1 }),
 		"layers.local.listen":      local(func(l *LayerConfig) { l.Listen = "26760" }),
+		"name both":                func(c *Config) { c.TrustHash = id },
+		`trust_hash is ""`:         func(c *Config) { c.TrustHeight = 7 },
+		`trust_hash is "7"`:        func(c *Config) { c.TrustHeight, c.TrustHash = 7, "7" },
 		"metrics.listen":           func(c *Config) { c.Metrics.Listen = "x" },
 		"batch.blob_bytes":         func(c *Config) { c.Batch.BlobBytes = 1 },
 		"batch.age":                func(c *Config) { c.Batch.Age = 0 },
@@ -343,6 +346,7 @@ func TestConfigSurvivesItsFile(t *testing.T) {
 	cfg.Sequencers, cfg.SequencerGenesis, cfg.Rollups = []string{"http://127.0.0.1:26602"}, chain.genesisFile(t), []string{"alpha", "beta"}
 	cfg.Layer, cfg.Fallback, cfg.RollupLayers = "celestia", "local", map[string]string{"beta": "eigenda"}
 	cfg.RollupNamespaces = map[string]string{"alpha": "6f72646f2d7465737431"}
+	cfg.TrustHeight, cfg.TrustHash = 7, order.NewRollupID("any").String()
 	cfg.Layers["celestia"] = LayerConfig{Config: layers.Config{Endpoint: "http://127.0.0.1:26658", Token: "secret", GasPrice: 0.004}}
 	cfg.Layers["eigenda"] = LayerConfig{Config: layers.Config{Endpoint: "http://127.0.0.1:3100"}}
 	home := filepath.Join(t.TempDir(), "relayer")

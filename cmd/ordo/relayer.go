@@ -40,7 +40,9 @@ func newRelayerInitCmd(home *string) *cobra.Command {
 		Example: `  ordo relayer init --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json --rollup alpha
   ordo relayer init --home r --sequencer http://a:26602 --sequencer http://b:26602 \
       --sequencer-genesis genesis.json --rollup alpha --rollup beta \
-      --da celestia --da-endpoint http://127.0.0.1:26658 --da-token "$TOKEN"`,
+      --da celestia --da-endpoint http://127.0.0.1:26658 --da-token "$TOKEN"
+  ordo relayer init --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json --rollup alpha \
+      --trust-height 1200000 --trust-hash 8f0c…   # the chain is older than two weeks`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			reach := func(name, endpoint, token string) {
@@ -67,6 +69,9 @@ func newRelayerInitCmd(home *string) *cobra.Command {
 	f := cmd.Flags()
 	f.StringArrayVar(&cfg.Sequencers, "sequencer", nil, "API of a sequencer node, such as http://127.0.0.1:26602; may be given again")
 	f.StringVar(&cfg.SequencerGenesis, "sequencer-genesis", "", "genesis file of the sequencer chain")
+	f.Uint64Var(&cfg.TrustHeight, "trust-height", 0, "sequencer height of a block of the last days that you trust, where genesis is older than trusting_period")
+	f.StringVar(&cfg.TrustHash, "trust-hash", "", "hash of that block, in hex")
+	cmd.MarkFlagsRequiredTogether("trust-height", "trust-hash")
 	f.StringArrayVar(&cfg.Rollups, "rollup", nil, "name or ID of a rollup to relay; may be given again")
 	f.StringVar(&cfg.Layer, "da", cfg.Layer, "DA layer: local, celestia, eigenda or avail")
 	f.StringVar(&endpoint, "da-endpoint", "", "URL of the DA layer's node; the local layer runs in the relayer where none is given")
