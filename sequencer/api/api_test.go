@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/grpc"
@@ -27,27 +25,13 @@ import (
 	"github.com/ordo-network/ordo/sequencer/pool"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func client(url string, opts ...connect.ClientOption) sequencerv1connect.SequencerServiceClient {
 	tr := &http.Transport{Protocols: new(http.Protocols)}
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	return sequencerv1connect.NewSequencerServiceClient(&http.Client{Transport: tr}, url, opts...)
-}
-
-func testContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
 }
 
 func wantCode(t testing.TB, err error, want connect.Code) {
@@ -70,7 +54,7 @@ func TestStreamVerifies(t *testing.T) {
 		"json": client(url, connect.WithProtoJSON()), "http1": sequencerv1connect.NewSequencerServiceClient(http.DefaultClient, url),
 	} {
 		for _, rollup := range []order.RollupID{alpha, beta, order.NewRollupID("absent")} {
-			stream, err := cl.SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: rollup[:], FromHeight: 1}))
+			stream, err := cl.SubscribeRollup(await.Context(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: rollup[:], FromHeight: 1}))
 			if err != nil {
 				t.Fatal(name, err)
 			}
@@ -108,7 +92,7 @@ func TestStreamWaitsAboveTheHead(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
 	url, _ := serve(t, c, nil)
-	stream, err := client(url).SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 3}))
+	stream, err := client(url).SubscribeRollup(await.Context(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 3}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,26 +112,25 @@ func TestStreamEndsWithTheServer(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
 	url, stop := serve(t, c, nil)
-	stream, err := client(url).SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
+	stream, err := client(url).SubscribeRollup(await.Context(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
 	stop()
-	if took := time.Since(start); took > 2*time.Second {
-		t.Fatalf("stopping with an open stream took %v", took)
-	}
 	if stream.Receive() {
 		t.Fatal("a message from a stopped server")
 	}
 	wantCode(t, stream.Err(), connect.CodeUnavailable)
+	if !strings.Contains(stream.Err().Error(), "shutting down") { // the connection was cut instead
+		t.Errorf("the stream ended with %v", stream.Err())
+	}
 }
 
 func TestBlocks(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 4)
 	url, _ := serve(t, c, nil)
-	cl, ctx := client(url), testContext(t)
+	cl, ctx := client(url), await.Context(t)
 	_, err := cl.GetBlock(ctx, connect.NewRequest(&v1.GetBlockRequest{}))
 	wantCode(t, err, connect.CodeOutOfRange)
 	x, y := newBundle(9, alpha, beta), newBundle(9, beta)
@@ -218,8 +201,8 @@ func TestBlocks(t *testing.T) {
 func status(t testing.TB, cl sequencerv1connect.SequencerServiceClient, id order.BundleID, want v1.BundleState) *v1.GetBundleStatusResponse {
 	t.Helper()
 	var got *v1.GetBundleStatusResponse
-	until(t, fmt.Sprintf("bundle %s is %s", id, want), func() bool {
-		res, err := cl.GetBundleStatus(testContext(t), connect.NewRequest(&v1.GetBundleStatusRequest{BundleId: id[:]}))
+	await.Until(t, fmt.Sprintf("bundle %s is %s", id, want), func() bool {
+		res, err := cl.GetBundleStatus(await.Context(t), connect.NewRequest(&v1.GetBundleStatusRequest{BundleId: id[:]}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +219,7 @@ func TestBundleStatus(t *testing.T) {
 	waiting, dir := new(testPool), t.TempDir()
 	same := func(o *api.Options) { o.Pool, o.IndexDir, o.Retain = waiting, dir, 300 }
 	url, stop := serve(t, c, same)
-	cl, ctx := client(url), testContext(t)
+	cl, ctx := client(url), await.Context(t)
 	ordered, dropped, expiring, foreign := newBundle(50, alpha), newBundle(50, beta), newBundle(4, beta), newBundle(50, alpha)
 	ids := make(map[*order.Bundle]order.BundleID)
 	for _, b := range []*order.Bundle{ordered, dropped, expiring} {
@@ -292,7 +275,7 @@ func TestSubmitErrors(t *testing.T) {
 	c := newTestChain(t, 1)
 	waiting := new(testPool)
 	url, _ := serve(t, c, func(o *api.Options) { o.Pool = waiting })
-	cl, ctx := client(url), testContext(t)
+	cl, ctx := client(url), await.Context(t)
 	submit := func(raw []byte) (*connect.Response[v1.SubmitBundleResponse], error) {
 		return cl.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: raw}))
 	}
@@ -402,7 +385,7 @@ func TestGRPC(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	info := new(v1.GetInfoResponse)
 	if err := conn.Invoke(ctx, sequencerv1connect.SequencerServiceGetInfoProcedure, new(v1.GetInfoRequest), info); err != nil || info.LatestHeight != 1 {
 		t.Fatalf("%v %v", info, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/api"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 const testEpoch = 7
@@ -37,11 +38,17 @@ func committee(epoch uint64) (*order.Committee, error) {
 type testBatches struct {
 	layout *shard.Layout
 	delay  atomic.Int64 // of each batch
+	// together is how many batches must be asked for before a share of any is given; met is
+	// closed then.
+	together int
+	met      chan struct{}
 
 	mu     sync.Mutex
 	shares map[order.BatchID][]*shard.Share
 	down   bool
 	asked  map[asked]int
+	// waiting are the batches that were asked for.
+	waiting map[order.BatchID]bool
 }
 
 type asked struct {
@@ -58,7 +65,7 @@ func newTestBatches() *testBatches {
 	if err != nil {
 		panic(err)
 	}
-	return &testBatches{layout: layout, shares: make(map[order.BatchID][]*shard.Share), asked: make(map[asked]int)}
+	return &testBatches{layout: layout, shares: make(map[order.BatchID][]*shard.Share), asked: make(map[asked]int), waiting: make(map[order.BatchID]bool), met: make(chan struct{})}
 }
 
 func (b *testBatches) add(t testing.TB, mark order.Mark, bundles []*order.Bundle, content []byte) *order.Certificate {
@@ -102,6 +109,9 @@ func (b *testBatches) Share(ctx context.Context, holder order.Owner, core order.
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if err := b.meet(ctx, core.ID()); err != nil {
+		return nil, err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked[asked{core.ID(), holder}]++
@@ -110,6 +120,27 @@ func (b *testBatches) Share(ctx context.Context, holder order.Owner, core order.
 		return nil, dispersal.ErrNoShare
 	}
 	return shares[holder[0]-1].Append(nil), nil
+}
+
+// meet holds up who asks for a batch until enough are asked for.
+func (b *testBatches) meet(ctx context.Context, id order.BatchID) error {
+	b.mu.Lock()
+	b.waiting[id] = true
+	if len(b.waiting) == b.together {
+		close(b.met)
+		b.together = 0
+	}
+	alone := b.together > 0
+	b.mu.Unlock()
+	if !alone {
+		return nil
+	}
+	select {
+	case <-b.met:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (b *testBatches) setDown(down bool) {
@@ -136,7 +167,7 @@ func (c *testChain) follow(t testing.TB, url string, rollup order.RollupID, to u
 		t.Fatal(err)
 	}
 	v := follower.NewVerifier(rollup, trust, follower.Options{})
-	stream, err := client(url).SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: rollup[:], FromHeight: 1}))
+	stream, err := client(url).SubscribeRollup(await.Context(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: rollup[:], FromHeight: 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +228,7 @@ func TestVoidBatchesAreShown(t *testing.T) {
 			t.Error("a good batch is void")
 		}
 	}
-	res, err := client(url).GetBlock(testContext(t), connect.NewRequest(&v1.GetBlockRequest{Height: 1}))
+	res, err := client(url).GetBlock(await.Context(t), connect.NewRequest(&v1.GetBlockRequest{Height: 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +257,7 @@ func TestProofsAreWithinABudget(t *testing.T) {
 	noise := bytes.Repeat([]byte{0xff}, (&order.Batch{Bundles: big}).Size())
 	c.commitCertified([]*order.Certificate{c.batches.add(t, order.Mark{Session: 2, Sequence: 1}, big, noise)})
 	url, _ := serve(t, c, func(o *api.Options) { o.Limits.DataTimeout = 50 * time.Millisecond })
-	cl, ctx := client(url), testContext(t)
+	cl, ctx := client(url), await.Context(t)
 	release, err := c.serving[0].HoldProofs(ctx, "127.0.0.1:1")
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +296,7 @@ func TestBatchesOfOtherRollupsAreNotFetched(t *testing.T) {
 	}
 	c.commitCertified(certs)
 	url, _ := serve(t, c, nil)
-	until(t, "the block is indexed", func() bool {
+	await.Until(t, "the block is indexed", func() bool {
 		status(t, client(url), certs[0].Header.Bundles[0].ID(chainID), v1.BundleState_BUNDLE_STATE_ORDERED)
 		return true
 	})
@@ -286,17 +317,13 @@ func TestBatchesOfOtherRollupsAreNotFetched(t *testing.T) {
 func TestHeightsDoNotAddUpTheirWaits(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
-	const heights, delay = 40, 50 * time.Millisecond
+	const heights = 8
 	for range heights {
 		c.commit([]*order.Bundle{newBundle(99, alpha), newBundle(99, alpha), newBundle(99, alpha), newBundle(99, beta)})
 	}
-	c.batches.delay.Store(int64(delay))
+	c.batches.together = heights // all wait at the same time, or none ever comes
 	url, _ := serve(t, c, nil)
-	start := time.Now()
 	c.follow(t, url, alpha, heights)
-	if took := time.Since(start); took > heights*delay/2 {
-		t.Errorf("%d heights took %v, where one takes %v", heights, took, delay)
-	}
 }
 
 // A stream that waits for data says so, and one that waits for a block does not.
@@ -305,7 +332,7 @@ func TestStreamsThatWaitForDataSaySo(t *testing.T) {
 	c := newTestChain(t, 1)
 	c.commit([]*order.Bundle{newBundle(99, alpha)})
 	url, _ := serve(t, c, func(o *api.Options) { o.Limits.Heartbeat = 5 * time.Millisecond })
-	stream, err := client(url).SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
+	stream, err := client(url).SubscribeRollup(await.Context(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
 	if err != nil || !receive(stream) {
 		t.Fatalf("first message %v: %v", stream.Msg(), err)
 	}
@@ -330,7 +357,7 @@ func TestDataThatComesTooLate(t *testing.T) {
 	c := newTestChain(t, 1)
 	c.commit([]*order.Bundle{newBundle(99, alpha)})
 	url, _ := serve(t, c, func(o *api.Options) { o.Limits.DataTimeout = 20 * time.Millisecond })
-	cl, ctx := client(url), testContext(t)
+	cl, ctx := client(url), await.Context(t)
 	c.batches.delay.Store(int64(time.Second))
 	_, err := cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: alpha[:], Height: 1}))
 	wantCode(t, err, connect.CodeUnavailable)
@@ -353,7 +380,7 @@ func TestDataThatCannotBeHad(t *testing.T) {
 	c.commit([]*order.Bundle{newBundle(99, alpha)})
 	c.commit([]*order.Bundle{newBundle(99, beta)})
 	url, stop := serve(t, c, nil)
-	cl, ctx := client(url), testContext(t)
+	cl, ctx := client(url), await.Context(t)
 	c.batches.setDown(true)
 	// Single calls say what is the matter.
 	_, err := cl.GetRollupBlock(ctx, connect.NewRequest(&v1.GetRollupBlockRequest{RollupId: alpha[:], Height: 1}))
@@ -373,7 +400,7 @@ func TestDataThatCannotBeHad(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, _ := c.batches.requests()
-	until(t, "the stream has tried again", func() bool { n, _ := c.batches.requests(); return n > before })
+	await.Until(t, "the stream has tried again", func() bool { n, _ := c.batches.requests(); return n > before })
 	c.batches.setDown(false)
 	for height := uint64(1); height <= 2; height++ {
 		if !receive(stream) {
@@ -387,7 +414,7 @@ func TestDataThatCannotBeHad(t *testing.T) {
 	c.batches.setDown(true)
 	c.commit([]*order.Bundle{newBundle(99, alpha)})
 	before, _ = c.batches.requests()
-	until(t, "the stream has tried again", func() bool { n, _ := c.batches.requests(); return n > before })
+	await.Until(t, "the stream has tried again", func() bool { n, _ := c.batches.requests(); return n > before })
 	stop()
 	if receive(stream) {
 		t.Fatal("a block without its data")

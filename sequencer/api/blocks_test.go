@@ -18,6 +18,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/api"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // group reads heights of many rollups as a relayer does.
@@ -36,7 +37,7 @@ func (c *testChain) group(t testing.TB, url string, ids []order.RollupID, from, 
 	}
 	enough := errors.New("enough")
 	var out [][]*follower.Block
-	err = g.Run(testContext(t), from, func(_ context.Context, blocks []*follower.Block) error {
+	err = g.Run(await.Context(t), from, func(_ context.Context, blocks []*follower.Block) error {
 		if out = append(out, blocks); from+uint64(len(out)) > to {
 			return enough
 		}
@@ -104,7 +105,7 @@ func TestGroupMessagesAreBounded(t *testing.T) {
 	for i := range ids {
 		raw = append(raw, ids[i][:])
 	}
-	stream, err := client(url).SubscribeBlocks(testContext(t), connect.NewRequest(&v1.SubscribeBlocksRequest{RollupIds: raw, FromHeight: 1}))
+	stream, err := client(url).SubscribeBlocks(await.Context(t), connect.NewRequest(&v1.SubscribeBlocksRequest{RollupIds: raw, FromHeight: 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestGroupRequestsAreChecked(t *testing.T) {
 		many[i] = id[:]
 	}
 	ask := func(from uint64, ids ...[]byte) error {
-		stream, err := client(url).SubscribeBlocks(testContext(t), connect.NewRequest(&v1.SubscribeBlocksRequest{RollupIds: ids, FromHeight: from}))
+		stream, err := client(url).SubscribeBlocks(await.Context(t), connect.NewRequest(&v1.SubscribeBlocksRequest{RollupIds: ids, FromHeight: from}))
 		if err != nil {
 			return err
 		}
@@ -186,7 +187,7 @@ func TestSilentRollupsAreWeighed(t *testing.T) {
 	}
 	before := heap()
 	subscribe := func() *connect.ServerStreamForClient[v1.SubscribeBlocksResponse] {
-		s, err := client(url).SubscribeBlocks(testContext(t), connect.NewRequest(&v1.SubscribeBlocksRequest{RollupIds: ids, FromHeight: 1}))
+		s, err := client(url).SubscribeBlocks(await.Context(t), connect.NewRequest(&v1.SubscribeBlocksRequest{RollupIds: ids, FromHeight: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +198,7 @@ func TestSilentRollupsAreWeighed(t *testing.T) {
 	for range streams {
 		silent = append(silent, subscribe())
 	}
-	until(t, "the streams have all that they may have", func() bool { return server.HeldParts() == most })
+	await.Until(t, "the streams have all that they may have", func() bool { return server.HeldParts() == most })
 	held := heap() - before
 	t.Logf("%d streams that nobody reads hold %d MiB", streams, held)
 	if held > 2*most>>20 {
@@ -221,7 +222,7 @@ func TestSilentRollupsAreWeighed(t *testing.T) {
 		seen += len(silent[0].Msg().GetParts())
 	}
 	_ = silent[0].Close()
-	until(t, "all was given back", func() bool { return server.HeldParts() == 0 && server.FollowedRollups() == 0 })
+	await.Until(t, "all was given back", func() bool { return server.HeldParts() == 0 && server.FollowedRollups() == 0 })
 }
 
 // BenchmarkGroup measures how fast a relayer reads a thousand rollups, most of which have nothing

@@ -17,6 +17,7 @@ import (
 	"github.com/ordo-network/ordo/sequencer/api"
 	"github.com/ordo-network/ordo/sequencer/availability"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // claim is the event of a claim, as the chain module emits it.
@@ -39,7 +40,7 @@ func (c *testChain) record(code uint32, events ...abci.Event) {
 
 func listed(t testing.TB, url string, req *v1.ListClaimsRequest) (claims []string, to uint64) {
 	t.Helper()
-	res, err := client(url).ListClaims(testContext(t), connect.NewRequest(req))
+	res, err := client(url).ListClaims(await.Context(t), connect.NewRequest(req))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,17 +56,10 @@ func listed(t testing.TB, url string, req *v1.ListClaimsRequest) (claims []strin
 // indexed waits until the claims of a height are listed.
 func indexed(t testing.TB, url string, id order.RollupID, height uint64) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		res, err := client(url).ListClaims(testContext(t), connect.NewRequest(&v1.ListClaimsRequest{RollupId: id[:], FromHeight: height}))
-		if err == nil && res.Msg.ToHeight >= height {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("height %d is not indexed: %v", height, err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	await.Until(t, fmt.Sprintf("height %d is indexed", height), func() bool {
+		res, err := client(url).ListClaims(await.Context(t), connect.NewRequest(&v1.ListClaimsRequest{RollupId: id[:], FromHeight: height}))
+		return err == nil && res.Msg.ToHeight >= height
+	})
 }
 
 func TestListClaims(t *testing.T) {
@@ -116,7 +110,7 @@ func TestListClaims(t *testing.T) {
 			{&v1.ListClaimsRequest{RollupId: alpha[:], FromHeight: 6}, connect.CodeOutOfRange},
 			{&v1.ListClaimsRequest{RollupId: alpha[:], FromHeight: 1<<64 - 1}, connect.CodeOutOfRange},
 		} {
-			if _, err := client(url).ListClaims(testContext(t), connect.NewRequest(tc.req)); connect.CodeOf(err) != tc.want {
+			if _, err := client(url).ListClaims(await.Context(t), connect.NewRequest(tc.req)); connect.CodeOf(err) != tc.want {
 				t.Errorf("%v: %v, want %v", tc.req, err, tc.want)
 			}
 		}
@@ -136,7 +130,7 @@ func TestClaimsAreKeptForAsLongAsIsSaid(t *testing.T) {
 	}
 	c.commit(nil)
 	indexed(t, url, alpha, 257)
-	if _, err := client(url).ListClaims(testContext(t), connect.NewRequest(&v1.ListClaimsRequest{RollupId: alpha[:], FromHeight: 155})); connect.CodeOf(err) != connect.CodeOutOfRange {
+	if _, err := client(url).ListClaims(await.Context(t), connect.NewRequest(&v1.ListClaimsRequest{RollupId: alpha[:], FromHeight: 155})); connect.CodeOf(err) != connect.CodeOutOfRange {
 		t.Errorf("%v, want that they are not kept", err)
 	}
 	if got, to := listed(t, url, &v1.ListClaimsRequest{RollupId: alpha[:], FromHeight: 156}); !slices.Equal(got, []string{"200: eigenda 200-200", "250: eigenda 250-250"}) || to != 257 {
@@ -162,12 +156,12 @@ func TestGetAvailability(t *testing.T) {
 		id := order.NewRollupID(fmt.Sprint(i))
 		many[i] = id[:]
 	}
-	res, err := client(url).GetAvailability(testContext(t), connect.NewRequest(&v1.GetAvailabilityRequest{RollupIds: many}))
+	res, err := client(url).GetAvailability(await.Context(t), connect.NewRequest(&v1.GetAvailabilityRequest{RollupIds: many}))
 	if err != nil || len(res.Msg.Rollups) != len(many) || res.Msg.Height != 9 || res.Msg.Rollups[5].To != 7 {
 		t.Fatalf("%v, %v", res, err)
 	}
 	for _, bad := range [][][]byte{slices.Concat(many, many[:1]), {{1, 2}}} {
-		if _, err := client(url).GetAvailability(testContext(t), connect.NewRequest(&v1.GetAvailabilityRequest{RollupIds: bad})); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		if _, err := client(url).GetAvailability(await.Context(t), connect.NewRequest(&v1.GetAvailabilityRequest{RollupIds: bad})); connect.CodeOf(err) != connect.CodeInvalidArgument {
 			t.Errorf("%v, want that it is refused", err)
 		}
 	}
@@ -193,7 +187,7 @@ func TestSubmitTransaction(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
 	c.commit(nil)
-	taken := make(chan []byte, 1)
+	taken := make(chan []byte, 100)
 	url, _ := serve(t, c, func(o *api.Options) {
 		o.Transactions = ledger{func(tx []byte) *abci.ResponseCheckTx {
 			switch string(tx) {
@@ -206,11 +200,11 @@ func TestSubmitTransaction(t *testing.T) {
 			return &abci.ResponseCheckTx{}
 		}}
 	})
-	a, err := client(url).GetAccount(testContext(t), connect.NewRequest(&v1.GetAccountRequest{Address: "ordo1known"}))
+	a, err := client(url).GetAccount(await.Context(t), connect.NewRequest(&v1.GetAccountRequest{Address: "ordo1known"}))
 	if err != nil || a.Msg.AccountNumber != 3 || a.Msg.Sequence != 5 || a.Msg.Balance != 7 {
 		t.Fatalf("%v, %v", a, err)
 	}
-	if _, err := client(url).GetAccount(testContext(t), connect.NewRequest(&v1.GetAccountRequest{Address: "ordo1other"})); connect.CodeOf(err) != connect.CodeNotFound {
+	if _, err := client(url).GetAccount(await.Context(t), connect.NewRequest(&v1.GetAccountRequest{Address: "ordo1other"})); connect.CodeOf(err) != connect.CodeNotFound {
 		t.Errorf("%v, want that there is none", err)
 	}
 	submit := func(ctx context.Context, tx string) (*v1.SubmitTransactionResponse, error) {
@@ -220,10 +214,10 @@ func TestSubmitTransaction(t *testing.T) {
 		}
 		return res.Msg, nil
 	}
-	if res, err := submit(testContext(t), "poor"); err != nil || res.Height != 0 || res.Code != 13 || res.Codespace != "sdk" || res.Log != "insufficient fee" {
+	if res, err := submit(await.Context(t), "poor"); err != nil || res.Height != 0 || res.Code != 13 || res.Codespace != "sdk" || res.Log != "insufficient fee" {
 		t.Errorf("%v, %v", res, err)
 	}
-	if _, err := submit(testContext(t), "full"); connect.CodeOf(err) != connect.CodeUnavailable {
+	if _, err := submit(await.Context(t), "full"); connect.CodeOf(err) != connect.CodeUnavailable {
 		t.Errorf("%v, want to be told to try again", err)
 	}
 	for _, code := range []uint32{0, 3} {
@@ -233,7 +227,7 @@ func TestSubmitTransaction(t *testing.T) {
 		}
 		got := make(chan answer, 1)
 		go func() {
-			res, err := submit(testContext(t), "good")
+			res, err := submit(await.Context(t), "good")
 			got <- answer{res, err}
 		}()
 		tx := <-taken
@@ -245,12 +239,16 @@ func TestSubmitTransaction(t *testing.T) {
 			t.Errorf("%v, %v", a.res, a.err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := submit(ctx, "lost"); connect.CodeOf(err) != connect.CodeDeadlineExceeded {
-		t.Errorf("%v, want that the wait is over", err)
+	// The time that the caller gives must be enough for the transaction to arrive.
+	for within, arrived := 50*time.Millisecond, false; !arrived; within *= 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		_, err := submit(ctx, "lost")
+		cancel()
+		if connect.CodeOf(err) != connect.CodeDeadlineExceeded {
+			t.Fatalf("%v, want that the wait is over", err)
+		}
+		arrived = len(taken) > 0
 	}
-	<-taken
 }
 
 // What blocks were for is told by runs, once a run is over, and again after a restart.

@@ -19,6 +19,7 @@ import (
 	"github.com/ordo-network/ordo/sequencer/api"
 	"github.com/ordo-network/ordo/sequencer/api/shares"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // testLanes stands for the node's dispersal.
@@ -76,7 +77,7 @@ func TestCertifiedStream(t *testing.T) {
 	t.Parallel()
 	c, lanes := newTestChain(t, 1), newTestLanes()
 	url, stop := serve(t, c, func(o *api.Options) { o.Lanes = lanes })
-	cl, ctx := client(url), testContext(t)
+	cl, ctx := client(url), await.Context(t)
 	stream, err := cl.SubscribeCertified(ctx, connect.NewRequest(&v1.SubscribeCertifiedRequest{RollupId: alpha[:]}))
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +156,7 @@ func TestCertifiedStatus(t *testing.T) {
 	b := newBundle(50, alpha)
 	id := b.ID(chainID)
 	status(t, cl, id, v1.BundleState_BUNDLE_STATE_UNKNOWN)
-	if _, err := cl.SubmitBundle(testContext(t), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: b.Encode()})); err != nil {
+	if _, err := cl.SubmitBundle(await.Context(t), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: b.Encode()})); err != nil {
 		t.Fatal(err)
 	}
 	status(t, cl, id, v1.BundleState_BUNDLE_STATE_RECEIVED)
@@ -196,7 +197,7 @@ func TestFullNodeReadsFromValidators(t *testing.T) {
 	}
 	source := shares.New(func(o order.Owner) string { return urls[o] })
 	t.Cleanup(source.Close)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	full := func() *dispersal.Retriever {
 		r, err := dispersal.NewRetriever(dispersal.RetrieverOptions{ChainID: chainID, Sources: []dispersal.ShareSource{source}})
 		if err != nil {

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/api"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func dial(t testing.TB, url string) net.Conn {
@@ -42,7 +44,7 @@ func TestLimits(t *testing.T) {
 	c := newTestChain(t, 1)
 	c.commit(nil)
 	url, _ := serve(t, c, func(o *api.Options) { o.Limits = api.Limits{Streams: 2, Submits: 1, Reads: 2, ClientShare: 1} })
-	cl, ctx := client(url), testContext(t)
+	cl, ctx := client(url), await.Context(t)
 	subscribe := func() *connect.ServerStreamForClient[v1.SubscribeRollupResponse] {
 		s, err := cl.SubscribeRollup(ctx, connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
 		if err != nil {
@@ -62,7 +64,7 @@ func TestLimits(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a stream that ended frees its place", func() bool { s := subscribe(); return s.Receive() })
+	await.Until(t, "a stream that ended frees its place", func() bool { s := subscribe(); return s.Receive() })
 
 	// Too large, with and without compression, and for a call that carries no bundle.
 	_, err := cl.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: make([]byte, 4<<20)}))
@@ -75,7 +77,7 @@ func TestLimits(t *testing.T) {
 
 	// A submission that never sends its body holds its place; the next is refused at once.
 	// One that comes while another is looked at is refused itself, so each round sends one.
-	until(t, "the place for submissions is taken", func() bool {
+	await.Until(t, "the place for submissions is taken", func() bool {
 		postHead(t, dial(t, url), sequencerv1connect.SequencerServiceSubmitBundleProcedure, "application/json", 1000, "{")
 		_, err := cl.SubmitBundle(ctx, connect.NewRequest(&v1.SubmitBundleRequest{Bundle: newBundle(9, alpha).Encode()}))
 		return connect.CodeOf(err) == connect.CodeResourceExhausted
@@ -97,7 +99,7 @@ func TestOneClientLeavesRoomForOthers(t *testing.T) {
 	}
 	greedy, other := from("127.0.0.1"), from("127.0.0.2")
 	opens := func(cl sequencerv1connect.SequencerServiceClient) bool {
-		s, err := cl.SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
+		s, err := cl.SubscribeRollup(await.Context(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,17 +126,17 @@ func TestRequestsThatDoNotArriveEnd(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
 	url, _ := serve(t, c, func(o *api.Options) {
-		o.Limits = api.Limits{Submits: 1, ClientShare: 1, ReadTimeout: 200 * time.Millisecond}
+		o.Limits = api.Limits{Submits: 1, ClientShare: 1, ReadTimeout: time.Second}
 	})
 	slow := dial(t, url)
 	postHead(t, slow, sequencerv1connect.SequencerServiceSubmitBundleProcedure, "application/json", 1000, "{")
-	if err := slow.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := slow.SetReadDeadline(time.Now().Add(await.Limit)); err != nil {
 		t.Fatal(err)
 	}
 	if res, err := http.ReadResponse(bufio.NewReader(slow), nil); err == nil && res.StatusCode == http.StatusOK {
 		t.Fatal("an answer to half a request")
 	}
-	if _, err := client(url).SubmitBundle(testContext(t), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: newBundle(9, alpha).Encode()})); err != nil {
+	if _, err := client(url).SubmitBundle(await.Context(t), connect.NewRequest(&v1.SubmitBundleRequest{Bundle: newBundle(9, alpha).Encode()})); err != nil {
 		t.Fatalf("the place was not freed: %v", err)
 	}
 }
@@ -144,14 +146,14 @@ func TestStreamsOutliveTimeouts(t *testing.T) {
 	t.Parallel()
 	c := newTestChain(t, 1)
 	c.commit(nil)
-	const timeout = 150 * time.Millisecond
+	const timeout = time.Second
 	url, _ := serve(t, c, func(o *api.Options) { o.Limits = api.Limits{ReadTimeout: timeout, WriteTimeout: timeout} })
 	streams := map[string]*connect.ServerStreamForClient[v1.SubscribeRollupResponse]{}
 	for name, cl := range map[string]sequencerv1connect.SequencerServiceClient{
 		"connect over HTTP/2": client(url), "gRPC": client(url, connect.WithGRPC()),
 		"connect over HTTP/1": sequencerv1connect.NewSequencerServiceClient(new(http.Client), url),
 	} {
-		s, err := cl.SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
+		s, err := cl.SubscribeRollup(await.Context(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -160,13 +162,29 @@ func TestStreamsOutliveTimeouts(t *testing.T) {
 		}
 		streams[name] = s
 	}
-	time.Sleep(4 * timeout) // nothing happens for longer than any timeout
+	time.Sleep(2 * timeout) // nothing happens for longer than any timeout
 	c.commit(nil)
 	for name, s := range streams {
 		if !s.Receive() {
 			t.Errorf("%s: %v", name, s.Err())
 		}
 	}
+}
+
+// streams returns how many streams are open.
+func streams(t testing.TB, metrics prometheus.Gatherer) float64 {
+	t.Helper()
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "ordo_api_streams" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatal("open streams are not counted")
+	return 0
 }
 
 func TestReaderThatTakesNothingIsCutOff(t *testing.T) {
@@ -180,11 +198,12 @@ func TestReaderThatTakesNothingIsCutOff(t *testing.T) {
 	for range 24 {
 		fill() // more than sockets buffer
 	}
+	metrics := prometheus.NewRegistry()
 	url, _ := serve(t, c, func(o *api.Options) {
-		o.Limits = api.Limits{Streams: 2, ClientShare: 1, WriteTimeout: 300 * time.Millisecond}
+		o.Limits, o.Registerer = api.Limits{Streams: 2, ClientShare: 1, WriteTimeout: 2 * time.Second}, metrics
 	})
 	subscribe := func() *connect.ServerStreamForClient[v1.SubscribeRollupResponse] {
-		s, err := client(url).SubscribeRollup(testContext(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
+		s, err := client(url).SubscribeRollup(await.Context(t), connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,9 +212,9 @@ func TestReaderThatTakesNothingIsCutOff(t *testing.T) {
 	_ = subscribe() // and never reads: HTTP/2
 	body := string([]byte{0, 0, 0, 0, 36, 10, 32}) + string(alpha[:]) + string([]byte{16, 1})
 	postHead(t, dial(t, url), sequencerv1connect.SequencerServiceSubscribeRollupProcedure, "application/connect+proto", len(body), body) // likewise: HTTP/1
-	until(t, "both readers are there", func() bool { return !subscribe().Receive() })
+	await.Until(t, "both readers are there", func() bool { return streams(t, metrics) == 2 })
 	var reader *connect.ServerStreamForClient[v1.SubscribeRollupResponse]
-	until(t, "a reader that takes nothing frees its place", func() bool {
+	await.Until(t, "a reader that takes nothing frees its place", func() bool {
 		reader = subscribe()
 		return reader.Receive()
 	})
