@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // TestMain lets the test binary stand in for the children, which are commands of
@@ -100,19 +102,10 @@ func testChild(dir, mode string, stage int) child {
 // waitLog waits for a line in a child's log: the child has set its signals up.
 func waitLog(t *testing.T, c child, line string) {
 	t.Helper()
-	waitFor(t, "the line "+line+" in "+c.log, func() bool {
+	await.Until(t, "the line "+line+" in "+c.log, func() bool {
 		raw, _ := os.ReadFile(c.log)
 		return strings.Contains(string(raw), line)
 	})
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain for " + what)
-		}
-	}
 }
 
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
@@ -136,7 +129,7 @@ func TestDeadChildIsStartedAgain(t *testing.T) {
 	if second.PID == first.PID || !alive(second.PID) {
 		t.Errorf("process %d came after %d", second.PID, first.PID)
 	}
-	waitFor(t, "the process ID in its file", func() bool {
+	await.Until(t, "the process ID in its file", func() bool {
 		raw, err := os.ReadFile(s.pidsFile)
 		var pids map[string]int
 		return err == nil && json.Unmarshal(raw, &pids) == nil && pids["child-that-stops"] == second.PID
@@ -254,7 +247,7 @@ func TestNoChildOutlivesADevnetThatIsKilled(t *testing.T) {
 	if err := parent.Wait(); !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	waitFor(t, "the end of the child", func() bool { return !alive(child) || zombie(child) })
+	await.Until(t, "the end of the child", func() bool { return !alive(child) || zombie(child) })
 }
 
 // zombie tells whether a process has ended and nobody has collected it: in a

@@ -26,6 +26,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 	"github.com/ordo-network/ordo/test/killed"
 )
 
@@ -386,18 +387,9 @@ func (w *network) epoch() {
 	w.publish(&next)
 }
 
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
-}
-
 func (w *network) connected() {
 	w.t.Helper()
-	eventually(w.t, "all are connected", func() bool {
+	await.Until(w.t, "all are connected", func() bool {
 		for _, v := range w.validators {
 			if len(v.mesh.Peers()) != len(w.validators)-1 {
 				return false
@@ -451,7 +443,7 @@ func certified(vs []*validator, bs []*order.Bundle) bool {
 func (w *network) settle(bs []*order.Bundle) {
 	w.t.Helper()
 	proposer := 0
-	eventually(w.t, "every bundle is ordered", func() bool {
+	await.Until(w.t, "every bundle is ordered", func() bool {
 		w.commit(proposer % len(w.validators))
 		proposer++
 		w.mu.Lock()

@@ -16,6 +16,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/store"
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func TestCertifies(t *testing.T) {
@@ -28,8 +29,8 @@ func TestCertifies(t *testing.T) {
 		all = append(all, bs...)
 		v.source.submit(bs...)
 	}
-	eventually(t, "everyone knows all bundles certified", func() bool { return certified(w.validators, all) })
-	eventually(t, "everyone reports all lanes", func() bool {
+	await.Until(t, "everyone knows all bundles certified", func() bool { return certified(w.validators, all) })
+	await.Until(t, "everyone reports all lanes", func() bool {
 		for _, v := range w.validators {
 			if len(v.Tips()) != 4 {
 				return false
@@ -68,11 +69,11 @@ func TestRestart(t *testing.T) {
 		}
 	}
 	submit()
-	eventually(t, "everyone knows all bundles certified", func() bool { return certified(w.validators, all) })
+	await.Until(t, "everyone knows all bundles certified", func() bool { return certified(w.validators, all) })
 	for _, v := range w.validators { // all of them at once, as after a power cut
 		w.crash(v)
 	}
-	eventually(t, "all tips are back", func() bool { return len(w.validators[1].Tips()) == len(w.validators) })
+	await.Until(t, "all tips are back", func() bool { return len(w.validators[1].Tips()) == len(w.validators) })
 	submit()
 	w.settle(all)
 	for id, n := range w.bundles { // what was certified before is not dispersed again
@@ -121,10 +122,10 @@ func TestDeadPeer(t *testing.T) {
 	dead.stop()
 	bs := bundles(t, 50, 3000)
 	alive[0].source.submit(bs...)
-	eventually(t, "the others certify", func() bool { return certified(alive, bs) })
+	await.Until(t, "the others certify", func() bool { return certified(alive, bs) })
 	w.listen(dead)
 	w.run(dead)
-	eventually(t, "it learns what it missed", func() bool { return certified([]*validator{dead}, bs) })
+	await.Until(t, "it learns what it missed", func() bool { return certified([]*validator{dead}, bs) })
 	w.settle(bs)
 }
 
@@ -143,7 +144,7 @@ func TestBackpressure(t *testing.T) {
 	v.source.limit = 100
 	v.source.mu.Unlock()
 	var accepted []*order.Bundle
-	eventually(t, "the source refuses", func() bool {
+	await.Until(t, "the source refuses", func() bool {
 		b := bundle(t, 1000)
 		if !v.source.submit(b) {
 			return true
@@ -161,7 +162,7 @@ func TestBackpressure(t *testing.T) {
 		w.listen(v)
 		w.run(v)
 	}
-	eventually(t, "all is certified", func() bool { return certified(w.validators[:1], accepted) })
+	await.Until(t, "all is certified", func() bool { return certified(w.validators[:1], accepted) })
 	w.settle(accepted)
 }
 
@@ -179,7 +180,7 @@ func TestRotation(t *testing.T) {
 			v.source.submit(bs...)
 		}
 		if epoch == 0 {
-			eventually(t, "batches of the first epoch are certified", func() bool { return certified(w.validators, all) })
+			await.Until(t, "batches of the first epoch are certified", func() bool { return certified(w.validators, all) })
 		}
 		w.epoch()
 	}
@@ -202,7 +203,7 @@ func TestLargeBundles(t *testing.T) {
 		all = append(all, bundle(t, 100), bundle(t, order.MaxBundleBytes-300), bundle(t, 100))
 	}
 	w.validators[0].source.submit(all...)
-	eventually(t, "all is certified", func() bool { return certified(w.validators[:1], all) })
+	await.Until(t, "all is certified", func() bool { return certified(w.validators[:1], all) })
 	w.settle(all)
 	var got []order.BundleID
 	slices.SortFunc(w.ordered, func(a, b *order.Certificate) int { return a.Header.Compare(b.Header.Position) })
@@ -224,7 +225,7 @@ func TestSubscription(t *testing.T) {
 	w.connected()
 	early := bundles(t, 3, 100)
 	w.validators[0].source.submit(early...)
-	eventually(t, "the first are certified", func() bool { return certified(w.validators, early) })
+	await.Until(t, "the first are certified", func() bool { return certified(w.validators, early) })
 	ctx, cancel := context.WithCancel(t.Context())
 	s := w.validators[1].Certified(ctx)
 	late := bundles(t, 3, 100)
@@ -293,7 +294,7 @@ func TestRetrieveFromPeers(t *testing.T) {
 	w.connected()
 	bs := bundles(t, 30, 2000)
 	w.validators[0].source.submit(bs...)
-	eventually(t, "all is certified", func() bool { return certified(w.validators, bs) })
+	await.Until(t, "all is certified", func() bool { return certified(w.validators, bs) })
 	w.settle(bs)
 	for _, v := range w.validators {
 		n := 0
@@ -324,7 +325,7 @@ func TestDamagedRecordIsMended(t *testing.T) {
 	w.connected()
 	bs := bundles(t, 30, 2000)
 	w.validators[0].source.submit(bs...)
-	eventually(t, "all is certified", func() bool { return certified(w.validators, bs) })
+	await.Until(t, "all is certified", func() bool { return certified(w.validators, bs) })
 	c := w.validators[0].Candidates()[0][0]
 	var v *validator // one whose attestation is in the certificate
 	for _, a := range c.Attestations {
@@ -333,7 +334,7 @@ func TestDamagedRecordIsMended(t *testing.T) {
 		}
 	}
 	p, id := c.Header.Position, c.Header.ID(chainID)
-	eventually(t, "the certificate is on its disk", func() bool { _, err := v.library.load(p); return err == nil })
+	await.Until(t, "the certificate is on its disk", func() bool { _, err := v.library.load(p); return err == nil })
 	want, err := v.Share(t.Context(), p, 0, id)
 	if err != nil {
 		t.Fatal(err)
@@ -342,7 +343,7 @@ func TestDamagedRecordIsMended(t *testing.T) {
 	if _, err := v.Share(t.Context(), p, 0, id); !errors.Is(err, store.ErrCorrupt) {
 		t.Fatalf("read the damaged record: %v", err)
 	}
-	eventually(t, "the record is whole", func() bool {
+	await.Until(t, "the record is whole", func() bool {
 		got, err := v.Share(t.Context(), p, 0, id)
 		return err == nil && bytes.Equal(got, want)
 	})
@@ -386,7 +387,7 @@ func TestRetention(t *testing.T) {
 	some := func() {
 		bs := bundles(t, 1, 100)
 		w.validators[0].source.submit(bs...)
-		eventually(t, "it is certified", func() bool { return certified(w.validators, bs) })
+		await.Until(t, "it is certified", func() bool { return certified(w.validators, bs) })
 		w.settle(bs)
 	}
 	for range 20 {
@@ -401,7 +402,7 @@ func TestRetention(t *testing.T) {
 		some()
 	}
 	old, last := &w.ordered[0].Header, &w.ordered[len(w.ordered)-1].Header
-	eventually(t, "the first share is gone", func() bool {
+	await.Until(t, "the first share is gone", func() bool {
 		_, err := v.Share(t.Context(), old.Position, old.Epoch, old.ID(chainID))
 		return errors.Is(err, store.ErrNotFound)
 	})
@@ -421,7 +422,7 @@ func TestNoSecondAttestationAfterPruning(t *testing.T) {
 	p := order.Position{Owner: silent.owner, Mark: order.Mark{Session: 7, Sequence: 1}}
 	s, share := w.batch(silent, p.Mark, v)
 	v.take(s, share)
-	eventually(t, "it is attested", func() bool { _, err := v.attester.load(p); return err == nil })
+	await.Until(t, "it is attested", func() bool { _, err := v.attester.load(p); return err == nil })
 	for range 4 {
 		bs := bundles(t, 1, 100)
 		v.source.submit(bs...)
@@ -432,10 +433,10 @@ func TestNoSecondAttestationAfterPruning(t *testing.T) {
 		w.epoch()
 	}
 	w.commit(1)
-	eventually(t, "the record is gone", func() bool { _, err := v.attester.load(p); return errors.Is(err, store.ErrNotFound) })
+	await.Until(t, "the record is gone", func() bool { _, err := v.attester.load(p); return errors.Is(err, store.ErrNotFound) })
 	w.crash(v)
 	s, share = w.batch(silent, p.Mark, v)
-	eventually(t, "it is refused", func() bool {
+	await.Until(t, "it is refused", func() bool {
 		v.take(s, share) // until the node has restored its lanes it is busy
 		return counter(t, v, "ordo_dispersal_refusals_total", "lost") > 0
 	})
@@ -454,7 +455,7 @@ func TestOthersSharesAreVerified(t *testing.T) {
 	p := order.Position{Owner: silent.owner, Mark: order.Mark{Session: 7, Sequence: 1}}
 	s, share := w.batch(silent, p.Mark, v)
 	share[len(share)-1] ^= 1
-	eventually(t, "it is refused", func() bool {
+	await.Until(t, "it is refused", func() bool {
 		v.take(s, share)
 		return counter(t, v, "ordo_dispersal_refusals_total", "share") > 0
 	})
@@ -496,7 +497,7 @@ func TestFloodOfOffers(t *testing.T) {
 	}
 	offer(other, 1)
 	p := order.Position{Owner: other.owner, Mark: order.Mark{Session: 7, Sequence: 1}}
-	eventually(t, "the other one's is attested", func() bool {
+	await.Until(t, "the other one's is attested", func() bool {
 		<-v.workers
 		v.workers <- struct{}{} // whoever waits comes before
 		_, err := v.attester.load(p)
@@ -506,7 +507,7 @@ func TestFloodOfOffers(t *testing.T) {
 		t.Errorf("the other one's was attested when %d of 150 were left", n)
 	}
 	<-v.workers
-	eventually(t, "what is in sequence is attested", func() bool { return underway() == 0 })
+	await.Until(t, "what is in sequence is attested", func() bool { return underway() == 0 })
 }
 
 // A batch that members would store for nothing is not attested. The lane waits while that
@@ -525,20 +526,20 @@ func TestUnpaidBatches(t *testing.T) {
 	refused := func(reason string) float64 { return counter(t, v, "ordo_dispersal_refused_total", reason) }
 	poor := bundles(t, 1, 100)
 	v.source.submit(poor...)
-	eventually(t, "it is refused", func() bool { return refused("unpaid") >= 2 })
+	await.Until(t, "it is refused", func() bool { return refused("unpaid") >= 2 })
 	set(nil)
-	eventually(t, "it is attested when it can be paid", func() bool { return certified(w.validators, poor) })
+	await.Until(t, "it is attested when it can be paid", func() bool { return certified(w.validators, poor) })
 	if n := gauge(t, v, "ordo_dispersal_sessions_ended_total"); n != 0 {
 		t.Errorf("%v sessions ended", n)
 	}
 	set(fmt.Errorf("fee: %w", lane.ErrBundles))
 	wrong, right := bundles(t, 1, 100), bundles(t, 1, 100)
 	v.source.submit(wrong...)
-	eventually(t, "the session ends", func() bool { return gauge(t, v, "ordo_dispersal_sessions_ended_total") > 0 })
+	await.Until(t, "the session ends", func() bool { return gauge(t, v, "ordo_dispersal_sessions_ended_total") > 0 })
 	v.source.ordered(map[order.BundleID]bool{wrong[0].ID(chainID): true}) // what the rules refuse a pool hands out no more
 	set(nil)
 	v.source.submit(right...)
-	eventually(t, "the lane goes on", func() bool { return certified(w.validators, right) })
+	await.Until(t, "the lane goes on", func() bool { return certified(w.validators, right) })
 	if certified(w.validators[:1], wrong) {
 		t.Error("what the rules refuse is certified")
 	}
@@ -584,23 +585,23 @@ func TestMemberLeaves(t *testing.T) {
 	gone, rest := w.validators[4], w.validators[:4]
 	bs := bundles(t, 5, 100)
 	gone.source.submit(bs...)
-	eventually(t, "its batches are certified", func() bool { return certified(w.validators, bs) })
+	await.Until(t, "its batches are certified", func() bool { return certified(w.validators, bs) })
 	w.out = gone
 	w.epoch() // it is in the committee before
 	w.settle(bs)
 	w.epoch()
-	eventually(t, "it is disconnected", func() bool {
+	await.Until(t, "it is disconnected", func() bool {
 		return len(gone.mesh.Peers()) == 0 && !slices.ContainsFunc(rest, func(v *validator) bool { return len(v.mesh.Peers()) != 3 })
 	})
 	late, others := bundles(t, 5, 100), bundles(t, 5, 100)
 	gone.source.submit(late...)
 	rest[0].source.submit(others...)
-	eventually(t, "the others certify", func() bool { return certified(rest, others) })
+	await.Until(t, "the others certify", func() bool { return certified(rest, others) })
 	if room, _ := gone.Node.owner.state(); room.Bytes != 0 || certified(rest[:1], late[:1]) {
 		t.Error("a lane goes on that nobody shares")
 	}
 	w.out = nil
 	w.epoch()
-	eventually(t, "it certifies again", func() bool { return certified(w.validators, late) })
+	await.Until(t, "it certifies again", func() bool { return certified(w.validators, late) })
 	w.settle(append(late, others...))
 }

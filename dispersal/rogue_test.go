@@ -11,6 +11,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // rogue is a validator that speaks the protocol and says what it should not.
@@ -175,10 +176,10 @@ func TestRogue(t *testing.T) {
 			all = append(all, bs...)
 			v.source.submit(bs...)
 		}
-		eventually(t, "the others certify", func() bool { return certified(honest, all) })
+		await.Until(t, "the others certify", func() bool { return certified(honest, all) })
 	}
 	var proof lane.Equivocation
-	eventually(t, "somebody has proof", func() bool {
+	await.Until(t, "somebody has proof", func() bool {
 		for _, v := range honest {
 			select {
 			case proof = <-v.evidence:
@@ -220,12 +221,12 @@ func TestSlowPeer(t *testing.T) {
 	t.Cleanup(func() { close(slow) })
 	honest := w.validators[:3]
 	w.validators = honest
-	eventually(t, "it is connected", func() bool { return len(r.Peers()) == 3 })
+	await.Until(t, "it is connected", func() bool { return len(r.Peers()) == 3 })
 	bs := bundles(t, 60, 500<<10) // its half of this is more than waits and what TCP takes in
 	for _, b := range bs {
 		honest[0].source.submit(b)
 	}
-	eventually(t, "the others certify", func() bool {
+	await.Until(t, "the others certify", func() bool {
 		if queued := gauge(t, honest[0], "ordo_transport_queue_bytes"); queued > 3*2*most {
 			t.Errorf("%v bytes wait for peers", queued)
 		}
@@ -247,7 +248,7 @@ func TestSilentHoldersHoldNothingUp(t *testing.T) {
 	v.stop()
 	bs := bundles(t, 3, 1000)
 	owner.source.submit(bs...)
-	eventually(t, "the others certify", func() bool { return certified(w.validators[:5], bs) && len(holder.Tips()) > 0 })
+	await.Until(t, "the others certify", func() bool { return certified(w.validators[:5], bs) && len(holder.Tips()) > 0 })
 	tips := holder.Tips()
 	owner.stop()
 	holder.stop()
@@ -266,15 +267,15 @@ func TestSilentHoldersHoldNothingUp(t *testing.T) {
 	})
 	w.listen(v)
 	w.run(v)
-	eventually(t, "the silent ones are connected", func() bool { return len(v.mesh.Peers()) == 3 })
+	await.Until(t, "the silent ones are connected", func() bool { return len(v.mesh.Peers()) == 3 })
 	for _, r := range rogues {
 		v.Heard(r.self.owner, tips)
 	}
-	eventually(t, "all of them are asked", func() bool { return gauge(t, v, "ordo_dispersal_pulls_total") >= 3 })
+	await.Until(t, "all of them are asked", func() bool { return gauge(t, v, "ordo_dispersal_pulls_total") >= 3 })
 	since := time.Now()
 	w.listen(holder)
 	w.run(holder)
-	eventually(t, "it has the certificates", func() bool { return certified([]*validator{v}, bs) })
+	await.Until(t, "it has the certificates", func() bool { return certified([]*validator{v}, bs) })
 	if took := time.Since(since); took > pullTimeout/2 {
 		t.Errorf("the holder was asked after %v", took)
 	}
@@ -291,14 +292,14 @@ func TestPullsOfWhoTakesNothing(t *testing.T) {
 	t.Cleanup(func() { close(slow) })
 	v := w.validators[0]
 	w.validators = w.validators[:3]
-	eventually(t, "it is connected", func() bool { return len(r.Peers()) == 3 })
+	await.Until(t, "it is connected", func() bool { return len(r.Peers()) == 3 })
 	var bs []*order.Bundle
 	for range 10 { // certificates of about 100 KiB
 		some := bundles(t, 600, 1)
 		bs = append(bs, some...)
 		v.source.submit(some...)
 	}
-	eventually(t, "all is certified", func() bool { return certified(w.validators, bs) })
+	await.Until(t, "all is certified", func() bool { return certified(w.validators, bs) })
 	before := gauge(t, v, "ordo_transport_queue_bytes")
 	for range 5000 {
 		pull := transport.Pull{From: order.Position{Owner: v.owner}, Max: pullMost}
@@ -306,7 +307,7 @@ func TestPullsOfWhoTakesNothing(t *testing.T) {
 	}
 	tip := []order.Tip{{Owner: r.self.owner, Mark: order.Mark{Session: 99, Sequence: 1}}}
 	_ = r.Send(v.owner, transport.TipsOutgoing(tip)) // it comes after all pulls
-	eventually(t, "all pulls are read", func() bool {
+	await.Until(t, "all pulls are read", func() bool {
 		v.puller.mu.Lock()
 		defer v.puller.mu.Unlock()
 		said := v.puller.reports[r.self.owner]

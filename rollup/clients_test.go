@@ -12,6 +12,7 @@ import (
 
 	"github.com/ordo-network/ordo/devnet/ethclients"
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // A real client follows a node, or builds its blocks; both are killed in the middle, and
@@ -56,7 +57,7 @@ func TestRealClients(t *testing.T) {
 			var last uint64
 			agree := func() {
 				t.Helper()
-				eventually(t, fmt.Sprintf("the node and its client agree on a block beyond %d, and it is finalized", last), func() bool {
+				await.Until(t, fmt.Sprintf("the node and its client agree on a block beyond %d, and it is finalized", last), func() bool {
 					here, there := block(node, "latest"), block(behind, "latest")
 					number, err := strconv.ParseUint(strings.TrimPrefix(here.Number, "0x"), 16, 64)
 					if err != nil || here != there || number <= last || block(behind, "finalized") != here {

@@ -16,6 +16,7 @@ import (
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/astria"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // serveTally serves a machine as a client of astria.execution.v2, until stop.
@@ -65,17 +66,17 @@ func TestClientOverGRPC(t *testing.T) {
 		_ = node.ask("ordo_transactionStatus", &s, hash)
 		return s.Status == "finalized" && s.BlockNumber == "0x1"
 	}
-	eventually(t, "the first transaction is finalized", finalized)
+	await.Until(t, "the first transaction is finalized", finalized)
 	head := func() uint64 {
 		vm.mu.Lock()
 		defer vm.mu.Unlock()
 		return vm.firm.Number
 	}
-	eventually(t, "20 blocks are firm", func() bool { return head() == 20 })
+	await.Until(t, "20 blocks are firm", func() bool { return head() == 20 })
 	stop()
 	p.put(t, p.blob(t, 21, 40))
 	serveTally(t, vm, dir, endpoint, 1)
-	eventually(t, "40 blocks are firm", func() bool { return head() == 40 })
+	await.Until(t, "40 blocks are firm", func() bool { return head() == 40 })
 	node.stop()
 	if len(vm.heads) != 41 || vm.soft().Height != 40 {
 		t.Errorf("%d blocks, the last one of height %d", len(vm.heads)-1, vm.soft().Height)
@@ -127,7 +128,7 @@ func TestSoftWaitsForFirm(t *testing.T) {
 		}
 		soft <- nil
 	}()
-	eventually(t, "soft leads by three blocks", func() bool { _, height, _ := c.state(); return height == 3 })
+	await.Until(t, "soft leads by three blocks", func() bool { _, height, _ := c.state(); return height == 3 })
 	for _, b := range blocks {
 		if err := c.onFirm(t.Context(), b, nil); err != nil {
 			t.Fatal(err)

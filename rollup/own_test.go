@@ -22,6 +22,7 @@ import (
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/terms"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // shared is a tally that is asked while it executes.
@@ -140,7 +141,7 @@ func TestMachineOfItsOwn(t *testing.T) {
 		_ = node.ask("ordo_transactionStatus", &s, hash)
 		return s
 	}
-	eventually(t, "the first transaction is finalized", func() bool { return status(executed).Status == "finalized" })
+	await.Until(t, "the first transaction is finalized", func() bool { return status(executed).Status == "finalized" })
 	if s := status(executed); !s.Executed || s.BlockNumber != "0x1" {
 		t.Errorf("%+v", s)
 	}
@@ -188,7 +189,7 @@ func TestMachineOfItsOwn(t *testing.T) {
 	node.stop()
 	before := vm.soft()
 	node = runOwn(t, home, vm)
-	eventually(t, "the door is open again", func() bool { return status(executed).Status == "finalized" })
+	await.Until(t, "the door is open again", func() bool { return status(executed).Status == "finalized" })
 	node.stop()
 	if vm.soft() != before {
 		t.Errorf("after a restart the head is %+v, before it was %+v", vm.soft(), before)

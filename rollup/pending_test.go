@@ -23,6 +23,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // certifier is a sequencer node that says what is certified, to one reader.
@@ -86,7 +87,7 @@ func TestPendingOfANode(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("nobody reads what is certified")
 	}
-	eventually(t, "pending shows both transfers", func() bool {
+	await.Until(t, "pending shows both transfers", func() bool {
 		p, _, err := node.evm.Pending()
 		if err != nil {
 			t.Fatal(err)
@@ -103,7 +104,7 @@ func TestPendingOfANode(t *testing.T) {
 	if err := node.onSoft(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both are confirmed", func() bool {
+	await.Until(t, "both are confirmed", func() bool {
 		families, err := registry.Gather()
 		if err != nil {
 			t.Fatal(err)
@@ -111,15 +112,6 @@ func TestPendingOfANode(t *testing.T) {
 		i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "ordo_gateway_pending_confirmed_total" })
 		return families[i].GetMetric()[0].GetCounter().GetValue() == 2
 	})
-}
-
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 30s", what)
-		}
-	}
 }
 
 // Outcomes go to the bundles whose transactions they are of; a leg that is void has

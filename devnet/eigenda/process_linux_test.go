@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // envParent makes the test binary a parent that starts a proxy, of this path, and is
@@ -42,7 +43,7 @@ func TestProxyDiesWithItsParent(t *testing.T) {
 	defer func() { _ = parent.Wait() }() // it was killed
 	defer func() { _ = parent.Process.Kill() }()
 	var child string
-	eventually(t, "the proxy starts", func() bool {
+	await.Until(t, "the proxy starts", func() bool {
 		raw, err := os.ReadFile(pid)
 		child = strings.TrimSpace(string(raw))
 		return err == nil
@@ -50,18 +51,9 @@ func TestProxyDiesWithItsParent(t *testing.T) {
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the proxy is gone", func() bool {
+	await.Until(t, "the proxy is gone", func() bool {
 		// One that nobody has waited for yet has no command line any more.
 		command, err := os.ReadFile("/proc/" + child + "/cmdline")
 		return err != nil || len(command) == 0
 	})
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // BenchmarkDisperse sends shares of 96 KiB, those of 512 KiB batches among 16
@@ -33,7 +35,7 @@ func BenchmarkDisperse(b *testing.B) {
 			runtime.Gosched()
 		}
 	}
-	eventually(b, "everything arrived", func() bool { return got.Load() >= int64(b.N) })
+	await.Until(b, "everything arrived", func() bool { return got.Load() >= int64(b.N) })
 }
 
 // BenchmarkRequest is one small request at a time.

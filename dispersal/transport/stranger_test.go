@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // strangerDial shakes hands by whatever key and waits for the verdict.
@@ -61,7 +62,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			t.Errorf("%s: left waiting: %v", c.name, err)
 		}
 	}
-	eventually(t, "the member is connected", func() bool { return a.Peer(b.owner) != nil && b.Peer(a.owner) != nil })
+	await.Until(t, "the member is connected", func() bool { return a.Peer(b.owner) != nil && b.Peer(a.owner) != nil })
 }
 
 // A client must not take itself for connected to whom has another key than listed.
@@ -110,7 +111,7 @@ func TestStrangersDoNotKeepMembersOut(t *testing.T) {
 	if err := errors.Join(a.SetMembers(ma), b.SetMembers(mb)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the member is in", func() bool { return a.Peer(b.owner) != nil })
+	await.Until(t, "the member is in", func() bool { return a.Peer(b.owner) != nil })
 	if err := silent[0].SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -129,10 +130,10 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 	if err := errors.Join(a.SetMembers(members(a, a, b)), b.SetMembers(mb)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "they are connected", func() bool { return a.Peer(b.owner) != nil })
+	await.Until(t, "they are connected", func() bool { return a.Peer(b.owner) != nil })
 	kept := a.Peer(b.owner)
 	start := time.Now()
-	eventually(t, "more time has passed than a peer may be silent", func() bool { return time.Since(start) > 2*limits.IdleTimeout })
+	await.Until(t, "more time has passed than a peer may be silent", func() bool { return time.Since(start) > 2*limits.IdleTimeout })
 	if kept != a.Peer(b.owner) {
 		t.Errorf("a connection kept alive by pings was given up: %v", context.Cause(kept.ctx))
 	}
@@ -153,7 +154,7 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	eventually(t, "it is connected", func() bool { return a.Peer(order.Owner{5}) != nil })
+	await.Until(t, "it is connected", func() bool { return a.Peer(order.Owner{5}) != nil })
 	p := a.Peer(order.Owner{5})
 	select {
 	case <-p.Context().Done():

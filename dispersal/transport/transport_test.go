@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -130,7 +131,7 @@ func join(t testing.TB, nodes ...*node) {
 // joined waits until all nodes use the same connections.
 func joined(t testing.TB, nodes ...*node) {
 	t.Helper()
-	eventually(t, "all peers are connected, by the same connections", func() bool {
+	await.Until(t, "all peers are connected, by the same connections", func() bool {
 		for _, a := range nodes {
 			for _, b := range nodes {
 				p, q := a.Peer(b.owner), b.Peer(a.owner)
@@ -141,15 +142,6 @@ func joined(t testing.TB, nodes ...*node) {
 		}
 		return true
 	})
-}
-
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
 }
 
 func message(t Type, i, size int) Outgoing {
@@ -166,7 +158,7 @@ func TestMessagesArriveInOrder(t *testing.T) {
 		for _, to := range []*node{b, c} {
 			o := message(TypeDisperse, i, i*100)
 			o.Done = func() { done.Add(1) }
-			eventually(t, "there is room", func() bool {
+			await.Until(t, "there is room", func() bool {
 				err := a.Send(to.owner, o)
 				if errors.Is(err, ErrDisconnected) {
 					t.Fatal(err)
@@ -176,14 +168,14 @@ func TestMessagesArriveInOrder(t *testing.T) {
 		}
 	}
 	for _, n := range []*node{b, c} {
-		eventually(t, "everything arrived", func() bool { return n.count() == each })
+		await.Until(t, "everything arrived", func() bool { return n.count() == each })
 		for i, f := range n.frames {
 			if f.from != a.owner || f.t != TypeDisperse || len(f.body) != 4+i*100 || binary.BigEndian.Uint32(f.body) != uint32(i) {
 				t.Fatalf("frame %d: %v of %d bytes, number %d", i, f.t, len(f.body), binary.BigEndian.Uint32(f.body))
 			}
 		}
 	}
-	eventually(t, "all messages are done with", func() bool { return done.Load() == 2*each })
+	await.Until(t, "all messages are done with", func() bool { return done.Load() == 2*each })
 }
 
 func TestAllConnectAtOnce(t *testing.T) {
@@ -247,7 +239,7 @@ func TestRequests(t *testing.T) {
 		t.Errorf("request to a peer that stopped: %v", err)
 	}
 	if n := len(a.Peers()); n != 0 {
-		eventually(t, "the peer is gone", func() bool { return len(a.Peers()) == 0 })
+		await.Until(t, "the peer is gone", func() bool { return len(a.Peers()) == 0 })
 	}
 	if _, err := a.Request(t.Context(), b.owner, (&GetShare{}).Outgoing()); !errors.Is(err, ErrDisconnected) {
 		t.Errorf("request to nobody: %v", err)
@@ -262,7 +254,7 @@ func TestRotation(t *testing.T) {
 	if err := errors.Join(a.SetMembers(ma), b.SetMembers(mb)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "they are connected", func() bool { return a.Peer(b.owner) != nil })
+	await.Until(t, "they are connected", func() bool { return a.Peer(b.owner) != nil })
 	old := a.Peer(b.owner)
 	fresh := testKey(7)
 	// Both keys are allowed while epochs overlap: the connection stays.
@@ -274,7 +266,7 @@ func TestRotation(t *testing.T) {
 	if err := a.Send(b.owner, message(TypeTips, 1, 0)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the message is there", func() bool { return b.count() == 1 })
+	await.Until(t, "the message is there", func() bool { return b.count() == 1 })
 	if a.Peer(b.owner) != old {
 		t.Error("the connection was replaced while its key is allowed")
 	}
@@ -284,13 +276,13 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-old.Context().Done()
-	eventually(t, "connected by the new key", func() bool { p := a.Peer(b.owner); return p != nil && p.key == public(fresh) })
+	await.Until(t, "connected by the new key", func() bool { p := a.Peer(b.owner); return p != nil && p.key == public(fresh) })
 	// Nobody is left in whose key is off the list.
 	alone := members(a, a)
 	if err := a.SetMembers(alone); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "no peer is left", func() bool { return len(a.Peers()) == 0 })
+	await.Until(t, "no peer is left", func() bool { return len(a.Peers()) == 0 })
 }
 
 func TestNewerConnectionReplaces(t *testing.T) {
@@ -302,11 +294,11 @@ func TestNewerConnectionReplaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-old.Context().Done()
-	eventually(t, "connected anew", func() bool {
+	await.Until(t, "connected anew", func() bool {
 		p := a.Peer(b.owner)
 		return p != nil && p != old && a.Send(b.owner, message(TypeTips, 2, 0)) == nil
 	})
-	eventually(t, "the message is there", func() bool { return b.count() > 0 })
+	await.Until(t, "the message is there", func() bool { return b.count() > 0 })
 }
 
 // A peer that takes nothing costs its queue and no more; others go on.
@@ -319,7 +311,7 @@ func TestSlowPeer(t *testing.T) {
 	b.setHandle(func(_ *Peer, f *Frame) { <-release; f.Release() })
 	join(t, a, b, c)
 	var sent, done atomic.Int32
-	eventually(t, "the sender is told", func() bool {
+	await.Until(t, "the sender is told", func() bool {
 		o := message(TypeDisperse, 0, 256<<10)
 		o.Done = func() { done.Add(1) }
 		sent.Add(1)
@@ -328,9 +320,9 @@ func TestSlowPeer(t *testing.T) {
 	if err := a.Send(c.owner, message(TypeDisperse, 0, 256<<10)); err != nil {
 		t.Errorf("send to another peer: %v", err)
 	}
-	eventually(t, "the other peer has it", func() bool { return c.count() == 1 })
+	await.Until(t, "the other peer has it", func() bool { return c.count() == 1 })
 	close(release)
-	eventually(t, "all messages are done with", func() bool { return done.Load() == sent.Load() })
+	await.Until(t, "all messages are done with", func() bool { return done.Load() == sent.Load() })
 }
 
 func TestUrgentOvertakesBulk(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/ordo-network/ordo/gateway/ordorpc"
 	"github.com/ordo-network/ordo/gateway/receipt"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // TestCertifiedTransactions: each is told once, when the pending block takes it in or,
@@ -37,18 +38,18 @@ func TestCertifiedTransactions(t *testing.T) {
 	}
 	r.certify(many...)
 	for i, tx := range many {
-		if got := receive(t, "certified", hashes); got != tx.Hash() {
+		if got := await.Receive(t, "certified", hashes); got != tx.Hash() {
 			t.Fatalf("transaction %d is %s, want %s", i, got, tx.Hash())
 		}
-		if got := receive(t, "certified in full", full); got["hash"] != tx.Hash().Hex() || got["from"] == nil {
+		if got := await.Receive(t, "certified in full", full); got["hash"] != tx.Hash().Hex() || got["from"] == nil {
 			t.Fatalf("transaction %d in full is %v", i, got)
 		}
 	}
 	direct := transfer(1, 0, nil)
 	r.mustSend(many[0], direct)
 	r.sentOn(1)
-	waitFor(t, "both ordered", func() bool { r.order(); s := r.status(direct.Hash()); return s.Executed })
-	if got := receive(t, "ordered", hashes); got != direct.Hash() {
+	await.Until(t, "both ordered", func() bool { r.order(); s := r.status(direct.Hash()); return s.Executed })
+	if got := await.Receive(t, "ordered", hashes); got != direct.Hash() {
 		t.Errorf("ordered: %s, want %s alone", got, direct.Hash())
 	}
 }
@@ -67,7 +68,7 @@ func TestPendingLogsAndOverrides(t *testing.T) {
 	}
 	ordered := []*types.Transaction{create(0, 0), use(1)}
 	r.mustSend(ordered...)
-	waitFor(t, "ordered", func() bool { r.order(); s := r.status(ordered[1].Hash()); return s.Executed })
+	await.Until(t, "ordered", func() bool { r.order(); s := r.status(ordered[1].Hash()); return s.Executed })
 	certified := use(2)
 	r.certify(certified)
 	logs := func(from, to string, more map[string]any) (txs []common.Hash) {
@@ -154,11 +155,11 @@ func TestStatusSubscription(t *testing.T) {
 	}
 	expect := func(want string) *ordorpc.Status {
 		t.Helper()
-		s := receive(t, want, states)
+		s := await.Receive(t, want, states)
 		if s.Status != want || s.Hash != ordorpc.Hash(tx.Hash()) {
 			t.Fatalf("status is %+v, want %s", s, want)
 		}
-		if s := receive(t, want, same); s.Status != want {
+		if s := await.Receive(t, want, same); s.Status != want {
 			t.Fatalf("by eth_subscribe it is %+v, want %s", s, want)
 		}
 		return s

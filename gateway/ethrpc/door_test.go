@@ -14,6 +14,7 @@ import (
 	"github.com/holiman/uint256"
 
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/test/await"
 	"github.com/ordo-network/ordo/test/killed"
 )
 
@@ -25,7 +26,7 @@ func TestRefusals(t *testing.T) {
 	first := transfer(0, 0, nil)
 	r.mustSend(first)
 	r.receipt(first)
-	waitFor(t, "the gateway to know", func() bool { c := r.gateway.Counts(); return c.InFlight == 0 })
+	await.Until(t, "the gateway to know", func() bool { c := r.gateway.Counts(); return c.InFlight == 0 })
 	held := transfer(1, 2, nil) // waits behind a gap
 	r.mustSend(held)
 
@@ -133,7 +134,7 @@ func TestDelegatedAccount(t *testing.T) {
 	r.mustSend(sign(0, &types.SetCodeTx{
 		ChainID: uint256.NewInt(evmChain), Gas: 100_000, GasFeeCap: uint256.NewInt(1e10), To: address(2), AuthList: []types.SetCodeAuthorization{auth},
 	}))
-	waitFor(t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
+	await.Until(t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
 	r.order()
 	if err := r.send(transfer(1, 2, nil)); err == nil || err.Error() != "gapped-nonce tx from delegated accounts" {
 		t.Errorf("gap: %v", err)
@@ -211,7 +212,7 @@ func TestManySenders(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	waitFor(t, "all executed", func() bool {
+	await.Until(t, "all executed", func() bool {
 		for i := range evm.DevAccounts {
 			if got, err := r.eth.NonceAt(t.Context(), address(i), nil); err != nil || got != n {
 				return false
@@ -240,7 +241,7 @@ func TestFullBlock(t *testing.T) {
 	r.set(true)
 	r.mustSend(txs...)
 	r.set(false)
-	waitFor(t, "all bundled and sent", func() bool {
+	await.Until(t, "all bundled and sent", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		n := 0
@@ -271,7 +272,7 @@ func TestKilled(t *testing.T) {
 		txs = append(txs, transfer(0, nonce, nil))
 	}
 	r.mustSend(txs[:5]...)
-	waitFor(t, "first ones sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
+	await.Until(t, "first ones sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
 	r.order()
 	r.set(true)
 	r.mustSend(txs[5:]...)

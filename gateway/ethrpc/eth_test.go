@@ -22,6 +22,7 @@ import (
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ordorpc"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // TestLifeOfATransaction follows one transaction from acceptance to finality.
@@ -48,7 +49,7 @@ func TestLifeOfATransaction(t *testing.T) {
 	}
 
 	r.set(false)
-	waitFor(t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
+	await.Until(t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
 	head := r.order()
 	var mined map[string]any
 	r.call(&mined, "eth_getTransactionByHash", tx.Hash())
@@ -105,7 +106,7 @@ func TestDropped(t *testing.T) {
 	r.set(false)
 	// Somebody else's copy of the account's key spends the rest in between: here a
 	// transaction that the gateway never saw.
-	waitFor(t, "bundles sent", func() bool {
+	await.Until(t, "bundles sent", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		n := 0
@@ -229,14 +230,14 @@ func TestSendSyncNotReady(t *testing.T) {
 	*txs = [][]byte{raws(t, transfer(0, 0, func(tx *types.DynamicFeeTx) { tx.Value.SetInt64(5) }))[0], (*txs)[0]}
 	r.mu.Unlock()
 	r.order()
-	err := receive(t, "answer", failed)
+	err := await.Receive(t, "answer", failed)
 	if c, data := code(err); c != 5 || data != first.Hash().Hex() || !strings.Contains(err.Error(), "accepted and then dropped: nonce too low") {
 		t.Errorf("dropped: %v, code %d, data %v", err, c, data)
 	}
 	// The payer cannot pay.
 	r.refuse(fmt.Errorf("%w: balance 3uordo, needs 5uordo", gateway.ErrUnfunded))
 	r.mustSend(transfer(0, 1, nil))
-	waitFor(t, "unfunded", func() bool { return r.gateway.Counts().Unfunded != "" })
+	await.Until(t, "unfunded", func() bool { return r.gateway.Counts().Unfunded != "" })
 	second := transfer(0, 2, nil)
 	err = sync(second)
 	if c, data := code(err); c != 5 || data != second.Hash().Hex() || !strings.Contains(err.Error(), "balance 3uordo") {

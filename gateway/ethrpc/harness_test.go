@@ -30,6 +30,7 @@ import (
 	"github.com/ordo-network/ordo/gateway/ordorpc"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 const (
@@ -328,19 +329,10 @@ func (r *rollup) mustSend(txs ...*types.Transaction) {
 	}
 }
 
-func waitFor(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 30s", what)
-		}
-	}
-}
-
 func (r *rollup) receipt(tx *types.Transaction) *types.Receipt {
 	r.t.Helper()
 	var receipt *types.Receipt
-	waitFor(r.t, "receipt of "+tx.Hash().Hex(), func() bool {
+	await.Until(r.t, "receipt of "+tx.Hash().Hex(), func() bool {
 		receipt, _ = r.eth.TransactionReceipt(r.t.Context(), tx.Hash())
 		return receipt != nil
 	})

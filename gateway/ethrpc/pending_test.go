@@ -19,6 +19,7 @@ import (
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // certify tries transactions out as the block that follows: what an overlay does
@@ -257,7 +258,7 @@ func TestPendingCallsAreGeths(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	r.mustSend(create(0, 0))
-	waitFor(t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
+	await.Until(t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) > 0 })
 	r.order()
 	at, from := crypto.CreateAddress(address(0), 0), address(1)
 	type object = map[string]any
@@ -374,7 +375,7 @@ func TestSendSyncUntilCertified(t *testing.T) {
 			receipt, err := send(tx, map[string]any{"until": "certified"})
 			done <- answer{receipt, err}
 		}()
-		waitFor(t, "accepted", func() bool { s := r.status(tx.Hash()); return s != nil })
+		await.Until(t, "accepted", func() bool { s := r.status(tx.Hash()); return s != nil })
 		return done
 	}
 	first := transfer(0, 0, nil)
@@ -394,7 +395,7 @@ func TestSendSyncUntilCertified(t *testing.T) {
 	}
 	// The gateway knows of its own bundle by its ID.
 	var bundle order.BundleID
-	waitFor(t, "bundled", func() bool {
+	await.Until(t, "bundled", func() bool {
 		_, st, _ := r.gateway.Get(first.Hash())
 		bundle = st.Bundle
 		return st.Phase == gateway.PhaseInFlight
@@ -411,7 +412,7 @@ func TestSendSyncUntilCertified(t *testing.T) {
 	if a := <-done; a.err != nil || a.receipt.TxHash != second.Hash() || a.receipt.BlockHash == (common.Hash{}) {
 		t.Errorf("ordered first: %+v, %v", a.receipt, a.err)
 	}
-	waitFor(t, "ordered", func() bool { return r.status(first.Hash()).Status == "ordered" })
+	await.Until(t, "ordered", func() bool { return r.status(first.Hash()).Status == "ordered" })
 	if s := r.status(first.Hash()); s.CertifiedAt == nil || *s.CertifiedAt != *after.CertifiedAt {
 		t.Errorf("ordered: %+v", s)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/ordo-network/ordo/gateway/ordorpc"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // searcher sends requests under its signature, as Flashbots' libraries do.
@@ -111,5 +112,5 @@ func (r *rollup) bundleStatus(ref common.Hash) *ordorpc.BundleStatus {
 // sentOn waits until the gateway has handed a bundle to the sequencer.
 func (r *rollup) sentOn(n int) {
 	r.t.Helper()
-	waitFor(r.t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) >= n })
+	await.Until(r.t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) >= n })
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // logger emits a log with the topic 7 when it is deployed.
@@ -33,17 +35,6 @@ func socket(t *testing.T, r *rollup) *rpc.Client {
 	}
 	t.Cleanup(c.Close)
 	return c
-}
-
-func receive[T any](t *testing.T, what string, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(20 * time.Second):
-		t.Fatalf("%s: nothing within 20s", what)
-		panic("unreachable")
-	}
 }
 
 func TestSubscriptions(t *testing.T) {
@@ -86,22 +77,22 @@ func TestSubscriptions(t *testing.T) {
 	r.call(&txFilter, "eth_newPendingTransactionFilter")
 
 	r.mustSend(deploy)
-	if got := receive(t, "pending hash", hashes); got != deploy.Hash() {
+	if got := await.Receive(t, "pending hash", hashes); got != deploy.Hash() {
 		t.Errorf("pending hash %s", got)
 	}
-	if got := receive(t, "pending transaction", full); got["hash"] != deploy.Hash().Hex() || got["blockHash"] != nil {
+	if got := await.Receive(t, "pending transaction", full); got["hash"] != deploy.Hash().Hex() || got["blockHash"] != nil {
 		t.Errorf("pending transaction %v", got)
 	}
 	r.run()
-	log := receive(t, "log", logs)
+	log := await.Receive(t, "log", logs)
 	if log.TxHash != deploy.Hash() || log.BlockHash == (common.Hash{}) || log.Topics[0] != topic {
 		t.Errorf("log %+v", log)
 	}
-	if got := receive(t, "receipts", receipts); len(got) != 1 || got[0].TxHash != deploy.Hash() {
+	if got := await.Receive(t, "receipts", receipts); len(got) != 1 || got[0].TxHash != deploy.Hash() {
 		t.Errorf("receipts %+v", got)
 	}
 	for last := uint64(0); last < log.BlockNumber; {
-		head := receive(t, "head", heads)
+		head := await.Receive(t, "head", heads)
 		if last > 0 && head.Number.Uint64() != last+1 {
 			t.Fatalf("head %d after %d", head.Number, last)
 		}
@@ -180,7 +171,7 @@ func TestDeafSubscriber(t *testing.T) {
 	}
 	var last *types.Header
 	for last == nil || last.Number.Uint64() < blocks {
-		last = receive(t, "head", heads)
+		last = await.Receive(t, "head", heads)
 	}
 	if longest > 5*time.Second { // geth gives up on a write after 10
 		t.Errorf("a block took %s", longest)

@@ -14,6 +14,7 @@ import (
 	"github.com/ordo-network/ordo/execution/terms"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ordorpc"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // TestCertifiedByThePlainDoor: each transaction is told once, to all who have subscribed,
@@ -38,10 +39,10 @@ func TestCertifiedByThePlainDoor(t *testing.T) {
 	certified.Tell(many)
 	certified.Tell(append([][]byte{terms.Terms{MaxBlock: 7}.Encode(), []byte("last")}, many...)) // as it is ordered
 	for _, tx := range append(many, []byte("last")) {
-		if got := receive(t, "hash", hashes); got != sha256.Sum256(tx) {
+		if got := await.Receive(t, "hash", hashes); got != sha256.Sum256(tx) {
 			t.Fatalf("told of %s, want %q", got, tx)
 		}
-		if got := receive(t, "transaction", whole); string(got) != string(tx) {
+		if got := await.Receive(t, "transaction", whole); string(got) != string(tx) {
 			t.Fatalf("told of %q, want %q", got, tx)
 		}
 	}
@@ -72,7 +73,7 @@ func TestSlowCertified(t *testing.T) {
 	for i := range 600 { // 75 MB: more than is kept for one, and than a connection takes
 		tx := append(make([]byte, 128<<10), byte(i), byte(i>>8))
 		certified.Tell([][]byte{tx})
-		if got := receive(t, "hash", hashes); got != sha256.Sum256(tx) {
+		if got := await.Receive(t, "hash", hashes); got != sha256.Sum256(tx) {
 			t.Fatalf("told of %s", got)
 		}
 	}
@@ -97,7 +98,7 @@ func TestCertifiedWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	certified.Tell([][]byte{[]byte("garbage"), []byte("one")})
-	if got := receive(t, "transaction", whole); got["text"] != "one" {
+	if got := await.Receive(t, "transaction", whole); got["text"] != "one" {
 		t.Errorf("told of %v", got)
 	}
 }

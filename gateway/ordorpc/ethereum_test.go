@@ -13,6 +13,7 @@ import (
 
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ordorpc"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // TestEthereumBehind: transactions of an Ethereum client's rollup come in here, and
@@ -54,7 +55,7 @@ func TestEthereumBehind(t *testing.T) {
 	client.mu.Lock()
 	client.receipts[hash] = true
 	client.mu.Unlock()
-	if a := receive(t, "receipt", done); a.err != nil || a.receipt["transactionHash"] != hash.String() {
+	if a := await.Receive(t, "receipt", done); a.err != nil || a.receipt["transactionHash"] != hash.String() {
 		t.Errorf("receipt: %v, %v", a.receipt, a.err)
 	}
 	// What is new is told without asking.
@@ -78,13 +79,13 @@ func TestEthereumBehind(t *testing.T) {
 	}
 	for range 3 {
 		want := hexutil.Uint64(r.order().Number).String()
-		if h := receive(t, "head", heads); h["number"] != want || h["parentHash"] == nil || h["transactions"] != nil || h["size"] != nil {
+		if h := await.Receive(t, "head", heads); h["number"] != want || h["parentHash"] == nil || h["transactions"] != nil || h["size"] != nil {
 			t.Errorf("head %v, want %s", h, want)
 		}
-		if l := receive(t, "log", logs); l["blockNumber"] != want || l["to"] != want || l["address"] != "0x12" {
+		if l := await.Receive(t, "log", logs); l["blockNumber"] != want || l["to"] != want || l["address"] != "0x12" {
 			t.Errorf("log %v, want %s", l, want)
 		}
-		if l := receive(t, "second log", logs); l["second"] != true {
+		if l := await.Receive(t, "second log", logs); l["second"] != true {
 			t.Errorf("log %v", l)
 		}
 	}
@@ -100,14 +101,14 @@ func TestEthereumBehind(t *testing.T) {
 	done = sync("bad", "0x4e20")
 	r.sentOn(1)
 	r.order()
-	if h := receive(t, "accepted", accepted); h != hash {
+	if h := await.Receive(t, "accepted", accepted); h != hash {
 		t.Errorf("accepted %s, want %s", h, hash)
 	}
-	a := receive(t, "refusal", done)
+	a := await.Receive(t, "refusal", done)
 	if c, data := code(a.err); c != 5 || data != hash.String() || !strings.Contains(a.err.Error(), "it is bad") {
 		t.Errorf("left out: %v, %d, %v", a.err, c, data)
 	}
-	a = receive(t, "timeout", sync("three", 30))
+	a = await.Receive(t, "timeout", sync("three", 30))
 	if c, data := code(a.err); c != 4 || data != ordorpc.Hash(sha256.Sum256([]byte("three"))).String() {
 		t.Errorf("timeout: %v, %d, %v", a.err, c, data)
 	}
@@ -115,8 +116,8 @@ func TestEthereumBehind(t *testing.T) {
 	r.unfunded, r.pool = true, nil
 	r.mu.Unlock()
 	r.call(nil, "eth_sendRawTransaction", hexutil.Bytes("four"))
-	waitFor(t, "unfunded", func() bool { return r.gateway.Counts().Unfunded != "" })
-	a = receive(t, "unfunded", sync("five", nil))
+	await.Until(t, "unfunded", func() bool { return r.gateway.Counts().Unfunded != "" })
+	a = await.Receive(t, "unfunded", sync("five", nil))
 	if c, _ := code(a.err); c != 5 {
 		t.Errorf("unfunded: %v, %d", a.err, c)
 	}
@@ -166,7 +167,7 @@ func TestAccountsBehind(t *testing.T) {
 	if !errors.As(err, &coded) || coded.ErrorCode() != 6 || !errors.As(err, &data) || data.ErrorData() != "0x2" {
 		t.Errorf("gap: %v", err)
 	}
-	waitFor(t, "both executed", func() bool {
+	await.Until(t, "both executed", func() bool {
 		r.order()
 		return r.gateway.Counts().Queued+r.gateway.Counts().InFlight == 0
 	})

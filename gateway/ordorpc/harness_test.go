@@ -19,6 +19,7 @@ import (
 	"github.com/ordo-network/ordo/gateway/ordorpc"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 const chainID = "test-1"
@@ -291,25 +292,5 @@ func (r *rollup) status(hash ordorpc.Hash) *ordorpc.Status {
 // sentOn waits until the gateway has handed bundles to the sequencer.
 func (r *rollup) sentOn(n int) {
 	r.t.Helper()
-	waitFor(r.t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) >= n })
-}
-
-func waitFor(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 30s", what)
-		}
-	}
-}
-
-func receive[T any](t testing.TB, what string, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(20 * time.Second):
-		t.Fatalf("%s: nothing within 20s", what)
-		panic("unreachable")
-	}
+	await.Until(r.t, "bundle sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.pool) >= n })
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/ordo-network/ordo/gateway/ordorpc"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // TestEndlessMessage: messages that begin a value and never end it are not gathered, nor
@@ -80,7 +81,7 @@ func TestSubscriptionsOfOneConnection(t *testing.T) {
 	}
 	// A place that is given back is free.
 	first.Unsubscribe()
-	waitFor(t, "a place", func() bool { _, err := watch(greedy, n); return err == nil })
+	await.Until(t, "a place", func() bool { _, err := watch(greedy, n); return err == nil })
 	// And so are those of a connection that ends.
 	greedy.Close()
 	again := r.dial("ws")

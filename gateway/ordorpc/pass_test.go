@@ -21,6 +21,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/ordo-network/ordo/gateway/ordorpc"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // ethClient is the client that executes a rollup, as far as the door sees it.
@@ -199,13 +200,13 @@ func TestPassOn(t *testing.T) {
 		t.Errorf("number %d, %v", number, err)
 	}
 	r.call(nil, "ordo_sendTransaction", hexutil.Bytes(tx))
-	if s := receive(t, "received", states); s.Status != "received" {
+	if s := await.Receive(t, "received", states); s.Status != "received" {
 		t.Errorf("status: %+v", s)
 	}
 	r.sentOn(1)
 	r.order()
 	for {
-		if s := receive(t, "ordered", states); s.Status == "ordered" {
+		if s := await.Receive(t, "ordered", states); s.Status == "ordered" {
 			break
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/ordo-network/ordo/gateway/receipt"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // TestLifeOfATransaction follows opaque transactions from acceptance to finality.
@@ -44,7 +45,7 @@ func TestLifeOfATransaction(t *testing.T) {
 		t.Errorf("proof of what is not ordered: %v", err)
 	}
 	r.sentOn(1)
-	waitFor(t, "both sent", func() bool {
+	await.Until(t, "both sent", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		n := 0
@@ -126,7 +127,7 @@ func TestNotNotedYet(t *testing.T) {
 	r.lag = 0
 	r.mu.Unlock()
 	for range 2 {
-		if err := receive(t, "answer", failed); err != nil {
+		if err := await.Receive(t, "answer", failed); err != nil {
 			t.Error(err)
 		}
 	}
@@ -340,7 +341,7 @@ func TestHTTP(t *testing.T) {
 	r.unfunded = true
 	r.mu.Unlock()
 	r.call(nil, "ordo_sendTransaction", hexutil.Bytes("x"))
-	waitFor(t, "unfunded", func() bool { code, _, _ := do(http.MethodGet, "/health", "", "", "", ""); return code == 503 })
+	await.Until(t, "unfunded", func() bool { code, _, _ := do(http.MethodGet, "/health", "", "", "", ""); return code == 503 })
 	if err := r.rpc.Call(nil, "ordo_sendTransaction", hexutil.Bytes("y")); err == nil || !strings.Contains(err.Error(), gateway.ErrUnfunded.Error()) {
 		t.Errorf("while unfunded: %v", err)
 	}

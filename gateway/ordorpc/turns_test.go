@@ -13,6 +13,7 @@ import (
 
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ordorpc"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // startAccounts starts a rollup whose transactions are an account and a nonce.
@@ -58,12 +59,12 @@ func TestNoncesInAnyOrder(t *testing.T) {
 		}
 	}
 	for range 2 * n {
-		if err := receive(t, "answer", results); err != nil {
+		if err := await.Receive(t, "answer", results); err != nil {
 			t.Error(err)
 		}
 	}
 	next := make(map[string]int)
-	waitFor(t, "all sent on", func() bool {
+	await.Until(t, "all sent on", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		clear(next)
@@ -92,7 +93,7 @@ func TestNoTurn(t *testing.T) {
 	if err := r.sendNonce("0xb", 0); err != nil {
 		t.Error(err)
 	}
-	if err := receive(t, "refusal", waits); err == nil || !strings.Contains(err.Error(), "nonce too high: next nonce 0, tx nonce 7") {
+	if err := await.Receive(t, "refusal", waits); err == nil || !strings.Contains(err.Error(), "nonce too high: next nonce 0, tx nonce 7") {
 		t.Errorf("a gap: %v", err)
 	}
 	if took := time.Since(began); took < 400*time.Millisecond || took > 10*time.Second {

@@ -26,6 +26,7 @@ import (
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/pending"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 const chainID = 31337
@@ -218,18 +219,9 @@ func (n *node) balance(addr common.Address) (v uint64) {
 // shows waits until pending stands on the head and the address has the balance there.
 func (n *node) shows(addr common.Address, balance uint64) {
 	n.t.Helper()
-	eventually(n.t, fmt.Sprintf("pending shows a balance of %d", balance), func() bool {
+	await.Until(n.t, fmt.Sprintf("pending shows a balance of %d", balance), func() bool {
 		return n.pending().Parent() == n.evm.BlockChain().CurrentBlock().Hash() && n.balance(addr) == balance
 	})
-}
-
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 30s", what)
-		}
-	}
 }
 
 // metric returns the sum of a metric's values, of observations for a histogram.
@@ -330,7 +322,7 @@ func TestContradicted(t *testing.T) {
 	n.certify(1, 1, 1000, a, other)
 	n.certify(2, 1, 1001, b)
 	n.shows(beef, 101)
-	eventually(t, "all tried", func() bool { return n.metric("ordo_gateway_pending_shown_seconds") == 3 })
+	await.Until(t, "all tried", func() bool { return n.metric("ordo_gateway_pending_shown_seconds") == 3 })
 	n.order(b, a, other)
 	n.shows(beef, 102)
 	n.counts(1, 1) // b was never shown
@@ -554,7 +546,7 @@ func TestGatheredStandsFirst(t *testing.T) {
 	n.shows(beef, 11)
 	n.gather(1, two)
 	n.gather(1) // a block that orders nothing
-	eventually(t, "what is gathered stands first", func() bool {
+	await.Until(t, "what is gathered stands first", func() bool {
 		block, _ := n.pending().Block()
 		return len(block.Transactions()) == 2 && block.Transactions()[0].Value().Int64() == 10
 	})
