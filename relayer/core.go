@@ -63,7 +63,7 @@ type rollup struct {
 	retryAt  time.Time
 	// refusedAt is since when the layer that it goes to refuses one blob of it alone,
 	// elsewhere the height up to which its blobs go to the fallback for that, 0: to no
-	// height, and movedAt since when. A restart forgets them, and finds out again.
+	// height, and movedAt since when, or since the restart.
 	refusedAt time.Time
 	elsewhere uint64
 	movedAt   time.Time

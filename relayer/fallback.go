@@ -66,7 +66,7 @@ func (c *core) leave(l *layer, now time.Time, w *write, d *todo) {
 // layer refuses, while it may take those of others: there is no use in waiting for a layer
 // that is well. It comes back once the blob is posted, or is refused there as well, or
 // that layer confirms nothing.
-func (c *core) moved(r *rollup, l *layer, b *blob, err error, now time.Time) bool {
+func (c *core) moved(r *rollup, l *layer, b *blob, err error, now time.Time, w *write) bool {
 	if r.refusedAt.IsZero() {
 		r.refusedAt = now
 	}
@@ -75,6 +75,9 @@ func (c *core) moved(r *rollup, l *layer, b *blob, err error, now time.Time) boo
 	}
 	if r.elsewhere = b.to; l != r.main {
 		r.elsewhere = 0
+		w.back(r.ID)
+	} else {
+		w.moved(r.ID, movedMark{to: b.to, layer: l.name})
 	}
 	r.retryAt, r.failures, r.share, r.refusedAt, r.movedAt = time.Time{}, 0, 0, time.Time{}, now
 	r.log.Warn("DA layer refuses the rollup's blob for good: it goes to the other layer", "layer", l.name, "goes_to", r.target().name,
@@ -93,6 +96,7 @@ func (c *core) back(r *rollup, now time.Time, w *write, d *todo) {
 		d.at(stalled)
 		return
 	}
+	w.back(r.ID)
 	r.elsewhere, r.retryAt, r.failures, r.share, r.refusedAt = 0, time.Time{}, 0, 0, time.Time{}
 	r.log.Warn("the fallback confirms nothing: the rollup goes back to the DA layer that refused its blob", "layer", l.name, "goes_to", r.main.name,
 		"nothing_for", c.fallbackAfter)

@@ -27,6 +27,8 @@ import (
 //	'r' rollup(32) from(8)         where its first pieces stand: layer, references
 //	's' rollup(32)                 submitted, outcome unknown: the layer's head before (8), how many
 //	                               pieces from the first that is not on DA (4), layer
+//	'e' rollup(32)                 its blobs go to the fallback up to a height (8), for one that this
+//	                               layer refuses
 //	'p' rollup(32)                 posted: last height (8), its time in ms (8), DA height (8), layer
 //	'c' rollup(32) from(8) to(8)   a claim that is not known to be on chain, or confirmed there:
 //	                               ordo.sequencer.v1.Claim
@@ -38,6 +40,7 @@ const (
 	keyPiece      byte = 'd'
 	keyRefs       byte = 'r'
 	keySent       byte = 's'
+	keyElsewhere  byte = 'e'
 	keyPosted     byte = 'p'
 	keyClaim      byte = 'c'
 )
@@ -54,6 +57,8 @@ const (
 //	         Synced before the submission: a crash after it looks for it on the layer.
 //	posted   where pieces stand, in exchange for the blob, and the claim of it. Not synced: a
 //	         crash that loses it is a crash before it, and they are found on the layer.
+//	moved    a rollup goes to its fallback with a blob, or comes back. Not synced: a crash that
+//	         loses it finds out again, and what is submitted there comes with it.
 //	unsent   nothing was stored. Not synced: they are looked for in vain.
 //	claimed  a claim is on chain, or confirmed there. Not synced: it is claimed again, which
 //	         changes nothing.
@@ -99,6 +104,7 @@ type saved struct {
 	next   uint64 // height to read on from; 0 where nothing was read
 	blobs  []*blob
 	sent   *sentMark
+	moved  *movedMark
 	posted posted
 	claims []kept
 }
@@ -108,6 +114,12 @@ type sentMark struct {
 	layer  string
 	noted  uint64
 	pieces int
+}
+
+// movedMark says that blobs go to the fallback up to a height, for one that a layer refuses.
+type movedMark struct {
+	to    uint64
+	layer string
 }
 
 // posted is the last block of a rollup that is on DA; zero where there is none.
@@ -137,6 +149,10 @@ func (j *journal) rollup(id order.RollupID) (s saved, err error) {
 	})
 	read(keySent, 12, func(raw []byte) error {
 		s.sent = &sentMark{noted: binary.BigEndian.Uint64(raw), pieces: int(binary.BigEndian.Uint32(raw[8:])), layer: string(raw[12:])}
+		return nil
+	})
+	read(keyElsewhere, 8, func(raw []byte) error {
+		s.moved = &movedMark{to: binary.BigEndian.Uint64(raw), layer: string(raw[8:])}
 		return nil
 	})
 	read(keyPosted, 24, func(raw []byte) error {

@@ -254,6 +254,9 @@ func (c *core) restore(j *journal, rollups []Rollup, now time.Time) error {
 				r.log.Warn("what was submitted to a DA layer that is no more in the config may be there, and is posted again", "layer", m.layer)
 			}
 		}
+		if m := s.moved; m != nil && m.layer == r.main.name && r.main.fallback != nil && len(r.blobs) > 0 && r.blobs[0].from <= m.to {
+			r.elsewhere, r.movedAt = m.to, now
+		}
 		if r.posted.height > 0 {
 			r.metrics.confirmed.Set(float64(r.posted.height))
 			if l := byName(r.posted.layer); l != nil {

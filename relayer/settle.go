@@ -62,7 +62,7 @@ func (c *core) refused(s *submission, err error, now time.Time, w *write) {
 			r.log.Warn("DA layer takes less than it says, cutting the rollup's blobs smaller", "layer", s.layer.name, "refused_bytes", size, "max_bytes", r.maxPiece, "error", err)
 			continue
 		}
-		if c.moved(r, s.layer, ld.places[0].blob, err, now) {
+		if c.moved(r, s.layer, ld.places[0].blob, err, now, w) {
 			continue
 		}
 		wait := c.backoff(r.failures)
@@ -118,6 +118,7 @@ func (c *core) place(r *rollup, l *layer, refs []da.Ref, now time.Time, w *write
 		r.blobs, r.bytes = r.blobs[1:], r.bytes-b.size()
 		if r.elsewhere > 0 && b.to >= r.elsewhere {
 			r.elsewhere = 0
+			w.back(r.ID)
 		}
 		r.posted = posted{height: b.to, time: b.ends, daHeight: ref.Height, layer: l.name}
 		w.posted(r.ID, b, r.posted)

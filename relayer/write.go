@@ -103,6 +103,14 @@ func (w *write) sent(id order.RollupID, m sentMark) {
 // unsent notes that nothing of it is to be looked for any more.
 func (w *write) unsent(id order.RollupID) { w.delete(rollupKey(keySent, id)) }
 
+// moved notes that the rollup goes to its fallback with a blob.
+func (w *write) moved(id order.RollupID, m movedMark) {
+	w.set(rollupKey(keyElsewhere, id), append(binary.BigEndian.AppendUint64(nil, m.to), m.layer...))
+}
+
+// back notes that the rollup goes to its own layer.
+func (w *write) back(id order.RollupID) { w.delete(rollupKey(keyElsewhere, id)) }
+
 // refs notes where the first pieces of a blob stand.
 func (w *write) refs(id order.RollupID, b *blob) {
 	w.set(blobKey(keyRefs, id, b.from), encodeRefs(b.layer, b.refs))
