@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/da"
+	eventually "github.com/ordo-network/ordo/test/await" // await is something else here
 )
 
 // later is 18 bytes that say they are a blob from a height on.
@@ -52,7 +53,7 @@ func TestFirmGoesOnWhereALayerForgets(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx, last.Cursor, func(context.Context, FirmBlock) error { return nil }) }()
-	eventually(t, "the reader has caught up", func() bool { return r.Progress().CaughtUp() })
+	eventually.Until(t, "the reader has caught up", func() bool { return r.Progress().CaughtUp() })
 	cancel()
 	<-done
 }

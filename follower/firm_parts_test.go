@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	cmttypes "github.com/cometbft/cometbft/types"
 	"pgregory.net/rapid"
@@ -18,6 +17,7 @@ import (
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	eventually "github.com/ordo-network/ordo/test/await" // await is something else here
 )
 
 // newLargeChain has blocks whose blobs must be split: 150 KB for alpha in each.
@@ -94,7 +94,7 @@ func TestSetsDoNotCrowdOut(t *testing.T) {
 		t.Fatal("one part")
 	}
 	l := newTestLayer([][]byte{genuine[0]})
-	for i := range staleHeights / 4 {
+	for i := range 4 * maxSets {
 		var junk [][]byte
 		for j := range 5 {
 			junk = append(junk, forgeParts(t, randomBytes(byte(i), 140_000+i+100*j), 1, 4, 2)[j%2])
@@ -159,9 +159,7 @@ func TestFirmFindsVoidsInParts(t *testing.T) {
 		cfg.Taken = func(h uint64) (Taken, bool, error) {
 			return Taken{Hash: [32]byte(second.header.Hash())}, h == 2, nil
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		err := newFirmReader(t, cfg).Run(ctx, Cursor{}, func(context.Context, FirmBlock) error { return nil })
-		cancel()
+		err := newFirmReader(t, cfg).Run(eventually.Context(t), Cursor{}, func(context.Context, FirmBlock) error { return nil })
 		var found *VoidError
 		if !errors.As(err, &found) || found.Height != 2 {
 			t.Errorf("%s: %v", name, err)
@@ -241,12 +239,12 @@ func TestFirmProgress(t *testing.T) {
 			return nil
 		})
 	}()
-	eventually(t, "the first layer is read", func() bool { return r.Progress().Height == 3 })
+	eventually.Until(t, "the first layer is read", func() bool { return r.Progress().Height == 3 })
 	if r.Progress().CaughtUp() {
 		t.Error("caught up although nobody knows what the second layer holds")
 	}
 	silent.Store(false)
-	eventually(t, "it has caught up", func() bool { return r.Progress().CaughtUp() })
+	eventually.Until(t, "it has caught up", func() bool { return r.Progress().CaughtUp() })
 	p := r.Progress()
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) || fmt.Sprint(seen) != "[1 2 3]" {

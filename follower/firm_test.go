@@ -17,6 +17,7 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	eventually "github.com/ordo-network/ordo/test/await" // await is something else here
 )
 
 // testLayer is a DA layer in memory.
@@ -150,9 +151,7 @@ func newFirmReader(t testing.TB, cfg FirmConfig) *FirmReader {
 // order, with the chain's content.
 func readFirm(t testing.TB, r *FirmReader, c *testChain, from Cursor, next, to int) (last FirmBlock) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	err := r.Run(ctx, from, func(_ context.Context, b FirmBlock) error {
+	err := r.Run(eventually.Context(t), from, func(_ context.Context, b FirmBlock) error {
 		want, _ := c.at(next)
 		if b.Height != uint64(next) || !bytes.Equal(b.Hash[:], want.header.Hash()) {
 			t.Errorf("got block %d %X, want %d %X", b.Height, b.Hash, next, want.header.Hash())
@@ -237,7 +236,7 @@ func TestFirmDropsForgeries(t *testing.T) {
 		seen := 0
 		go func() {
 			defer cancel()
-			eventually(t, "the forged blob is dropped", func() bool { return value(t, r.metrics.daHeight.WithLabelValues("test")) == 2 })
+			eventually.Until(t, "the forged blob is dropped", func() bool { return value(t, r.metrics.daHeight.WithLabelValues("test")) == 2 })
 		}()
 		err := r.Run(ctx, Cursor{}, func(context.Context, FirmBlock) error { seen++; return nil })
 		if !errors.Is(err, context.Canceled) || seen != 2 {

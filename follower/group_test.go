@@ -17,6 +17,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
+	eventually "github.com/ordo-network/ordo/test/await" // await is something else here
 )
 
 // groupRollups have legs, have none but stand between those that do, or are not known at all.
@@ -50,10 +51,8 @@ func newGroup(t testing.TB, cfg GroupConfig) *Group {
 // of each rollup reads.
 func followGroup(t testing.TB, g *Group, c *testChain, from, to int) (last []*Block) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
 	next := from
-	err := g.Run(ctx, uint64(from), func(_ context.Context, blocks []*Block) error {
+	err := g.Run(eventually.Context(t), uint64(from), func(_ context.Context, blocks []*Block) error {
 		if len(blocks) != len(g.rollups) {
 			t.Errorf("%d blocks for %d rollups", len(blocks), len(g.rollups))
 			return errEnough
