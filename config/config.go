@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/ordo-network/ordo/internal/replace"
 )
 
 // Load reads the file over the defaults that cfg holds.
@@ -37,8 +39,7 @@ func Load(path string, cfg any) error {
 	return nil
 }
 
-// Write stores cfg with its comments, through a temporary file so that a crash
-// leaves the old file or the new one.
+// Write stores cfg with its comments. A crash leaves the old file or the new one.
 func Write(path string, cfg any) error {
 	raw, err := toml.Marshal(cfg)
 	if err != nil {
@@ -47,11 +48,10 @@ func Write(path string, cfg any) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write config: %w", err)
 	}
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
+	if err := replace.File(path, raw, 0o600); err != nil {
 		return fmt.Errorf("write config: %w", err)
 	}
-	return os.Rename(tmp, path)
+	return nil
 }
 
 // Duration is a time.Duration written as "100ms".

@@ -4,10 +4,9 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+
+	"github.com/ordo-network/ordo/internal/replace"
 )
 
 // maxAttestation is how many keys a validator's file may hold. A rotation adds one
@@ -64,26 +63,7 @@ func (a Attestation) Save(path string) error {
 			PrivateKey: hex.EncodeToString(key.Seed()),
 		})
 	}
-	tmp, err := writeBeside(path, f)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("write key: %w", errors.Join(err, os.Remove(tmp)))
-	}
-	// What is said on chain about a new key must not outlive the key.
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	return nil
+	return write(path, f, replace.File)
 }
 
 // Add returns the keys with a new one at the end.

@@ -24,6 +24,8 @@ import (
 	"path/filepath"
 
 	"github.com/cosmos/btcutil/bech32"
+
+	"github.com/ordo-network/ordo/internal/replace"
 )
 
 // Prefix is the human-readable part of addresses.
@@ -64,48 +66,34 @@ func Generate(path string) (ed25519.PrivateKey, error) {
 
 // Save writes a key to path, making the folder where it is missing. Errors:
 // ErrExists.
-func Save(path string, key ed25519.PrivateKey) (err error) {
+func Save(path string, key ed25519.PrivateKey) error {
 	pub := key.Public().(ed25519.PublicKey)
-	tmp, err := writeBeside(path, file{
+	err := write(path, file{
 		Address:    Address(pub),
 		PublicKey:  hex.EncodeToString(pub),
 		PrivateKey: hex.EncodeToString(key.Seed()),
-	})
-	if err != nil {
-		return err
+	}, replace.New)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s: %w", path, ErrExists)
 	}
-	defer func() { err = errors.Join(err, os.Remove(tmp)) }()
-	// The link puts the file in place at once and, unlike a rename, fails where a key
-	// is already.
-	if err := os.Link(tmp, path); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s: %w", path, ErrExists)
-		}
+	return err
+}
+
+// write puts v as JSON at path, for its owner alone. It is durable on return: money that is
+// sent to a key, and what the chain is told of it, outlive a crash.
+func write(path string, v any, put func(string, []byte, fs.FileMode) error) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode key: %w", err)
+	}
+	err = os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = put(path, append(raw, '\n'), 0o600)
+	}
+	if err != nil {
 		return fmt.Errorf("write key: %w", err)
 	}
 	return nil
-}
-
-// writeBeside writes v as JSON to a new file in the folder of path, for its owner
-// alone, and syncs it.
-func writeBeside(path string, v any) (name string, err error) {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return "", fmt.Errorf("encode key: %w", err)
-	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("write key: %w", err)
-	}
-	tmp, err := os.CreateTemp(dir, ".key-*") // with mode 0600
-	if err != nil {
-		return "", fmt.Errorf("write key: %w", err)
-	}
-	_, err = tmp.Write(append(raw, '\n'))
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return "", fmt.Errorf("write key: %w", errors.Join(err, os.Remove(tmp.Name())))
-	}
-	return tmp.Name(), nil
 }
 
 // Load reads the key at path and checks that address and public key are its own.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/internal/freeport"
+	"github.com/ordo-network/ordo/internal/replace"
 )
 
 // endpointPort returns the port of the bridge's JSON-RPC. A network keeps it, because
@@ -42,9 +43,8 @@ func endpointPort(dir string, asked int) (int, error) {
 	if port == kept {
 		return port, nil
 	}
-	// A kill between the two leaves the old port or none; no chain exists with neither.
-	next := path + ".new"
-	if err := errors.Join(os.WriteFile(next, []byte(strconv.Itoa(port)+"\n"), 0o644), os.Rename(next, path)); err != nil {
+	// A kill leaves the old port or none; no chain exists with neither.
+	if err := replace.File(path, []byte(strconv.Itoa(port)+"\n"), 0o644); err != nil {
 		return 0, fmt.Errorf("keep the network's port: %w", err)
 	}
 	return port, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/codec"
 
 	"github.com/ordo-network/ordo/dispersal/lane"
+	"github.com/ordo-network/ordo/internal/replace"
 	orderingv1 "github.com/ordo-network/ordo/sequencer/ordering/v1"
 )
 
@@ -75,11 +76,8 @@ func (e *evidence) write(found *lane.Equivocation) error {
 	}
 	_, err = os.Stat(path)
 	first := errors.Is(err, fs.ErrNotExist)
-	// Crash before the rename: what was there is, and the peer is likely to do it again.
-	if err := os.WriteFile(path+".part", append(raw, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write evidence: %w", err)
-	}
-	if err := os.Rename(path+".part", path); err != nil {
+	// Crash before it is there: what was there is, and the peer is likely to do it again.
+	if err := replace.File(path, append(raw, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write evidence: %w", err)
 	}
 	e.epochs[path] = epoch
