@@ -12,8 +12,7 @@ import (
 // layers. It may be said again.
 func Relay(home, rollup, layer string, from uint64) error {
 	if err := relayer.AddRollup(relayerHome(home), relayer.Rollup{Name: rollup, Layer: layer, Start: from}); err != nil {
-		return fmt.Errorf("nobody posts the data of rollup %s to a DA layer yet, though its node can be started: name it in rollups of %s (%w)",
-			rollup, filepath.Join(relayerHome(home), "config.toml"), err)
+		return fmt.Errorf("have the devnet's relayer post the data of rollup %s, by its settings in %s: %w", rollup, filepath.Join(relayerHome(home), "config.toml"), err)
 	}
 	return nil
 }

@@ -105,6 +105,9 @@ type InitOptions struct {
 	Execution        Execution
 	Domain           []string // names of the rollups that are executed together; empty: none
 	DomainStart      uint64   // 0: the rollup's start height
+	// Announce, where set, tells others of the node: once the home holds all but its settings.
+	// Without those it is not laid out, so that whoever was interrupted does it all again.
+	Announce func() error
 }
 
 // Execution are settings of ExecutionConfig that differ from what a new node has; zero
@@ -177,6 +180,11 @@ func Init(home string, o InitOptions) error {
 	key := filepath.Join(home, cfg.PayerKey)
 	if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) {
 		if _, err := keys.Generate(key); err != nil {
+			return err
+		}
+	}
+	if o.Announce != nil {
+		if err := o.Announce(); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,6 @@ astria.execution.v2.`,
 
 func newRollupInitCmd(home *string) *cobra.Command {
 	var o rollup.InitOptions
-	var joined func() (string, error)
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Lay out the home of a rollup node",
@@ -57,9 +56,9 @@ func newRollupInitCmd(home *string) *cobra.Command {
 			if err := rollup.Init(*home, o); err != nil {
 				return err
 			}
-			relayed, err := joined()
-			if err != nil {
-				return err
+			relayed := ""
+			if o.Announce != nil {
+				relayed = "the devnet's relayer posts its data to the DA layer " + o.DA.Layer + ", from where it is read as safe and finalized\n"
 			}
 			fund, start := "give it uordo on the sequencer chain", "start it with: ordo rollup start --home "+*home
 			if len(o.Domain) > 1 {
@@ -68,7 +67,7 @@ func newRollupInitCmd(home *string) *cobra.Command {
 			if cmd.Flags().Changed("devnet") {
 				fund = "it is the devnet's, and has uordo"
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), `rollup %s laid out in %s; settings are in config.toml there
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), `rollup %s laid out in %s; settings are in config.toml there
 the account in payer.json pays for ordering: %s
 %s%s
 `, o.Name, *home, fund, relayed, start)
@@ -91,7 +90,7 @@ the account in payer.json pays for ordering: %s
 	f.StringVar(&o.MetricsListen, "metrics-listen", "", "where metrics are served; empty is off")
 	f.Uint64Var(&o.StartHeight, "start-height", 1, "first sequencer height that counts for the rollup: the same on all its nodes; of a domain, by default that of its other homes in the same directory")
 	executionFlags(cmd, &o.Execution)
-	joined = takeUntyped(cmd, home, &o)
+	takeUntyped(cmd, home, &o)
 	f.StringSliceVar(&o.Domain, "domain", nil, "names of the rollups that are executed together with this one, itself too, in the same order on each")
 	f.Uint64Var(&o.DomainStart, "domain-start-height", 0, "first sequencer height that is executed together (default: that of the domain's other homes in the same directory, else start-height)")
 	for _, name := range []string{"name", "sequencer", "sequencer-genesis"} {

@@ -18,9 +18,9 @@ import (
 )
 
 // takeUntyped lets a command that lays out a node take what is not typed from a devnet, and
-// from the home of another rollup of its domain. joined, which is called once the node is
-// laid out, has the devnet's relayer post its data, and says so; it says nothing where others do that.
-func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) (joined func() (string, error)) {
+// from the home of another rollup of its domain. The devnet's relayer is told to post its data,
+// unless its DA layer is another one.
+func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) {
 	var net string
 	cmd.Flags().StringVar(&net, "devnet", "", "data directory of a devnet that runs: its sequencers, its genesis, an account that pays, its DA layer and who posts to it; the rollup begins at its height")
 	// Before the flags that must be given are looked for.
@@ -30,6 +30,9 @@ func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) (joine
 			var err error
 			if height, err = joinDevnet(cmd, net, *home, o); err != nil {
 				return err
+			}
+			if !cmd.Flags().Changed("da") {
+				o.Announce = func() error { return devnet.Relay(net, o.Name, o.DA.Layer, o.StartHeight) }
 			}
 		}
 		if len(o.Domain) > 0 && o.SequencerGenesis != "" {
@@ -41,15 +44,6 @@ func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) (joine
 			return nil
 		}
 		return cmd.Flags().Set("start-height", strconv.FormatUint(height, 10))
-	}
-	return func() (string, error) {
-		if net == "" || cmd.Flags().Changed("da") {
-			return "", nil
-		}
-		if err := devnet.Relay(net, o.Name, o.DA.Layer, o.StartHeight); err != nil {
-			return "", err
-		}
-		return "the devnet's relayer posts its data to the DA layer " + o.DA.Layer + ", from where it is read as safe and finalized\n", nil
 	}
 }
 
