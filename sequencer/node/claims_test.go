@@ -19,6 +19,7 @@ import (
 	"github.com/ordo-network/ordo/sequencer/claims/account"
 	"github.com/ordo-network/ordo/sequencer/node"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // posted puts a blob with the rollup's blocks on the layer, in parts of so many bytes,
@@ -109,12 +110,12 @@ func TestClaimsAreChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, time.Minute, "the blocks are available", func() bool { return n.available(0).To == last })
+	await.Until(t, "the blocks are available", func() bool { return n.available(0).To == last })
 	if a := n.available(0); a.From != 1 || a.Layer != "local" {
 		t.Fatalf("available: %v", a)
 	}
 	n.reach(2, height)
-	until(t, 30*time.Second, "the claim is listed", func() bool {
+	await.Until(t, "the claim is listed", func() bool {
 		found, to, err := index.Claims(within(10*time.Second), whole.Rollup, "", 1)
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +137,7 @@ func TestClaimsAreChecked(t *testing.T) {
 	if _, err := claim(lie); err != nil {
 		t.Fatal(err)
 	}
-	until(t, time.Minute, "the false claim is gone", func() bool { return n.available(1).Pending == 0 })
+	await.Until(t, "the false claim is gone", func() bool { return n.available(1).Pending == 0 })
 	// The relayer is ignored now: what it claims is recorded, and true or not, nobody looks.
 	height, err = claim(n.posted(layer, next, next+1, 1<<20))
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
-	"time"
 
 	"connectrpc.com/connect"
 
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/node"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // homeOfChild makes this test's program a node of that home.
@@ -76,7 +76,7 @@ func TestAcknowledgedBundlesSurviveKill(t *testing.T) {
 			})
 		}
 		want := (round + 1) * 200
-		until(t, 20*time.Second, "bundles are acknowledged", func() bool { mu.Lock(); defer mu.Unlock(); return len(acked) >= want })
+		await.Until(t, "bundles are acknowledged", func() bool { mu.Lock(); defer mu.Unlock(); return len(acked) >= want })
 		kill(child)
 		stop()
 		writers.Wait()

@@ -16,11 +16,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/order"
@@ -28,6 +28,7 @@ import (
 	"github.com/ordo-network/ordo/sequencer/ordering"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 const chainID = "ordo-test"
@@ -120,13 +121,24 @@ func (n *network) stop(i int) {
 	}
 	n.running[i] = nil
 	r.stop()
-	select {
-	case err := <-r.done:
-		if err != nil {
-			n.t.Errorf("validator %d: %v", i, err)
+	if err := await.Receive(n.t, fmt.Sprintf("validator %d stops", i), r.done); err != nil {
+		n.t.Errorf("validator %d: %v", i, err)
+	}
+}
+
+// configure changes the settings of all validators. None of them runs.
+func (n *network) configure(change func(*node.Config)) {
+	n.t.Helper()
+	for i := range n.running {
+		file := filepath.Join(node.ValidatorHome(n.dir, i), "config", "ordo.toml")
+		c := node.DefaultConfig()
+		if err := config.Load(file, &c); err != nil {
+			n.t.Fatal(err)
 		}
-	case <-time.After(20 * time.Second):
-		n.t.Fatalf("validator %d does not stop", i)
+		change(&c)
+		if err := config.Write(file, &c); err != nil {
+			n.t.Fatal(err)
+		}
 	}
 }
 
@@ -134,15 +146,6 @@ func (n *network) startAll() {
 	n.t.Helper()
 	for i := range n.running {
 		n.start(i)
-	}
-}
-
-func until(t testing.TB, within time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(within); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", within, what)
-		}
 	}
 }
 
@@ -179,7 +182,7 @@ func get(t testing.TB, url string) string {
 
 // height returns the latest height of a validator, 0 where it does not answer.
 func (n *network) height(i int) uint64 {
-	ctx, cancel := context.WithTimeout(n.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(n.t.Context(), await.Limit)
 	defer cancel()
 	res, err := n.running[i].client.GetInfo(ctx, connect.NewRequest(&v1.GetInfoRequest{}))
 	if err != nil {
@@ -190,7 +193,7 @@ func (n *network) height(i int) uint64 {
 
 func (n *network) reach(i int, height uint64) {
 	n.t.Helper()
-	until(n.t, 30*time.Second, fmt.Sprintf("validator %d reaches height %d", i, height), func() bool { return n.height(i) >= height })
+	await.Until(n.t, fmt.Sprintf("validator %d reaches height %d", i, height), func() bool { return n.height(i) >= height })
 }
 
 // bundle makes one that is unlike every other. It is not signed yet.
@@ -221,7 +224,7 @@ func (n *network) lane(i int) order.Owner {
 	if known {
 		return owner
 	}
-	until(n.t, 30*time.Second, fmt.Sprintf("validator %d has a lane", i), func() bool {
+	await.Until(n.t, fmt.Sprintf("validator %d has a lane", i), func() bool {
 		res, err := n.running[i].client.GetInfo(n.t.Context(), connect.NewRequest(&v1.GetInfoRequest{}))
 		if err == nil {
 			owner, err = order.OwnerFromBytes(res.Msg.LaneOwner)
@@ -256,7 +259,7 @@ func (n *network) status(i int, id order.BundleID) *v1.GetBundleStatusResponse {
 // ordered waits until validator i says where the bundle was ordered.
 func (n *network) ordered(i int, id order.BundleID) (height uint64) {
 	n.t.Helper()
-	until(n.t, time.Minute, fmt.Sprintf("validator %d says that bundle %s is ordered", i, id), func() bool {
+	await.Until(n.t, fmt.Sprintf("validator %d says that bundle %s is ordered", i, id), func() bool {
 		s := n.status(i, id)
 		height = s.Height
 		return s.State == v1.BundleState_BUNDLE_STATE_ORDERED
@@ -277,7 +280,7 @@ func (n *network) hash(i int, height uint64) [32]byte {
 // node may have seen other votes.
 func (n *network) content(i int, from, to uint64) (sum [32]byte) {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(n.t.Context(), await.Limit)
 	defer cancel()
 	stream, err := n.running[i].client.SubscribeRollup(ctx, connect.NewRequest(&v1.SubscribeRollupRequest{RollupId: alpha[:], FromHeight: from}))
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/libs/log"
 	"github.com/cometbft/cometbft/p2p"
+
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // A peer that nobody dials any more is connected again.
@@ -28,18 +30,10 @@ func TestPeersAreDialedAgain(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- redialing(switches[0], " "+away.String()+" ,", 10*time.Millisecond)(ctx) }()
 	connected := func() bool { return switches[0].Peers().Has(away.ID) }
-	await := func() {
-		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); !connected(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("the peer is not connected")
-			}
-		}
-	}
-	await()
+	await.Until(t, "the peer is connected", connected)
 	// It is not among the persistent ones: CometBFT leaves it at that.
 	switches[0].StopPeerGracefully(switches[0].Peers().Get(away.ID))
-	await()
+	await.Until(t, "the peer is connected again", connected)
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
