@@ -1,7 +1,6 @@
 package order
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
@@ -228,19 +227,4 @@ func DecodeSignedBatch(raw []byte) (*SignedBatch, error) {
 	}
 	s.Header = *h
 	return s, nil
-}
-
-// Holds checks that a batch is the one that the header tells of: the same bundles,
-// of the same content. Errors: ErrInvalid.
-func (h *BatchHeader) Holds(b *Batch) error {
-	if len(b.Bundles) != len(h.Bundles) {
-		return fmt.Errorf("batch of %d bundles, its header tells of %d: %w", len(b.Bundles), len(h.Bundles), ErrInvalid)
-	}
-	for i, bundle := range b.Bundles {
-		have := bundle.Summary()
-		if !bytes.Equal(have.append(nil), h.Bundles[i].append(nil)) {
-			return fmt.Errorf("bundle %d is not as the batch header tells: %w", i, ErrInvalid)
-		}
-	}
-	return nil
 }

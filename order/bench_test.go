@@ -52,22 +52,10 @@ func BenchmarkDecodeBundle(b *testing.B) {
 
 // BenchmarkVerify reports the cost of one bundle of 250 bytes.
 func BenchmarkVerify(b *testing.B) {
-	var bundles []*order.Bundle
 	var summaries []order.BundleSummary
 	for i := range 1024 {
-		bundles = append(bundles, sized(i, 250))
-		summaries = append(summaries, bundles[i].Summary())
+		summaries = append(summaries, sized(i, 250).Summary())
 	}
-	b.Run("single", func(b *testing.B) {
-		b.ReportAllocs()
-		i := 0
-		for b.Loop() {
-			if _, err := bundles[i%len(bundles)].Verify(chainID, owner(1)); err != nil {
-				b.Fatal(err)
-			}
-			i++
-		}
-	})
 	for _, n := range []int{1, 8, 64, 1024} {
 		b.Run(fmt.Sprintf("batch-%d", n), func(b *testing.B) {
 			b.ReportAllocs()

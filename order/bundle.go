@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -93,17 +92,6 @@ func (b *Bundle) Document(chainID string) []byte {
 
 // ID returns the bundle's ID on the chain.
 func (b *Bundle) ID(chainID string) BundleID { return sha256.Sum256(b.Document(chainID)) }
-
-// Verify checks the payer's signature for the lane by the rules of ZIP 215, under
-// which single and batched verification always agree, and returns the ID.
-// Errors: ErrSignature.
-func (b *Bundle) Verify(chainID string, lane Owner) (BundleID, error) {
-	id := b.ID(chainID)
-	if !cmted25519.PubKey(b.Payer[:]).VerifySignature(id.SignBytes(lane), b.Signature[:]) {
-		return BundleID{}, fmt.Errorf("payer's signature for lane %s: %w", lane, ErrSignature)
-	}
-	return id, nil
-}
 
 // Validate checks the rules that need neither state nor signature.
 // Errors: ErrInvalid.

@@ -393,19 +393,3 @@ func TestFillStepsOverAForkedMark(t *testing.T) {
 		}
 	}
 }
-
-func TestHeaderHoldsItsBatchOnly(t *testing.T) {
-	a := bundle(t, order.Leg{RollupID: rollup(1), Transactions: [][]byte{{1}}})
-	b := bundle(t, order.Leg{RollupID: rollup(2), Transactions: [][]byte{{2}}})
-	h := &order.BatchHeader{Bundles: []order.BundleSummary{a.Summary(), b.Summary()}}
-	if err := h.Holds(&order.Batch{Bundles: []*order.Bundle{a, b}}); err != nil {
-		t.Error(err)
-	}
-	altered := clone(a)
-	altered.Legs[0].Transactions[0][0]++
-	for _, list := range [][]*order.Bundle{{a}, {b, a}, {altered, b}, {a, b, b}} {
-		if err := h.Holds(&order.Batch{Bundles: list}); !errors.Is(err, order.ErrInvalid) {
-			t.Errorf("%d bundles: %v", len(list), err)
-		}
-	}
-}

@@ -223,15 +223,15 @@ func (p *testPool) Submit(_ context.Context, raw []byte) (order.BundleID, error)
 	if err != nil {
 		return order.BundleID{}, err
 	}
-	id, err := b.Verify(chainID, laneOwner)
-	if err != nil {
-		return id, err
+	ids, valid := order.VerifySummaries(chainID, laneOwner, []order.BundleSummary{b.Summary()})
+	if !valid[0] {
+		return ids[0], order.ErrSignature
 	}
 	if p.held == nil {
 		p.held = make(map[order.BundleID]bool)
 	}
-	p.held[id] = true
-	return id, nil
+	p.held[ids[0]] = true
+	return ids[0], nil
 }
 
 func (p *testPool) Has(id order.BundleID) bool {
