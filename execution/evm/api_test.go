@@ -1,11 +1,9 @@
 package evm_test
 
 import (
-	"context"
 	"math/big"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
@@ -17,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // dial serves the client's services in this process.
@@ -36,8 +35,7 @@ func dial(t *testing.T, c *evm.Client) *rpc.Client {
 
 func TestAPIs(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
+	ctx := await.Context(t)
 	c := open(t, t.TempDir())
 	client := dial(t, c)
 	eth := ethclient.NewClient(client)

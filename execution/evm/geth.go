@@ -7,9 +7,11 @@ import (
 
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/rawdb"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/eth"
 	"github.com/ethereum/go-ethereum/eth/ethconfig"
+	"github.com/ethereum/go-ethereum/ethdb"
 	gethlog "github.com/ethereum/go-ethereum/log"
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/p2p"
@@ -50,7 +52,7 @@ func openGeth(cfg Config) (_ *node.Node, _ *eth.Ethereum, err error) {
 			err = errors.Join(err, stack.Close())
 		}
 	}()
-	if err := checkStored(stack, cfg.Genesis); err != nil {
+	if err := prepareStored(stack, cfg.Genesis); err != nil {
 		return nil, nil, err
 	}
 	backend, err := eth.New(stack, ethConfig(cfg))
@@ -110,10 +112,8 @@ func ethConfig(cfg Config) *ethconfig.Config {
 	return &c
 }
 
-// checkStored refuses a data directory that was made from another genesis. geth
-// itself would take a changed chain ID, and would answer changed rules of the past
-// by going back to where they still hold.
-func checkStored(stack *node.Node, genesis *core.Genesis) (err error) {
+// prepareStored makes sure that a data directory is one to open, and opens well.
+func prepareStored(stack *node.Node, genesis *core.Genesis) (err error) {
 	if rawdb.PreexistingDatabase(stack.ResolvePath(chainDatabase)) == "" {
 		return nil
 	}
@@ -123,11 +123,30 @@ func checkStored(stack *node.Node, genesis *core.Genesis) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
+	head := rawdb.ReadHeadHeader(db)
+	if head == nil {
+		return nil // killed while new: geth writes the genesis in one batch
+	}
+	if err := checkStored(db, head, genesis); err != nil {
+		return err
+	}
+	// geth closed before it had begun with its index of transactions notes one that begins
+	// above the head. It would drop the whole index for that, with a warning, while the next
+	// block may be adding to it. Without a note it indexes what is there.
+	if tail := rawdb.ReadTxIndexTail(db); tail != nil && *tail > head.Number.Uint64() {
+		rawdb.DeleteTxIndexTail(db)
+	}
+	return nil
+}
+
+// checkStored refuses a chain that was made from another genesis. geth
+// itself would take a changed chain ID, and would answer changed rules of the past
+// by going back to where they still hold.
+func checkStored(db ethdb.Database, head *types.Header, genesis *core.Genesis) error {
 	stored := rawdb.ReadCanonicalHash(db, 0)
 	config := rawdb.ReadChainConfig(db, stored)
-	head := rawdb.ReadHeadHeader(db)
-	if config == nil || head == nil {
-		return nil // killed while new: geth writes the genesis in one batch
+	if config == nil {
+		return nil // killed while new
 	}
 	const next = "use the genesis that it was made from, or another data directory"
 	if want := genesis.ToBlock().Hash(); want != stored {

@@ -5,7 +5,6 @@ import (
 	"math/big"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/state"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func pending(t testing.TB, c *evm.Client) *evm.Pending {
@@ -135,11 +135,7 @@ func TestPendingFollowsTheHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	speculate(t, c, block(2, tx))
-	select {
-	case <-changed:
-	case <-time.After(10 * time.Second):
-		t.Fatal("nobody said that pending has changed")
-	}
+	await.Receive(t, "that pending has changed", changed)
 	first := pending(t, c)
 	if balance(first, to).IsZero() {
 		t.Error("the transfer is not visible in pending")
