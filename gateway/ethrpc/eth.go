@@ -43,7 +43,7 @@ func (a *ethAPI) send(ctx context.Context, tx *types.Transaction, ready bool) (c
 		return common.Hash{}, err
 	}
 	a.hub.publish(hubEvent{tx: tx})
-	a.polls.accepted(tx)
+	a.polls.accepted.Tell(tx)
 	return tx.Hash(), nil
 }
 

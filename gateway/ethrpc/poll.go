@@ -2,138 +2,77 @@ package ethrpc
 
 import (
 	"context"
-	"errors"
 	"math/big"
-	"sync"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/eth/filters"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/ordo-network/ordo/gateway/ordorpc"
 )
 
 const (
-	// maxFilters bounds the filters made within their lifetime and not taken away:
-	// each collects what its owner may never come to fetch.
-	maxFilters = 10_000
-	// maxPolled is how many transactions a filter keeps, the newest.
-	maxPolled = 4096
-	// filterTimeout is how long a filter lives without being asked, as in geth.
-	filterTimeout = 5 * time.Minute
+	// maxPolled is how many accepted transactions are remembered for filters, the newest, and
+	// maxPolledBytes how much they are together.
+	maxPolled      = 4096
+	maxPolledBytes = 8 << 20
 )
-
-var errFilters = errors.New("too many filters, uninstall some or try again later")
 
 // pollers are the filters that clients ask for changes. Those of blocks and logs
 // are geth's; those of accepted transactions are kept here.
 type pollers struct {
 	*filters.FilterAPI
-	evm EVM
-
-	mu      sync.Mutex
-	made    []time.Time // when geth's living filters were made, oldest first
-	pending map[rpc.ID]*pendingFilter
+	evm      EVM
+	accepted *ordorpc.Recent[*types.Transaction]
+	living   ordorpc.Filters[polled]
 }
 
-type pendingFilter struct {
-	full  bool
-	txs   []*types.Transaction
-	asked time.Time
+// polled is a filter: where it is among accepted transactions, if it is of those.
+type polled struct {
+	own, full bool
+	place     uint64
 }
 
 func newPollers(api *filters.FilterAPI, evm EVM) *pollers {
-	return &pollers{FilterAPI: api, evm: evm, pending: make(map[rpc.ID]*pendingFilter)}
-}
-
-// room forgets what has timed out, and refuses where there is too much else.
-func (p *pollers) room(now time.Time) error {
-	for len(p.made) > 0 && now.Sub(p.made[0]) > filterTimeout {
-		p.made = p.made[1:]
-	}
-	for id, f := range p.pending {
-		if now.Sub(f.asked) > filterTimeout {
-			delete(p.pending, id)
-		}
-	}
-	if len(p.made)+len(p.pending) >= maxFilters {
-		return errFilters
-	}
-	return nil
-}
-
-func (p *pollers) make() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if err := p.room(now); err != nil {
-		return err
-	}
-	p.made = append(p.made, now)
-	return nil
+	size := func(tx *types.Transaction) int { return int(tx.Size()) }
+	return &pollers{FilterAPI: api, evm: evm, accepted: ordorpc.NewRecent(maxPolled, maxPolledBytes, size)}
 }
 
 // NewFilter makes a filter of logs.
-func (p *pollers) NewFilter(crit filters.FilterCriteria) (rpc.ID, error) {
+func (p *pollers) NewFilter(ctx context.Context, crit filters.FilterCriteria) (rpc.ID, error) {
 	if err := bounded(crit); err != nil {
 		return "", err
 	}
-	if err := p.make(); err != nil {
-		return "", err
-	}
-	return p.FilterAPI.NewFilter(settled(crit))
+	return p.living.Make(ctx, polled{}, func() (rpc.ID, error) { return p.FilterAPI.NewFilter(settled(crit)) })
 }
 
 // NewBlockFilter makes a filter of block hashes.
-func (p *pollers) NewBlockFilter() (rpc.ID, error) {
-	if err := p.make(); err != nil {
-		return "", err
-	}
-	return p.FilterAPI.NewBlockFilter(), nil
+func (p *pollers) NewBlockFilter(ctx context.Context) (rpc.ID, error) {
+	return p.living.Make(ctx, polled{}, func() (rpc.ID, error) { return p.FilterAPI.NewBlockFilter(), nil })
 }
 
 // NewPendingTransactionFilter makes a filter of accepted transactions.
-func (p *pollers) NewPendingTransactionFilter(full *bool) (rpc.ID, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if err := p.room(now); err != nil {
-		return "", err
-	}
-	id := rpc.NewID()
-	p.pending[id] = &pendingFilter{full: full != nil && *full, asked: now}
-	return id, nil
-}
-
-// accepted notes a transaction for the filters of such.
-func (p *pollers) accepted(tx *types.Transaction) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	for id, f := range p.pending {
-		if now.Sub(f.asked) > filterTimeout {
-			delete(p.pending, id)
-			continue
-		}
-		if len(f.txs) == maxPolled {
-			f.txs = f.txs[1:]
-		}
-		f.txs = append(f.txs, tx)
-	}
+func (p *pollers) NewPendingTransactionFilter(ctx context.Context, full *bool) (rpc.ID, error) {
+	its := polled{own: true, full: full != nil && *full, place: p.accepted.Place()}
+	return p.living.Make(ctx, its, func() (rpc.ID, error) { return rpc.NewID(), nil })
 }
 
 // GetFilterChanges returns what is new since the last time.
 func (p *pollers) GetFilterChanges(id rpc.ID) (any, error) {
-	p.mu.Lock()
-	f := p.pending[id]
-	if f == nil {
-		p.mu.Unlock()
+	var f polled
+	var txs []*types.Transaction
+	known := p.living.Ask(id, func(its *polled) {
+		if f = *its; f.own {
+			txs, its.place = p.accepted.Since(f.place, maxPolled)
+		}
+	})
+	switch {
+	case !known: // geth, which looks seldom, would let it live on
+		return nil, ordorpc.ErrNoFilter
+	case !f.own:
 		return p.FilterAPI.GetFilterChanges(id)
-	}
-	txs := f.txs
-	f.txs, f.asked = nil, time.Now()
-	p.mu.Unlock()
-	if f.full {
+	case f.full:
 		return allPendingJSON(txs)
 	}
 	hashes := make([]common.Hash, len(txs))
@@ -145,17 +84,10 @@ func (p *pollers) GetFilterChanges(id rpc.ID) (any, error) {
 
 // UninstallFilter takes a filter away.
 func (p *pollers) UninstallFilter(id rpc.ID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.pending[id] != nil {
-		delete(p.pending, id)
+	if f, found := p.living.Remove(id); found && f.own {
 		return true
 	}
-	found := p.FilterAPI.UninstallFilter(id)
-	if found && len(p.made) > 0 {
-		p.made = p.made[1:]
-	}
-	return found
+	return p.FilterAPI.UninstallFilter(id)
 }
 
 // GetLogs searches logs. Those of the pending block come last and, as all that is not in

@@ -19,7 +19,7 @@ const (
 // once: as a sequencer node says that they are certified or, where it did not say so, as
 // they are ordered. While nobody has subscribed it does nothing.
 type Certified struct {
-	told recent[certifiedTx]
+	told *Recent[certifiedTx]
 
 	mu      sync.Mutex
 	api     *api // nil until somebody has subscribed
@@ -31,7 +31,7 @@ type Certified struct {
 // NewCertified returns one that Backend.Certified takes.
 func NewCertified() *Certified {
 	return &Certified{
-		told: recent[certifiedTx]{most: maxSeen, mostBytes: maxUnreadBytes, size: func(tx certifiedTx) int { return len(tx.raw) }},
+		told: NewRecent(maxSeen, maxUnreadBytes, func(tx certifiedTx) int { return len(tx.raw) }),
 		seen: make(map[Hash]struct{}),
 	}
 }
@@ -54,7 +54,7 @@ func (c *Certified) Tell(txs [][]byte) {
 			continue
 		}
 		if _, err := a.decode(raw); err == nil { // anybody may have any bytes ordered
-			c.told.tell(certifiedTx{hash, raw})
+			c.told.Tell(certifiedTx{hash, raw})
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (c *Certified) listen(a *api) (place uint64, leave func()) {
 	defer c.mu.Unlock()
 	c.api = a
 	c.readers++
-	return c.told.place(), func() {
+	return c.told.Place(), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.readers--; c.readers == 0 {

@@ -143,10 +143,25 @@ func TestPendingTransactionFilter(t *testing.T) {
 	if err := r.rpc.Call(nil, "eth_newPendingTransactionFilter", true); err == nil || !strings.Contains(err.Error(), "only their hashes") {
 		t.Errorf("whole transactions: %v", err)
 	}
-	// The client has no filters: its own words come back.
-	for _, method := range []string{"eth_getFilterChanges", "eth_uninstallFilter"} {
-		if err := r.rpc.Call(nil, method, early); err == nil || !strings.Contains(err.Error(), method+" does not exist") {
-			t.Errorf("%s of a filter that is not the door's: %v", method, err)
+	if err := r.rpc.Call(nil, "eth_getFilterChanges", early); err == nil || err.Error() != "filter not found" {
+		t.Errorf("a filter that is gone: %v", err)
+	}
+	// With or without transactions of the door's own, others are made by the client.
+	for _, r := range []*rollup{r, start(t, behind(srv.URL, nil))} {
+		for method, query := range map[string][]any{"eth_newBlockFilter": nil, "eth_newFilter": {map[string]any{"address": "0x12"}}} {
+			var id rpc.ID
+			r.call(&id, method, query...)
+			var got []string
+			r.call(&got, "eth_getFilterChanges", id)
+			if len(got) != 1 || got[0] != string(id) {
+				t.Errorf("changes of %s, %s: %v", method, id, got)
+			}
+			if r.call(&gone, "eth_uninstallFilter", id); !gone {
+				t.Errorf("the filter of %s was not there", method)
+			}
 		}
+	}
+	if err := r.rpc.Call(nil, "eth_newFilter", map[string]any{"address": "0xbad"}); err == nil || !strings.Contains(err.Error(), "invalid address") {
+		t.Errorf("a query that the client refuses: %v", err)
 	}
 }

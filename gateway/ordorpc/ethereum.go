@@ -12,9 +12,8 @@ import (
 	"github.com/ordo-network/ordo/gateway"
 )
 
-// ethMethods are what the door answers itself of an Ethereum client's methods.
-var ethMethods = []string{"eth_chainId", "eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_getTransactionCount", "eth_accounts",
-	"eth_newPendingTransactionFilter", "eth_getFilterChanges", "eth_uninstallFilter"}
+// ethMethods are what the door answers itself of an Ethereum client's methods, beside filters.
+var ethMethods = []string{"eth_chainId", "eth_sendRawTransaction", "eth_sendRawTransactionSync", "eth_getTransactionCount", "eth_accounts"}
 
 // ethereum holds the methods of an Ethereum client that concern the gateway, where such
 // a client stands behind the door.
@@ -25,7 +24,6 @@ type ethereum struct {
 	sync    SyncTimeouts
 
 	accounts *accounts // nil without a client
-	accepted *accepted
 }
 
 // ChainId returns the chain ID, also while the client does not answer.

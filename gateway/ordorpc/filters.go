@@ -2,8 +2,8 @@ package ordorpc
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
+	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -11,109 +11,131 @@ import (
 )
 
 const (
-	// maxFilters bounds the filters of accepted transactions that are asked for.
+	// maxFilters bounds the filters of all clients together.
 	maxFilters = 10_000
-	// maxPolled is how many accepted transactions are remembered for filters, the newest.
-	maxPolled = 4096
 	// filterTimeout is how long a filter lives without being asked, as in geth.
 	filterTimeout = 5 * time.Minute
+	// sweepEvery is how often it is looked, at most, which have not been asked for so long.
+	sweepEvery = time.Second
 )
 
-// filters are those of accepted transactions that clients ask for changes; those of
-// blocks and logs are the rollup's client's. All of them look at the same transactions: each
-// is a place among them.
-type filters struct {
+// Filters bounds the filters that clients make, and then ask for changes, wherever these are
+// kept; T is what is kept here of one. A client may have as many as there is room left for, so
+// that none takes all, and whoever comes next finds some. The zero value is ready.
+type Filters[T any] struct {
 	mu     sync.Mutex
-	newest []Hash // the last maxPolled
-	told   uint64 // how many there have been
-	made   map[rpc.ID]*filter
+	living map[rpc.ID]*filter[T]
+	each   map[string]int // by client, those too that are being made
+	all    int
+	swept  time.Time
 }
 
-type filter struct {
-	next  uint64 // the first that it has not been told of
-	asked time.Time
+type filter[T any] struct {
+	client string
+	asked  time.Time
+	its    T
 }
 
-// tell notes an accepted transaction.
-func (f *filters) tell(hash Hash) {
+// Make makes a filter of the client whose call ctx is of, where there is room. The error is
+// for the client.
+func (f *Filters[T]) Make(ctx context.Context, its T, begin func() (rpc.ID, error)) (rpc.ID, error) {
+	client := clientOf(ctx)
+	if err := f.enter(client); err != nil {
+		return "", err
+	}
+	id, err := begin() // not under the lock: it may ask somebody else
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.told++
-	if f.newest = append(f.newest, hash); len(f.newest) > maxPolled {
-		f.newest = f.newest[1:]
+	if err != nil {
+		f.leave(client)
+		return "", err
 	}
-}
-
-// make makes a filter of what is accepted from now on.
-func (f *filters) make() (rpc.ID, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := time.Now()
-	for id, x := range f.made {
-		if now.Sub(x.asked) > filterTimeout {
-			delete(f.made, id)
-		}
-	}
-	if len(f.made) >= maxFilters {
-		return "", errors.New("too many filters, uninstall some or try again later")
-	}
-	if f.made == nil {
-		f.made = make(map[rpc.ID]*filter)
-	}
-	id := rpc.NewID()
-	f.made[id] = &filter{next: f.told, asked: now}
+	f.remove(id) // one that whoever keeps it has forgotten
+	f.living[id] = &filter[T]{client, time.Now(), its}
 	return id, nil
 }
 
-// changes returns what a filter has not been told of; ok is false where there is none.
-func (f *filters) changes(id rpc.ID) (hashes []Hash, ok bool) {
+func (f *Filters[T]) enter(client string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	x := f.made[id]
+	if f.living == nil {
+		f.living, f.each = make(map[rpc.ID]*filter[T]), make(map[string]int)
+	}
+	f.sweep()
+	if n := f.each[client]; n >= maxFilters-f.all {
+		return limitExceeded{fmt.Sprintf("too many filters: %d of this address, as many as there is room left for; uninstall some, or try again later", n)}
+	}
+	f.each[client]++
+	f.all++
+	return nil
+}
+
+// sweep removes what was not asked for too long.
+func (f *Filters[T]) sweep() {
+	now := time.Now()
+	if now.Sub(f.swept) < sweepEvery {
+		return
+	}
+	f.swept = now
+	for id, x := range f.living {
+		if now.Sub(x.asked) > filterTimeout {
+			f.remove(id)
+		}
+	}
+}
+
+func (f *Filters[T]) remove(id rpc.ID) {
+	if x := f.living[id]; x != nil {
+		delete(f.living, id)
+		f.leave(x.client)
+	}
+}
+
+func (f *Filters[T]) leave(client string) {
+	f.all--
+	if f.each[client]--; f.each[client] == 0 {
+		delete(f.each, client)
+	}
+}
+
+// Ask notes that a filter is asked, and shows what is kept of it here, which see may change;
+// it reports whether there is one.
+func (f *Filters[T]) Ask(id rpc.ID, see func(*T)) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x := f.living[id]
 	if x == nil {
-		return nil, false
+		return false
 	}
-	fresh := min(f.told-x.next, uint64(len(f.newest)))
-	x.next, x.asked = f.told, time.Now()
-	return append([]Hash{}, f.newest[len(f.newest)-int(fresh):]...), true
+	x.asked = time.Now()
+	see(&x.its)
+	return true
 }
 
-// remove takes a filter away, if there is one.
-func (f *filters) remove(id rpc.ID) bool {
+// Remove takes a filter away and returns what was kept of it here, if there was one.
+func (f *Filters[T]) Remove(id rpc.ID) (its T, found bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, ok := f.made[id]
-	delete(f.made, id)
-	return ok
+	x := f.living[id]
+	if x == nil {
+		return its, false
+	}
+	f.remove(id)
+	return x.its, true
 }
 
-// NewPendingTransactionFilter makes a filter of transactions that this node accepts. The
-// client's would find none.
-func (e *ethereum) NewPendingTransactionFilter(full *bool) (rpc.ID, error) {
-	if full != nil && *full {
-		return "", invalidParams{"whole transactions are not offered here, only their hashes"}
-	}
-	return e.accepted.filters.make()
-}
+// clientOf names who makes a call, whatever connection it comes by.
+func clientOf(ctx context.Context) string { return clientAt(rpc.PeerInfoFromContext(ctx).RemoteAddr) }
 
-// GetFilterChanges returns what is new since the last time.
-func (e *ethereum) GetFilterChanges(ctx context.Context, id rpc.ID) (any, error) {
-	if hashes, ok := e.accepted.filters.changes(id); ok {
-		return hashes, nil
+// clientAt names who calls from a port. Who has one address of IPv6 has 2^64.
+func clientAt(remote string) string {
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote
 	}
-	if e.client == nil {
-		return nil, errors.New("filter not found")
+	addr := at.Addr().Unmap()
+	if network, err := addr.Prefix(64); addr.Is6() && err == nil {
+		return network.String()
 	}
-	var theirs json.RawMessage
-	err := e.client.CallContext(ctx, &theirs, "eth_getFilterChanges", id)
-	return theirs, err
-}
-
-// UninstallFilter takes a filter away.
-func (e *ethereum) UninstallFilter(ctx context.Context, id rpc.ID) (found bool, err error) {
-	if found = e.accepted.filters.remove(id); found || e.client == nil {
-		return found, nil
-	}
-	err = e.client.CallContext(ctx, &found, "eth_uninstallFilter", id)
-	return found, err
+	return addr.String()
 }

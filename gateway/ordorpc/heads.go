@@ -17,7 +17,7 @@ type ethSubscriptions struct {
 	changes  *changes
 	chain    Chain
 	client   *rpc.Client
-	accepted *accepted
+	accepted *Recent[Hash]
 }
 
 // NewHeads sends the header of each new block.

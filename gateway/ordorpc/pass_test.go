@@ -82,6 +82,16 @@ func (c *ethClient) GetLogs(q map[string]json.RawMessage) ([]map[string]any, err
 	return []map[string]any{{"blockNumber": q["fromBlock"], "address": q["address"], "to": q["toBlock"]}, {"second": true}}, nil
 }
 
+func (c *ethClient) NewFilter(q map[string]json.RawMessage) (string, error) {
+	if string(q["address"]) == `"0xbad"` {
+		return "", errors.New("invalid address")
+	}
+	return "0x1", nil
+}
+func (c *ethClient) NewBlockFilter() string              { return "0x2" }
+func (c *ethClient) GetFilterChanges(id string) []string { return []string{id} }
+func (c *ethClient) UninstallFilter(string) bool         { return true }
+
 type admin struct{ c *ethClient }
 
 func (a admin) AddPeer(string) { a.c.note("admin_addPeer") }

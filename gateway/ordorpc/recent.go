@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// recent are the last things that were told, for any number of readers. Each of those is
-// a place among them: a subscription takes no memory, and who falls behind what is kept
-// is left.
-type recent[T any] struct {
+// Recent are the last things that were told, for any number of readers. Each of those is
+// a place among them: a subscription or a filter takes no memory, and who falls behind what
+// is kept misses it.
+type Recent[T any] struct {
 	most      int         // of them are kept
 	mostBytes int         // and no more bytes than that, by size
 	size      func(T) int // nil where they are all small
@@ -18,6 +18,12 @@ type recent[T any] struct {
 	bytes int
 	told  uint64        // how many there have been
 	more  chan struct{} // closed at the next one; nil while nobody waits for it
+}
+
+// NewRecent returns one that keeps so many, and no more bytes by size, which is nil where
+// all of them are small.
+func NewRecent[T any](most, mostBytes int, size func(T) int) *Recent[T] {
+	return &Recent[T]{most: most, mostBytes: mostBytes, size: size}
 }
 
 // ready is what is not waited for.
@@ -30,8 +36,8 @@ var ready = func() <-chan struct{} {
 // readAtOnce bounds what a reader has in hand while its connection takes no more.
 const readAtOnce = 256
 
-// tell does not wait for who reads.
-func (r *recent[T]) tell(v T) {
+// Tell does not wait for who reads.
+func (r *Recent[T]) Tell(v T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.kept = append(r.kept, v)
@@ -48,22 +54,31 @@ func (r *recent[T]) tell(v T) {
 	}
 }
 
-func (r *recent[T]) sizeOf(v T) int {
+func (r *Recent[T]) sizeOf(v T) int {
 	if r.size == nil {
 		return 0
 	}
 	return r.size(v)
 }
 
-// place returns where a reader begins who hears of all from now on.
-func (r *recent[T]) place() uint64 {
+// Place returns where a reader begins who hears of all from now on.
+func (r *Recent[T]) Place() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.told
 }
 
+// Since returns what was told from a place on, the newest of it where that is more than most
+// or than is kept, and the place behind it.
+func (r *Recent[T]) Since(place uint64, most int) (newest []T, next uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := int(min(r.told-place, uint64(len(r.kept)), uint64(most)))
+	return slices.Clone(r.kept[len(r.kept)-n:]), r.told
+}
+
 // forget lets go of what was told.
-func (r *recent[T]) forget() {
+func (r *Recent[T]) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.kept, r.bytes = nil, 0
@@ -71,7 +86,7 @@ func (r *recent[T]) forget() {
 
 // from returns the next ones from a place on or, where there are none, what is closed
 // when there is one. ok is false where they are not kept any more.
-func (r *recent[T]) from(place uint64) (next []T, more <-chan struct{}, ok bool) {
+func (r *Recent[T]) from(place uint64) (next []T, more <-chan struct{}, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first := r.told - uint64(len(r.kept))
@@ -90,7 +105,7 @@ func (r *recent[T]) from(place uint64) (next []T, more <-chan struct{}, ok bool)
 
 // follow sends what is told from a place on, until that fails, the reader is too far
 // behind, or quit is closed or gone says so.
-func (r *recent[T]) follow(place uint64, send func(T) error, quit <-chan struct{}, gone <-chan error) {
+func (r *Recent[T]) follow(place uint64, send func(T) error, quit <-chan struct{}, gone <-chan error) {
 	for {
 		next, more, ok := r.from(place)
 		if !ok {

@@ -10,10 +10,10 @@ import (
 // what is kept is left; what is kept is bounded by number and by bytes.
 func TestRecent(t *testing.T) {
 	t.Parallel()
-	r := recent[[]byte]{most: 400, mostBytes: 1000, size: func(b []byte) int { return len(b) }}
-	early := r.place()
+	r := NewRecent(400, 1000, func(b []byte) int { return len(b) })
+	early := r.Place()
 	for i := range 300 {
-		r.tell([]byte{byte(i)})
+		r.Tell([]byte{byte(i)})
 	}
 	enough := errors.New("enough")
 	n := 0
@@ -26,11 +26,11 @@ func TestRecent(t *testing.T) {
 		}
 		return nil
 	}, nil, nil)
-	late := r.place()
+	late := r.Place()
 	if next, more, ok := r.from(late); len(next) > 0 || more == nil || !ok {
 		t.Errorf("nothing is new: %v, %v, %v", next, more, ok)
 	}
-	r.tell(make([]byte, 999))
+	r.Tell(make([]byte, 999))
 	if r.bytes != 1000 || len(r.kept) != 2 {
 		t.Errorf("%d bytes are kept of %d", r.bytes, len(r.kept))
 	}
@@ -41,16 +41,16 @@ func TestRecent(t *testing.T) {
 		t.Error("who is far behind is told on")
 	}
 	for range 500 {
-		r.tell(nil)
+		r.Tell(nil)
 	}
 	if len(r.kept) != 400 {
 		t.Errorf("%d are kept", len(r.kept))
 	}
 	quit, gone := make(chan struct{}), make(chan error)
 	close(quit)
-	r.follow(r.place(), nil, quit, gone)
+	r.follow(r.Place(), nil, quit, gone)
 	close(gone)
-	r.follow(r.place(), nil, nil, gone)
+	r.follow(r.Place(), nil, nil, gone)
 }
 
 // TestSubscribersTakeNoMemory: of those that there may be each costs little, whether it
@@ -67,13 +67,13 @@ func TestSubscribersTakeNoMemory(t *testing.T) {
 	before := heap()
 	places := make([]uint64, maxSubscriptions)
 	for i := range places {
-		places[i] = a.hashes.place()
-		if _, _, ok := a.hashes.from(places[i]); !ok {
+		places[i] = a.Place()
+		if _, _, ok := a.from(places[i]); !ok {
 			t.Fatal("a new reader is left")
 		}
 	}
 	for i := range 2 * maxUnread {
-		a.tell(Hash{byte(i), byte(i >> 8)})
+		a.Tell(Hash{byte(i), byte(i >> 8)})
 	}
 	if took := heap() - before; took > 8<<20 {
 		t.Errorf("%d subscribers take %d MiB", len(places), took>>20)

@@ -12,6 +12,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,7 +26,7 @@ import (
 type Server struct {
 	cfg     Config
 	service *Service
-	fresh   *accepted
+	fresh   *Recent[Hash] // transactions that were accepted
 	rpc     *rpc.Server
 	pass    *passer // nil without a client
 	port    *Port
@@ -58,7 +59,7 @@ func NewServer(cfg Config) (*Server, error) {
 		hash, err := submit(ctx, raw)
 		s.metric.sent(err)
 		if err == nil && before.Raw == nil { // not sent again
-			s.fresh.tell(hash)
+			s.fresh.Tell(hash)
 		}
 		return hash, err
 	}
@@ -87,13 +88,16 @@ func (s *Server) register() error {
 			return fmt.Errorf("register JSON-RPC services: %w", err)
 		}
 	}
+	if err := s.registerPolls(); err != nil {
+		return fmt.Errorf("register JSON-RPC services: %w", err)
+	}
 	if s.cfg.ChainID == 0 {
 		return nil
 	}
 	timeouts := SyncTimeouts{Standard: s.cfg.Settings.SyncTimeout, Max: s.cfg.Settings.SyncTimeoutMax}
-	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, accepted: s.fresh, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
+	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
 	if s.pass != nil {
-		e.client, s.pass.methods = s.pass.client, ethMethods
+		e.client, s.pass.methods = s.pass.client, append(s.pass.methods, ethMethods...)
 		e.accounts = newAccounts(s.cfg.Backend.Gateway, e.client, s.service.api.Decode, cmp.Or(s.cfg.NonceWait, defaultNonceWait))
 		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client, accepted: s.fresh}); err != nil {
 			return fmt.Errorf("register JSON-RPC services: %w", err)
@@ -103,6 +107,18 @@ func (s *Server) register() error {
 		return fmt.Errorf("register JSON-RPC services: %w", err)
 	}
 	return nil
+}
+
+// registerPolls offers filters where a client behind the door is Ethereum's.
+func (s *Server) registerPolls() error {
+	p := &polls{accepted: s.fresh, own: s.cfg.ChainID != 0}
+	if s.pass != nil {
+		p.client, s.pass.methods = s.pass.client, pollMethods
+	}
+	if !p.own && (s.pass == nil || !slices.Contains(s.pass.namespaces, "eth")) {
+		return nil
+	}
+	return s.rpc.RegisterName("eth", p)
 }
 
 // Handler returns what answers requests: JSON-RPC on every path but /health and,
