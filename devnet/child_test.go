@@ -68,7 +68,7 @@ func (r *recorder) report(e Event) {
 // next waits for the first event of a kind, after those that earlier calls returned.
 func (r *recorder) next(t *testing.T, kind Kind) Event {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(await.Limit)
 	for {
 		r.mu.Lock()
 		for i, e := range r.events {
@@ -90,7 +90,7 @@ func (r *recorder) next(t *testing.T, kind Kind) Event {
 func newSupervisor(t *testing.T, dir string, report func(Event)) *supervisor {
 	t.Helper()
 	return &supervisor{
-		binary: os.Args[0], grace: 20 * time.Second, report: report, kill: context.Background(),
+		binary: os.Args[0], grace: await.Limit, report: report, kill: context.Background(),
 		pids: map[string]int{}, pidsFile: filepath.Join(dir, processesName),
 	}
 }
@@ -199,7 +199,7 @@ func TestChildThatDoesNotStopIsKilled(t *testing.T) {
 			defer hurried.Stop()
 			began := time.Now()
 			s.stop()
-			if took := time.Since(began); took > 10*time.Second {
+			if took := time.Since(began); took > await.Limit/2 {
 				t.Errorf("stopping took %v", took)
 			}
 			if alive(pid) {

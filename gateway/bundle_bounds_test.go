@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func TestBundleReplaced(t *testing.T) {
@@ -107,12 +108,12 @@ func TestBundleOfAnotherPayer(t *testing.T) {
 		t.Fatal(err)
 	}
 	submitBundle(t, g, userBundle("u", 2))
-	waitFor(t, "something sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
+	await.Until(t, "something sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
 	stop()
 	n.set(nil, false)
 	g, _ = openAs(t, dir, n, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32)), true)
 	ref := userBundle("u", 2).Ref
-	waitFor(t, "ordered", func() bool { st, _ := g.Bundle(ref); return st.Phase == BundleOrdered })
+	await.Until(t, "ordered", func() bool { st, _ := g.Bundle(ref); return st.Phase == BundleOrdered })
 	if n.forged > 0 || n.nonces["u"] != 2 {
 		t.Errorf("%d executed, %d sent with a signature that does not verify", n.nonces["u"], n.forged)
 	}

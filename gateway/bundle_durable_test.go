@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 	"github.com/ordo-network/ordo/test/killed"
 )
 
@@ -73,7 +74,7 @@ func TestBundleSurvives(t *testing.T) {
 	if err := g.CancelBundle(t.Context(), gone.Ref); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "one sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
+	await.Until(t, "one sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
 	before, _ := g.Bundle(live.Ref)
 	copied := killed.Copy(t, dir)
 	n.set(nil, true)
@@ -99,5 +100,5 @@ func TestBundleSurvives(t *testing.T) {
 	if ref, err := again.CancelReplacement(t.Context(), "name"); err != nil || ref != held.Ref {
 		t.Errorf("cancelled %x, %v, want %x", ref, err, held.Ref)
 	}
-	waitFor(t, "the live one sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.ids[before.ID] })
+	await.Until(t, "the live one sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.ids[before.ID] })
 }

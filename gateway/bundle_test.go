@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // userBundle is one of n transactions of a sender of its own.
@@ -70,7 +71,7 @@ func TestBundleIsSentWhole(t *testing.T) {
 	b.Position = 1
 	submitBundle(t, g, b)
 	var sent *order.Bundle
-	waitFor(t, "sent", func() bool {
+	await.Until(t, "sent", func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		for _, x := range n.pool {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 	"github.com/ordo-network/ordo/test/killed"
 )
 
@@ -163,15 +164,6 @@ func openAs(t testing.TB, dir string, n *node, key ed25519.PrivateKey, ordering 
 	return g, stop
 }
 
-func waitFor(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 20s", what)
-		}
-	}
-}
-
 func TestSubmittedIsExecuted(t *testing.T) {
 	t.Parallel()
 	n := newNode()
@@ -187,7 +179,7 @@ func TestSubmittedIsExecuted(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	waitFor(t, "all executed", func() bool { c := g.Counts(); return c.Queued+c.InFlight == 0 })
+	await.Until(t, "all executed", func() bool { c := g.Counts(); return c.Queued+c.InFlight == 0 })
 	for i := range 8 {
 		if n.nonces[fmt.Sprint(i)] != 50 {
 			t.Errorf("sender %d: %d executed, want 50", i, n.nonces[fmt.Sprint(i)])
@@ -215,14 +207,14 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "something sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.ids) > 0 })
+	await.Until(t, "something sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.ids) > 0 })
 	copied := killed.Copy(t, dir)
 	n.set(nil, true)
 	again, _ := open(t, copied, n, true)
 	if got := again.Pending("a"); len(got) != 20 {
 		t.Fatalf("%d transactions after the crash, want 20", len(got))
 	}
-	waitFor(t, "all executed", func() bool { c := again.Counts(); return c.Queued+c.InFlight == 0 })
+	await.Until(t, "all executed", func() bool { c := again.Counts(); return c.Queued+c.InFlight == 0 })
 	if n.nonces["a"] != 20 {
 		t.Errorf("%d executed, want 20", n.nonces["a"])
 	}
@@ -240,7 +232,7 @@ func TestAnotherPayer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "something sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
+	await.Until(t, "something sent", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.sends > 0 })
 	stop()
 	n.set(nil, false)
 	g, _ = openAs(t, dir, n, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32)), true)
@@ -250,11 +242,11 @@ func TestAnotherPayer(t *testing.T) {
 	if err := g.Submit(t.Context(), simTx("b", 0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "another's executed", func() bool { _, st, _ := g.Get(simTx("b", 0, 0).Hash); return st.Phase == PhaseExecuted })
+	await.Until(t, "another's executed", func() bool { _, st, _ := g.Get(simTx("b", 0, 0).Hash); return st.Phase == PhaseExecuted })
 	if _, st, _ := g.Get(simTx("a", 0, 0).Hash); st.Phase != PhaseInFlight {
 		t.Errorf("before its bundle has expired: %+v", st)
 	}
-	waitFor(t, "all executed", func() bool { c := g.Counts(); return c.Queued+c.InFlight == 0 })
+	await.Until(t, "all executed", func() bool { c := g.Counts(); return c.Queued+c.InFlight == 0 })
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.nonces["a"] != 3 || n.forged > 0 {
@@ -270,7 +262,7 @@ func TestUnfunded(t *testing.T) {
 	if err := g.Submit(t.Context(), simTx("a", 0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "unfunded", func() bool { return g.Counts().Unfunded != "" })
+	await.Until(t, "unfunded", func() bool { return g.Counts().Unfunded != "" })
 	if err := g.Submit(t.Context(), simTx("a", 1, 0)); !errors.Is(err, ErrUnfunded) {
 		t.Errorf("while unfunded: %v, want ErrUnfunded", err)
 	}
@@ -278,7 +270,7 @@ func TestUnfunded(t *testing.T) {
 		t.Errorf("state does not say what is wrong: %+v", st)
 	}
 	n.set(nil, false)
-	waitFor(t, "executed", func() bool { _, st, _ := g.Get(simTx("a", 0, 0).Hash); return st.Phase == PhaseExecuted })
+	await.Until(t, "executed", func() bool { _, st, _ := g.Get(simTx("a", 0, 0).Hash); return st.Phase == PhaseExecuted })
 	if err := g.Submit(t.Context(), simTx("a", 1, 0)); err != nil {
 		t.Errorf("after funding: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // service answers as a sequencer's API does.
@@ -227,7 +228,7 @@ func TestFailoverSignsForTheNextLane(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := func(s *service) (raw []byte) { s.set(func(s *service) { raw = s.raw }); return raw }
-	waitFor(t, "both have it", func() bool { return taken(first) != nil && taken(second) != nil })
+	await.Until(t, "both have it", func() bool { return taken(first) != nil && taken(second) != nil })
 	var ids []order.BundleID
 	for i, s := range []*service{first, second} {
 		b, err := order.DecodeBundle(taken(s))
@@ -277,9 +278,9 @@ func TestFailover(t *testing.T) {
 		if err := g.Submit(t.Context(), simTx("a", nonce, 0)); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "bundled", func() bool { _, st, _ := g.Get(simTx("a", nonce, 0).Hash); return st.Phase == PhaseInFlight })
+		await.Until(t, "bundled", func() bool { _, st, _ := g.Get(simTx("a", nonce, 0).Hash); return st.Phase == PhaseInFlight })
 	}
-	waitFor(t, "all at the second", func() bool { second.mu.Lock(); defer second.mu.Unlock(); return len(second.pool) == 5 })
+	await.Until(t, "all at the second", func() bool { second.mu.Lock(); defer second.mu.Unlock(); return len(second.pool) == 5 })
 	for nonce, b := range second.pool {
 		if _, got := parseSim(b.Legs[0].Transactions[0]); got != uint64(nonce) {
 			t.Errorf("bundle %d holds nonce %d", nonce, got)

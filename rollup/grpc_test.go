@@ -139,7 +139,7 @@ func TestSoftWaitsForFirm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(await.Limit):
 		t.Fatal("the soft order still waits")
 	}
 	if soft, height, firm := c.state(); soft.Number != 45 || height != 45 || firm != 45 {

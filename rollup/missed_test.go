@@ -13,6 +13,7 @@ import (
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ethrpc"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // takesAll is a sequencer that takes every bundle and orders none.
@@ -70,7 +71,7 @@ func TestGatewayHearsOfWhatItMissed(t *testing.T) {
 		if bundle, err = order.DecodeBundle(sent); err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(await.Limit):
 		t.Fatal("no bundle was sent")
 	}
 	b := testBlock(1, raw)

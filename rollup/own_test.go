@@ -169,7 +169,7 @@ func TestMachineOfItsOwn(t *testing.T) {
 	p.order(t, []byte("certain"))
 	p.put(t, p.blob(t, 41, 41))
 	for ch, want := range map[chan string]string{hashes: "0x" + digest([]byte("certain")), whole: "0x" + hex.EncodeToString([]byte("certain"))} {
-		late := time.After(30 * time.Second)
+		late := time.After(await.Limit)
 		for got := ""; got != want; { // behind what is ordered already, and still comes in
 			select {
 			case got = <-ch:

@@ -84,7 +84,7 @@ func TestPendingOfANode(t *testing.T) {
 		Owner: make([]byte, 20), Session: 1, Sequence: 1, BatchId: id, OrderTime: 1000,
 		Bundles: []*sequencerv1.CertifiedBundle{{BundleId: id, Transactions: txs}},
 	}:
-	case <-time.After(30 * time.Second):
+	case <-time.After(await.Limit):
 		t.Fatal("nobody reads what is certified")
 	}
 	await.Until(t, "pending shows both transfers", func() bool {

@@ -18,6 +18,7 @@ import (
 	"github.com/ordo-network/ordo/internal/freeport"
 	"github.com/ordo-network/ordo/internal/jsonrpc"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // published is a chain with 40 blocks, on a DA layer that serves them.
@@ -92,7 +93,7 @@ func (p *published) home(t *testing.T, change func(*InitOptions)) string {
 
 func syncNode(t *testing.T, home string) SyncProgress {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit)
 	defer cancel()
 	p, err := Sync(ctx, home, "test", slog.New(slog.DiscardHandler), SyncOptions{}, func(SyncProgress) {})
 	if err != nil {
@@ -197,18 +198,11 @@ func TestRunsWithoutSequencers(t *testing.T) {
 	client := jsonrpc.New(rpc, 5*time.Second)
 	safe := func(want uint64) {
 		t.Helper()
-		deadline := time.Now().Add(30 * time.Second)
-		for {
+		await.Until(t, fmt.Sprintf("block %d is safe", want), func() bool {
 			var block struct{ Number jsonrpc.Quantity }
 			err := client.Call(t.Context(), &block, "eth_getBlockByNumber", "safe", false)
-			if err == nil && uint64(block.Number) == want {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("safe is block %d, want %d: %v", block.Number, want, err)
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+			return err == nil && uint64(block.Number) == want
+		})
 	}
 	p.put(t, p.blob(t, 21, 40))
 	head := syncNode(t, p.home(t, nil)).Head

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/avail/availtest"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -52,9 +53,7 @@ func newClient(t *testing.T, url string, o Options) *Client {
 // awaitHead waits until the light client has verified a block.
 func awaitHead(t *testing.T, c *Client, height uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if _, err := c.WaitHead(ctx, height-1); err != nil {
+	if _, err := c.WaitHead(await.Context(t), height-1); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,14 +18,14 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/datest"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // Blobs that are larger than what is committed to at a time wait for each other, not for ever.
 func TestLargeBlobsTakeTurns(t *testing.T) {
 	t.Parallel()
 	l := openLayer(t, t.TempDir(), Options{BlockTime: time.Millisecond})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	ctx := await.Context(t)
 	var wg sync.WaitGroup
 	for i := range 3 {
 		wg.Go(func() {
@@ -194,12 +195,7 @@ func TestCrashLosesNothingAcknowledged(t *testing.T) {
 			})
 		}
 		count := func() int { mu.Lock(); defer mu.Unlock(); return len(acks) }
-		for deadline := time.Now().Add(10 * time.Second); count() < 20; {
-			if time.Now().After(deadline) {
-				t.Fatal("no progress")
-			}
-			time.Sleep(100 * time.Microsecond)
-		}
+		await.Until(t, "submissions are acknowledged", func() bool { return count() >= 20 })
 		// Whatever is acknowledged by now must be on the disk as it is now.
 		mu.Lock()
 		known := append([]ack(nil), acks...)
@@ -262,22 +258,23 @@ func TestAnIdleLayerGrowsNothing(t *testing.T) {
 
 func TestBlobsOfOneTickShareAHeight(t *testing.T) {
 	t.Parallel()
-	l := openLayer(t, t.TempDir(), Options{BlockTime: 2 * time.Second})
-	// The first wait ends just behind a tick, so the others come well before the next.
-	if _, err := submit(t.Context(), l, da.Namespace{9}, []byte{1}); err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	heights := make([]uint64, 30)
-	for i := range heights {
-		wg.Go(func() { heights[i], _ = submit(t.Context(), l, da.Namespace{byte(i)}, []byte{1}) })
-	}
-	wg.Wait()
-	for i, h := range heights {
-		if h != 2 {
-			t.Errorf("submission %d is at height %d, want 2", i, h)
+	synctest.Test(t, func(t *testing.T) { // so that all come between two ticks
+		l := openLayer(t, "da", Options{BlockTime: 2 * time.Second, FS: vfs.NewMem()})
+		if _, err := submit(t.Context(), l, da.Namespace{9}, []byte{1}); err != nil {
+			t.Fatal(err)
 		}
-	}
+		var wg sync.WaitGroup
+		heights := make([]uint64, 30)
+		for i := range heights {
+			wg.Go(func() { heights[i], _ = submit(t.Context(), l, da.Namespace{byte(i)}, []byte{1}) })
+		}
+		wg.Wait()
+		for i, h := range heights {
+			if h != 2 {
+				t.Errorf("submission %d is at height %d, want 2", i, h)
+			}
+		}
+	})
 }
 
 func TestBlocksAreBounded(t *testing.T) {
@@ -343,18 +340,7 @@ func TestCloseFailsWhatWaits(t *testing.T) {
 		_, err := submit(context.Background(), l, da.Namespace{1}, []byte{1})
 		failed <- err
 	}()
-	for deadline := time.Now().Add(5 * time.Second); ; {
-		l.mu.Lock()
-		n := len(l.pending)
-		l.mu.Unlock()
-		if n == 1 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the submission never came in")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.Until(t, "the submission has come in", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return len(l.pending) == 1 })
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

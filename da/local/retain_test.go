@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // clock is a clock that a test moves.
@@ -41,7 +42,7 @@ func TestBlobsAreKeptAsLongAsAsked(t *testing.T) {
 	if _, err := submit(t.Context(), l, ns, []byte("new")); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, func() bool { _, err := l.Get(t.Context(), ns, old[0]); return err != nil })
+	await.Until(t, "the old blob is pruned", func() bool { _, err := l.Get(t.Context(), ns, old[0]); return err != nil })
 
 	pruned := func(l *Layer) {
 		t.Helper()
@@ -61,7 +62,7 @@ func TestBlobsAreKeptAsLongAsAsked(t *testing.T) {
 		}
 	}
 	pruned(l)
-	poll(t, func() bool { kept, err := l.store.kept(); return err == nil && kept == 2 })
+	await.Until(t, "the store has done with it", func() bool { kept, err := l.store.kept(); return err == nil && kept == 2 })
 	if err := l.store.db.Flush(); err != nil { // what was pruned need not be synced
 		t.Fatal(err)
 	}
@@ -101,13 +102,4 @@ func TestPruningIsNeverSeenInPart(t *testing.T) {
 	}
 	stop.Store(true)
 	wg.Wait()
-}
-
-func poll(t *testing.T, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it never came")
-		}
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func TestWaitForHeightWaits(t *testing.T) {
@@ -58,7 +59,7 @@ func TestWaitingEndsWithTheServer(t *testing.T) {
 	} {
 		go func() { failed <- wait() }()
 	}
-	poll(t, func() bool { return s.waiting.Load() == 2 })
+	await.Until(t, "both wait", func() bool { return s.waiting.Load() == 2 })
 	started := time.Now()
 	cancel()
 	if err := <-served; err != nil || time.Since(started) >= shutdownGrace {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/internal/freeport"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // options of a network of the test's own. Where the binaries are not built the test is
@@ -211,20 +212,17 @@ func TestNetworksDoNotMeet(t *testing.T) {
 		}
 	}
 	height := submit(t, a, pattern(100))
-	deadline := time.Now().Add(30 * time.Second)
-	for {
+	await.Until(t, "the second network is as far as the first", func() bool {
 		var head struct{ Header struct{ Height string } }
 		if err := json.Unmarshal(ask(t, b, "", "header.NetworkHead").Result, &head); err != nil {
 			t.Fatal(err)
 		}
-		if at, err := strconv.ParseUint(head.Header.Height, 10, 64); err != nil || at >= height {
-			break
+		at, err := strconv.ParseUint(head.Header.Height, 10, 64)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("the second network stands still")
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return at >= height
+	})
 	if has(t, b, height, pattern(100)) {
 		t.Error("the second network has the first one's blob")
 	}

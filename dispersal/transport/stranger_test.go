@@ -28,7 +28,7 @@ func strangerDial(t *testing.T, address string, key ed25519.PrivateKey, change f
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(await.Limit)); err != nil {
 		t.Fatal(err)
 	}
 	var ping [headBytes]byte
@@ -112,7 +112,7 @@ func TestStrangersDoNotKeepMembersOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	await.Until(t, "the member is in", func() bool { return a.Peer(b.owner) != nil })
-	if err := silent[0].SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := silent[0].SetReadDeadline(time.Now().Add(await.Limit)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := silent[0].Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
@@ -156,11 +156,7 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	await.Until(t, "it is connected", func() bool { return a.Peer(order.Owner{5}) != nil })
 	p := a.Peer(order.Owner{5})
-	select {
-	case <-p.Context().Done():
-	case <-time.After(10 * time.Second):
-		t.Error("a silent peer was kept")
-	}
+	await.Receive(t, "a silent peer is given up", p.Context().Done())
 }
 
 // What breaks the protocol ends the connection, before memory is taken for it.
@@ -185,7 +181,7 @@ func TestFramesOutOfBounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(await.Limit)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := conn.Write(head); err != nil {

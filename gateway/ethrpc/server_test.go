@@ -177,7 +177,7 @@ func TestDeafSubscriber(t *testing.T) {
 		t.Errorf("a block took %s", longest)
 	}
 	// Whatever is buffered can be read; then the connection is at its end.
-	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(await.Limit)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {

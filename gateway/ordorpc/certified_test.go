@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/rpc"
@@ -48,7 +50,7 @@ func TestCertifiedByThePlainDoor(t *testing.T) {
 	}
 }
 
-// TestSlowCertified: who does not read is left, and holds up nobody.
+// TestSlowCertified: who does not read holds up nobody, and learns that it has missed some.
 func TestSlowCertified(t *testing.T) {
 	t.Parallel()
 	certified := ordorpc.NewCertified()
@@ -76,6 +78,16 @@ func TestSlowCertified(t *testing.T) {
 		if got := await.Receive(t, "hash", hashes); got != sha256.Sum256(tx) {
 			t.Fatalf("told of %s", got)
 		}
+	}
+	// It reads on, and would wait for ever for what nobody sends.
+	if err := slow.SetReadDeadline(time.Now().Add(await.Limit)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, _, err = slow.ReadMessage()
+	}
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
+		t.Error("it is not disconnected")
 	}
 }
 

@@ -33,7 +33,7 @@ func TestEndlessMessage(t *testing.T) {
 		if err := conn.WriteMessage(websocket.TextMessage, bytes.Repeat([]byte(part), 1<<10)); err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(await.Limit))
 		if _, got, err := conn.ReadMessage(); err != nil || !strings.Contains(string(got), `"code":-32`) {
 			t.Errorf("%s: answered %q, %v", part, got, err)
 		}

@@ -227,7 +227,7 @@ func TestPassOn(t *testing.T) {
 	if err := conn.WriteMessage(websocket.TextMessage, []byte(`}}`)); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(await.Limit))
 	for err == nil {
 		_, _, err = conn.ReadMessage()
 	}
@@ -291,7 +291,7 @@ func FuzzMessage(f *testing.F) {
 	client, srv := serveClient(f)
 	r := start(f, behind(srv.URL, nil))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), await.Limit)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.addr, bytes.NewReader(body))
 		if err != nil {

@@ -196,7 +196,7 @@ func (n *node) say(s *source, owner byte, sequence, orderTime uint64, bundles ..
 	}
 	select {
 	case s.batches <- b:
-	case <-time.After(30 * time.Second):
+	case <-time.After(await.Limit):
 		n.t.Fatalf("nobody reads what %s says", s)
 	}
 }
@@ -377,7 +377,7 @@ func TestUntrueIsGivenUp(t *testing.T) {
 	n.counts(0, 16)
 	select {
 	case <-honest.streams:
-	case <-time.After(30 * time.Second):
+	case <-time.After(await.Limit):
 		t.Fatal("the liar was not left")
 	}
 	n.say(honest, 2, 1, 1000, newBundle(transfer(t, 1, 0, beef, 5)))
@@ -404,7 +404,7 @@ func TestFailover(t *testing.T) {
 	for i, s := range []*source{one, two, one, two} {
 		select {
 		case <-s.streams:
-		case <-time.After(30 * time.Second):
+		case <-time.After(await.Limit):
 			t.Fatalf("stream %d was not opened", i)
 		}
 		s.failure <- errors.New("connection reset")

@@ -24,6 +24,7 @@ import (
 
 	"github.com/ordo-network/ordo/sequencer/app"
 	"github.com/ordo-network/ordo/sequencer/ordering"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // startNode runs one validator under the application's pacing and returns its blocks.
@@ -80,7 +81,7 @@ func next(t *testing.T, blocks <-chan cmttypes.EventDataNewBlock) (cmttypes.Even
 	select {
 	case b := <-blocks:
 		return b, time.Now()
-	case <-time.After(20 * time.Second):
+	case <-time.After(await.Limit):
 		t.Fatal("no block")
 		panic("unreachable")
 	}
