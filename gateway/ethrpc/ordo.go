@@ -79,7 +79,7 @@ func (l ledger) Pending(hash [32]byte) (bool, error) {
 // backend is what the namespace ordo answers from.
 func (s *Server) backend(eth *ethAPI) ordorpc.Backend {
 	return ordorpc.Backend{
-		Gateway: s.cfg.Gateway, Order: s.cfg.Order, Chain: ledger{s.cfg.Chain, s.cfg.EVM}, Records: s.cfg.Records, Terms: true, Places: s.hub.places,
+		Gateway: s.cfg.Gateway, Order: s.cfg.Order, Chain: ledger{s.cfg.Chain, s.cfg.EVM}, Records: s.cfg.Records, Terms: true, Places: s.hub.places, Kick: s.hub.kick,
 		MaySendBundle: func(ctx context.Context) error { return mayBundle(ctx, s.cfg.Settings.Bundles) },
 		Hash:          func(raw []byte) [32]byte { return crypto.Keccak256Hash(raw) },
 		Decode:        func(raw []byte) (gateway.Tx, error) { return eth.door.bundled(raw) },

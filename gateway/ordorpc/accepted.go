@@ -29,7 +29,10 @@ func (s *ethSubscriptions) NewPendingTransactions(ctx context.Context, full *boo
 	sub := notifier.CreateSubscription()
 	go func() {
 		defer release()
-		s.accepted.follow(place, func(hash Hash) error { return notifier.Notify(sub.ID, hash) }, s.changes.quit, sub.Err())
+		send := func(hash Hash) error { return notifier.Notify(sub.ID, hash) }
+		if s.accepted.follow(place, send, s.changes.quit, sub.Err()) {
+			s.changes.left(ctx)
+		}
 	}()
 	return sub, nil
 }

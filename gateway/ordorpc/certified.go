@@ -118,7 +118,9 @@ func (s *certifiedSubscriptions) CertifiedTransactions(ctx context.Context, full
 		defer release()
 		defer leave()
 		send := func(tx certifiedTx) error { return notifier.Notify(sub.ID, s.show(tx, full != nil && *full)) }
-		s.certified.told.follow(place, send, s.changes.quit, sub.Err())
+		if s.certified.told.follow(place, send, s.changes.quit, sub.Err()) {
+			s.changes.left(ctx)
+		}
 	}()
 	return sub, nil
 }

@@ -87,6 +87,7 @@ func (s *ethSubscriptions) follow(ctx context.Context, each func(ctx context.Con
 	go func() {
 		defer release()
 		last := heads.Latest
+		call := ctx
 		for gone := false; !gone; {
 			moved := s.changes.next()
 			if heads, err := s.chain.Heads(); err == nil {
@@ -97,7 +98,10 @@ func (s *ethSubscriptions) follow(ctx context.Context, each func(ctx context.Con
 					ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 					err := each(ctx, hexutil.Uint64(last+1), func(v any) error {
 						err := notifier.Notify(sub.ID, v)
-						gone = gone || err != nil // it did not read for too long
+						if err != nil {
+							gone = true
+							s.changes.left(call)
+						}
 						return err
 					})
 					cancel()

@@ -103,17 +103,17 @@ func (r *Recent[T]) from(place uint64) (next []T, more <-chan struct{}, ok bool)
 	return nil, r.more, true
 }
 
-// follow sends what is told from a place on, until that fails, the reader is too far
-// behind, or quit is closed or gone says so.
-func (r *Recent[T]) follow(place uint64, send func(T) error, quit <-chan struct{}, gone <-chan error) {
+// follow sends what is told from a place on, until quit is closed or gone says so, or until
+// that fails or the reader is too far behind: then it is left, and follow returns true.
+func (r *Recent[T]) follow(place uint64, send func(T) error, quit <-chan struct{}, gone <-chan error) (left bool) {
 	for {
 		next, more, ok := r.from(place)
 		if !ok {
-			return
+			return true
 		}
 		for _, v := range next {
 			if send(v) != nil {
-				return // it did not read for too long, or is gone
+				return true
 			}
 		}
 		if place += uint64(len(next)); more == nil {
@@ -122,9 +122,9 @@ func (r *Recent[T]) follow(place uint64, send func(T) error, quit <-chan struct{
 		select {
 		case <-more:
 		case <-quit:
-			return
+			return false
 		case <-gone: //nolint:errcheck // the end of the subscription, however it came
-			return
+			return false
 		}
 	}
 }

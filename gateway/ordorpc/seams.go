@@ -38,6 +38,9 @@ type Backend struct {
 	Terms bool
 	// Places bounds subscriptions, together with those of other kinds. Default: its own.
 	Places *Places
+	// Kick closes the connection of the client at an address, for subscribers who do not read.
+	// Default: they are left.
+	Kick func(remote string)
 }
 
 // Order is what the node knows of the order. Methods are called concurrently.

@@ -50,6 +50,7 @@ func NewServer(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	submit := cfg.Backend.Submit
+	cfg.Backend.Kick = func(remote string) { s.port.Kick(remote) }
 	s.service = NewService(cfg.Backend)
 	if submit == nil {
 		submit = s.service.api.Submit

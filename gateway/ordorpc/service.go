@@ -41,7 +41,10 @@ func NewService(b Backend) *Service {
 	if b.Places == nil {
 		b.Places = new(Places)
 	}
-	return &Service{api: &api{Backend: b, blocks: newBlocks(b.Order)}, changes: newChanges(b.Chain, b.Places)}
+	if b.Kick == nil {
+		b.Kick = func(string) {}
+	}
+	return &Service{api: &api{Backend: b, blocks: newBlocks(b.Order)}, changes: newChanges(b.Chain, b.Places, b.Kick)}
 }
 
 // Register adds the namespace to a server. What it tells of by ordo_subscribe is to be

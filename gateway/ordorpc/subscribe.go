@@ -16,10 +16,11 @@ type changes struct {
 	closed sync.Once
 	wg     sync.WaitGroup
 	places *Places
+	kick   func(remote string) // closes a client's connection
 }
 
-func newChanges(chain Chain, places *Places) *changes {
-	c := &changes{places: places, moved: make(chan struct{}), quit: make(chan struct{})}
+func newChanges(chain Chain, places *Places, kick func(string)) *changes {
+	c := &changes{places: places, kick: kick, moved: make(chan struct{}), quit: make(chan struct{})}
 	c.wg.Go(func() {
 		tick := time.NewTicker(pollInterval)
 		defer tick.Stop()
@@ -54,6 +55,10 @@ func (c *changes) close() {
 	c.closed.Do(func() { close(c.quit) })
 	c.wg.Wait()
 }
+
+// left closes the connection of a subscriber that was left, since it did not read for too long
+// or is gone: it would wait for what nobody sends.
+func (c *changes) left(ctx context.Context) { c.kick(rpc.PeerInfoFromContext(ctx).RemoteAddr) }
 
 // subscriptions are the kinds of ordo_subscribe.
 type subscriptions struct {
@@ -111,7 +116,8 @@ func (s *subscriptions) follow(ctx context.Context, name Hash, look func() (v an
 			if err == nil && status != "" && status != last {
 				last = status
 				if notifier.Notify(sub.ID, v) != nil {
-					return // it did not read for too long, or is gone
+					s.changes.left(ctx)
+					return
 				}
 			}
 			if status == statusFinalized || status == statusDropped {
