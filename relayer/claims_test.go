@@ -11,6 +11,7 @@ import (
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // testClaimer records claims.
@@ -65,7 +66,7 @@ func TestWhatIsPostedIsClaimed(t *testing.T) {
 	chain.grow(large(1200 << 10))
 	chain.growBy(2)
 	wantPosted(t, chain, layer, "alpha", "beta")
-	eventually(t, "all is claimed", func() bool {
+	await.Until(t, "all is claimed", func() bool {
 		s := r.Status()
 		return s.WaitingClaims == 0 && s.Rollups[0].PostedHeight == uint64(chain.height()) && s.Rollups[1].PostedHeight == uint64(chain.height())
 	})
@@ -111,7 +112,7 @@ func TestRefusedClaimIsGivenUpAlone(t *testing.T) {
 	r := start(t, prepare(t, chain, Options{Rollups: rollups("alpha", "beta", "gamma"), Claimer: claimer, ClaimInterval: time.Millisecond}, layer))
 	chain.growBy(20)
 	wantPosted(t, chain, layer, "alpha", "beta", "gamma")
-	eventually(t, "nothing waits", func() bool {
+	await.Until(t, "nothing waits", func() bool {
 		s := r.Status()
 		return s.WaitingClaims == 0 && s.Rollups[0].PostedHeight == 20 && s.Rollups[1].PostedHeight == 20 && s.Rollups[2].PostedHeight == 20
 	})
@@ -134,7 +135,7 @@ func TestLayerThatRecordsNeedsNoClaims(t *testing.T) {
 	o.Layers = []Layer{{Layer: layer, Recorded: true}}
 	r := start(t, o)
 	chain.growBy(5)
-	eventually(t, "all is posted", func() bool { return r.Status().Rollups[0].PostedHeight == 5 })
+	await.Until(t, "all is posted", func() bool { return r.Status().Rollups[0].PostedHeight == 5 })
 	if n := len(claimer.of(order.NewRollupID("alpha"))); n > 0 || r.Status().WaitingClaims > 0 {
 		t.Errorf("%d claims", n)
 	}

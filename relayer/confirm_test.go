@@ -15,6 +15,7 @@ import (
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/order"
 	chainclaims "github.com/ordo-network/ordo/sequencer/claims"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // claimChain is the sequencer chain as far as claims go: it lets some wait, loses some, and
@@ -144,7 +145,7 @@ func TestClaimsAreMadeUntilTheyAreConfirmed(t *testing.T) {
 	o := prepare(t, chain, small(Options{Rollups: rollups("alpha", "beta"), Claimer: claims, Confirmed: claims.confirmed, FS: vfs.NewMem()}), layer)
 	chain.growBy(40)
 	first := start(t, o)
-	eventually(t, "claims are recorded", func() bool { return first.Status().UnconfirmedClaims > 10 })
+	await.Until(t, "claims are recorded", func() bool { return first.Status().UnconfirmedClaims > 10 })
 	first.stop()
 	if claims.most > maxOpen {
 		t.Errorf("%d claims about a rollup waited at once", claims.most)
@@ -153,9 +154,9 @@ func TestClaimsAreMadeUntilTheyAreConfirmed(t *testing.T) {
 	chain.growBy(20)
 	again := start(t, o)
 	for _, r := range o.Rollups {
-		eventually(t, "all of "+r.Name+" is confirmed", func() bool { return claims.confirmedTo(r.ID) == 60 })
+		await.Until(t, "all of "+r.Name+" is confirmed", func() bool { return claims.confirmedTo(r.ID) == 60 })
 	}
-	eventually(t, "no claim is kept", func() bool {
+	await.Until(t, "no claim is kept", func() bool {
 		s := again.Status()
 		return s.WaitingClaims == 0 && s.UnconfirmedClaims == 0
 	})
@@ -175,7 +176,7 @@ func TestRollupWithoutRoomHoldsUpNoOther(t *testing.T) {
 	o := prepare(t, chain, small(Options{Rollups: rollups("alpha", "beta", "gamma"), Claimer: claims, Confirmed: claims.confirmed}), layer)
 	chain.growBy(10)
 	r := start(t, o)
-	eventually(t, "the others are recorded", func() bool {
+	await.Until(t, "the others are recorded", func() bool {
 		claims.mu.Lock()
 		defer claims.mu.Unlock()
 		to := func(name string) uint64 {
@@ -191,7 +192,7 @@ func TestRollupWithoutRoomHoldsUpNoOther(t *testing.T) {
 		t.Error("the claims about beta are gone")
 	}
 	claims.keepsSettling(t)
-	eventually(t, "beta is confirmed", func() bool { return claims.confirmedTo(beta) == 10 })
+	await.Until(t, "beta is confirmed", func() bool { return claims.confirmedTo(beta) == 10 })
 }
 
 // A claim that is denied each time is given up, and those after it are confirmed.
@@ -206,8 +207,8 @@ func TestDeniedClaimIsGivenUpInTheEnd(t *testing.T) {
 		chain.growBy(1)
 		time.Sleep(time.Millisecond) // lets several blobs form
 	}
-	eventually(t, "it is given up", func() bool { return r.metricOf("ordo_relayer_claims_total", "denied") > 0 })
-	eventually(t, "what comes after it is confirmed", func() bool {
+	await.Until(t, "it is given up", func() bool { return r.metricOf("ordo_relayer_claims_total", "denied") > 0 })
+	await.Until(t, "what comes after it is confirmed", func() bool {
 		claims.mu.Lock()
 		defer claims.mu.Unlock()
 		return claims.done[o.Rollups[0].ID][20]
@@ -236,7 +237,7 @@ func TestClaimsInTheJournalAreBounded(t *testing.T) {
 	r := run(t, rel, registry)
 	for i := range 30 {
 		chain.growBy(1)
-		eventually(t, "it is posted", func() bool { return r.Status().Rollups[0].PostedHeight == uint64(i+1) })
+		await.Until(t, "it is posted", func() bool { return r.Status().Rollups[0].PostedHeight == uint64(i+1) })
 	}
 	if n := r.Status().WaitingClaims; n != 5 {
 		t.Errorf("%d claims are kept, want 5", n)
@@ -247,7 +248,7 @@ func TestClaimsInTheJournalAreBounded(t *testing.T) {
 	claimer.mu.Lock()
 	down = false
 	claimer.mu.Unlock()
-	eventually(t, "the newest are recorded", func() bool { return r.Status().WaitingClaims == 0 })
+	await.Until(t, "the newest are recorded", func() bool { return r.Status().WaitingClaims == 0 })
 	got := claimer.of(o.Rollups[0].ID)
 	if i := slices.IndexFunc(got, func(c da.Claim) bool { return c.From == 26 }); i != 0 || len(got) != 5 {
 		t.Errorf("recorded are %d claims, the first from block %d", len(got), got[0].From)

@@ -15,6 +15,7 @@ import (
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // crashLayer is a layer to which nothing gets through any more once the process
@@ -147,7 +148,7 @@ func killedAtWrite(t *testing.T, chain *testChain, lose []answering, nth, kept i
 	}
 	first := run(t, r, registry)
 	var after *vfs.MemFS
-	eventually(t, "it is killed, or all is posted and claimed", func() bool {
+	await.Until(t, "it is killed, or all is posted and claimed", func() bool {
 		select {
 		case after = <-crashed:
 			return true
@@ -160,7 +161,7 @@ func killedAtWrite(t *testing.T, chain *testChain, lose []answering, nth, kept i
 		return false
 	}
 	second := start(t, options(after, layer, other))
-	eventually(t, "all is posted and claimed", func() bool { return done(second) })
+	await.Until(t, "all is posted and claimed", func() bool { return done(second) })
 	second.stop()
 	for _, rollup := range rollups("alpha", "beta") {
 		if o.Fallback == "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // A rollup that is relayed no more keeps what it has in the journal: when it is relayed
@@ -34,7 +35,7 @@ func TestRollupThatComesBack(t *testing.T) {
 	layer.onSubmit(notStored)
 	chain.growBy(10)
 	r := relay(io.Discard, "alpha", "beta")
-	eventually(t, "both wait", func() bool {
+	await.Until(t, "both wait", func() bool {
 		waiting := 0
 		for _, s := range r.Status().Rollups {
 			if s.PendingBytes > 0 && s.ReadHeight == 10 {

@@ -14,6 +14,7 @@ import (
 	"github.com/ordo-network/ordo/da/local"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // inVirtualTime runs a test in a bubble of synctest, in a process of its own: the
@@ -211,7 +212,7 @@ func TestFallbackThatIsGoneHoldsUpNobody(t *testing.T) {
 	chain.growBy(5)
 	o := prepare(t, chain, Options{Rollups: rollups("alpha"), Fallback: "other", FallbackAfter: 30 * time.Millisecond}, main, other)
 	r := start(t, o)
-	eventually(t, "it is submitted to the fallback", func() bool { return other.count() > 0 })
+	await.Until(t, "it is submitted to the fallback", func() bool { return other.count() > 0 })
 	r.stop()
 	main.onSubmit(nil)
 	other.onHead(func() error { return da.ErrUnavailable })

@@ -22,6 +22,7 @@ import (
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/internal/pebblelog"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // large is a block's transaction of alpha that does not compress.
@@ -45,10 +46,10 @@ func TestFailedButStoredIsNotSentAgain(t *testing.T) {
 			return butStored(ctx, blobs, store)
 		})
 		chain.growBy(2)
-		eventually(t, "an answer is lost", lost.Load)
+		await.Until(t, "an answer is lost", lost.Load)
 	}
 	wantPosted(t, chain, layer, "alpha")
-	eventually(t, "what was stored is found each time", func() bool { return r.metric("ordo_relayer_found_blobs_total") >= 10 })
+	await.Until(t, "what was stored is found each time", func() bool { return r.metric("ordo_relayer_found_blobs_total") >= 10 })
 }
 
 // Requests and answers are lost at random; the DA layer holds each block once.
@@ -120,16 +121,16 @@ func TestLayerThatIsDownStopsTheReading(t *testing.T) {
 
 	layer.onSubmit(notStored)
 	chain.growBy(1000)
-	eventually(t, "nothing is read any more", func() bool { return chain.sources.Load() == 0 })
+	await.Until(t, "nothing is read any more", func() bool { return chain.sources.Load() == 0 })
 	for _, s := range r.Status().Rollups {
 		if s.ReadHeight > 200 {
 			t.Errorf("%s was read up to height %d of 1005 with the layer down", s.Name, s.ReadHeight)
 		}
 	}
-	eventually(t, "the outage is known", func() bool { return len(r.silent()) == 1 })
+	await.Until(t, "the outage is known", func() bool { return len(r.silent()) == 1 })
 	layer.onSubmit(nil)
 	wantPosted(t, chain, layer, "alpha", "beta")
-	eventually(t, "the outage is over", func() bool { return len(r.silent()) == 0 })
+	await.Until(t, "the outage is over", func() bool { return len(r.silent()) == 0 })
 }
 
 // A layer that refuses the blobs of one rollup for good holds up no other.
@@ -154,7 +155,7 @@ func TestRefusalOfOneRollupLeavesTheOthersAlone(t *testing.T) {
 			names := []string{"beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"}
 			start(t, prepare(t, chain, Options{Rollups: rollups(append(names, "alpha")...)}, layer))
 			wantPosted(t, chain, layer, names...)
-			eventually(t, "alpha is tried again and again", func() bool { return alone.Load() > 3 })
+			await.Until(t, "alpha is tried again and again", func() bool { return alone.Load() > 3 })
 			layer.onSubmit(nil)
 			wantPosted(t, chain, layer, append(names, "alpha")...)
 		})
@@ -203,7 +204,7 @@ func TestBacklogForASmallerLayer(t *testing.T) {
 	chain.grow(large(2000 << 10))
 	o := prepare(t, chain, Options{Rollups: rollups("alpha")}, layer)
 	r := start(t, o)
-	eventually(t, "it is in the journal", func() bool { return r.Status().Rollups[0].PendingBytes > 0 })
+	await.Until(t, "it is in the journal", func() bool { return r.Status().Rollups[0].PendingBytes > 0 })
 	r.stop()
 	layer.onSubmit(nil)
 	layer.limits.MaxBlobBytes = follower.MinBlobLimit
@@ -221,15 +222,15 @@ func TestAnotherLayerIsNoticed(t *testing.T) {
 	o := prepare(t, chain, Options{Rollups: rollups("alpha")}, layer)
 	r := start(t, o)
 	wantPosted(t, chain, layer, "alpha")
-	eventually(t, "it is confirmed", func() bool { return r.Status().Rollups[0].PostedHeight == 3 })
+	await.Until(t, "it is confirmed", func() bool { return r.Status().Rollups[0].PostedHeight == 3 })
 	r.stop()
 	o.Layers = []Layer{{Layer: newTestLayer(t, local.Options{})}}
 	var log syncBuffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	again := start(t, o)
 	chain.growBy(3)
-	eventually(t, "it is said", func() bool { return strings.Contains(log.String(), "not the layer that the journal belongs to") })
-	eventually(t, "the order is read all the same", func() bool { return again.Status().Rollups[0].ReadHeight == 6 })
+	await.Until(t, "it is said", func() bool { return strings.Contains(log.String(), "not the layer that the journal belongs to") })
+	await.Until(t, "the order is read all the same", func() bool { return again.Status().Rollups[0].ReadHeight == 6 })
 	if s := again.Status(); s.Layers[0].Answers || s.Rollups[0].PostedHeight != 3 {
 		t.Errorf("an empty layer passed for the one where blobs were posted: %+v", s)
 	}
@@ -262,7 +263,7 @@ func TestNodeThatCatchesUpIsWaitedFor(t *testing.T) {
 	first := start(t, o)
 	chain.growBy(5)
 	wantPosted(t, chain, layer, "alpha")
-	eventually(t, "it is confirmed", func() bool { return first.Status().Rollups[0].PostedHeight == 5 })
+	await.Until(t, "it is confirmed", func() bool { return first.Status().Rollups[0].PostedHeight == 5 })
 	first.stop()
 	slow.behind.Store(true)
 	chain.growBy(5)
@@ -298,9 +299,9 @@ func TestRefusalOfAllIsOverAtOnce(t *testing.T) {
 	})
 	chain.growBy(3)
 	r := start(t, prepare(t, chain, Options{Rollups: rollups(names...)}, layer))
-	eventually(t, "each was refused alone", func() bool { return alone.Load() > 300 })
+	await.Until(t, "each was refused alone", func() bool { return alone.Load() > 300 })
 	refuse.Store(false)
-	eventually(t, "all is posted", func() bool {
+	await.Until(t, "all is posted", func() bool {
 		return !slices.ContainsFunc(r.Status().Rollups, func(s RollupStatus) bool { return s.PostedHeight < 3 })
 	})
 	if n := calls.Load(); n > 25 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func atHeights(next ...uint64) []*rollup {
@@ -60,7 +61,7 @@ func TestReadersComeTogether(t *testing.T) {
 	three := rollups("alpha", "beta", "gamma")
 	three[1].Start, three[2].Start = 500, 580
 	r := start(t, prepare(t, chain, Options{Rollups: three}, layer))
-	eventually(t, "all have caught up", func() bool {
+	await.Until(t, "all have caught up", func() bool {
 		for _, s := range r.Status().Rollups {
 			if s.PostedHeight < uint64(chain.height()) {
 				return false
@@ -68,12 +69,12 @@ func TestReadersComeTogether(t *testing.T) {
 		}
 		return true
 	})
-	eventually(t, "one reader is left", func() bool {
+	await.Until(t, "one reader is left", func() bool {
 		chain.growBy(1)
 		time.Sleep(10 * time.Millisecond) // as blocks come
 		return chain.sources.Load() == 1
 	})
 	for _, rollup := range three {
-		eventually(t, "all is on DA", func() bool { return postedTo(t, layer, rollup.ID, rollup.Start) == uint64(chain.height()) })
+		await.Until(t, "all is on DA", func() bool { return postedTo(t, layer, rollup.ID, rollup.Start) == uint64(chain.height()) })
 	}
 }

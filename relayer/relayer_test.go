@@ -19,6 +19,7 @@ import (
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/order"
 	orderv1 "github.com/ordo-network/ordo/order/v1"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 func TestMain(m *testing.M) {
@@ -224,15 +225,6 @@ func (r *running) metric(name string) (sum float64) {
 	return sum
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
 // blobsOf returns all blobs of a rollup on the layer, in order.
 func blobsOf(t testing.TB, layer da.Layer, id order.RollupID) (out []da.Stored) {
 	t.Helper()
@@ -282,7 +274,7 @@ func wantPosted(t testing.TB, c *testChain, layer da.Layer, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		id := order.NewRollupID(name)
-		eventually(t, "all blocks of "+name+" are on DA", func() bool {
+		await.Until(t, "all blocks of "+name+" are on DA", func() bool {
 			return postedTo(t, layer, id, 1) >= uint64(c.height())
 		})
 	}
@@ -309,7 +301,9 @@ func TestRollupsShareSubmissions(t *testing.T) {
 	for i := range 50 {
 		names = append(names, fmt.Sprint("rollup-", i))
 	}
-	start(t, prepare(t, chain, Options{Rollups: rollups(names...)}, layer))
+	batch := testBatch()
+	batch.Age = config.Duration(2 * time.Second) // long enough to read the blocks
+	start(t, prepare(t, chain, Options{Rollups: rollups(names...), Batch: batch}, layer))
 	wantPosted(t, chain, layer, names...)
 	if n := layer.count(); n > 10 {
 		t.Errorf("%d submissions for 5 blocks of %d rollups", n, len(names))
@@ -351,7 +345,7 @@ func TestStartHeight(t *testing.T) {
 	late[0].Start = 9
 	start(t, prepare(t, chain, Options{Rollups: late}, layer))
 	wantPosted(t, chain, layer, "beta")
-	eventually(t, "alpha is posted from its start", func() bool { return postedTo(t, layer, late[0].ID, 9) == 12 })
+	await.Until(t, "alpha is posted from its start", func() bool { return postedTo(t, layer, late[0].ID, 9) == 12 })
 }
 
 // Two relayers post the same: readers see everything, twice, and drop half of it.
@@ -367,7 +361,7 @@ func TestSeveralRelayersAtOnce(t *testing.T) {
 		time.Sleep(3 * time.Millisecond) // lets their blobs differ
 	}
 	for _, r := range both {
-		eventually(t, "each has posted everything", func() bool {
+		await.Until(t, "each has posted everything", func() bool {
 			for _, s := range r.Status().Rollups {
 				if s.PostedHeight < uint64(chain.height()) {
 					return false
@@ -407,7 +401,7 @@ func TestFullBacklogStopsItsRollupAlone(t *testing.T) {
 	chain.growBy(3)
 	wantPosted(t, chain, bad, "alpha")
 	wantPosted(t, chain, good, "beta")
-	eventually(t, "both are read by one reader again", func() bool { return chain.sources.Load() == 1 })
+	await.Until(t, "both are read by one reader again", func() bool { return chain.sources.Load() == 1 })
 }
 
 // A sequencer that fails now and then, or gives the wrong block, is asked again.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // said is a log that is read while it is written.
@@ -67,12 +68,12 @@ func TestRollupIsAddedWhileItRuns(t *testing.T) {
 		}
 		return ids
 	}
-	eventually(t, "the relayer runs", func() bool { return len(relayed()) == 2 })
+	await.Until(t, "the relayer runs", func() bool { return len(relayed()) == 2 })
 
 	if err := os.WriteFile(path, []byte("rollups = []"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the wrong settings are told", func() bool { return log.has("config.toml has changed and is wrong") })
+	await.Until(t, "the wrong settings are told", func() bool { return log.has("config.toml has changed and is wrong") })
 	if len(relayed()) != 2 {
 		t.Error("wrong settings are taken")
 	}
@@ -87,7 +88,7 @@ func TestRollupIsAddedWhileItRuns(t *testing.T) {
 	if err := AddRollup(home, Rollup{Name: "delta", Layer: "celestia", Start: 1}); err == nil {
 		t.Error("a rollup is added on a layer that the relayer does not reach")
 	}
-	eventually(t, "the added rollup is relayed", func() bool {
+	await.Until(t, "the added rollup is relayed", func() bool {
 		ids := relayed()
 		return len(ids) == 3 && ids[2] == order.NewRollupID("beta")
 	})
@@ -121,7 +122,7 @@ func TestSettingsThatCannotBeRun(t *testing.T) {
 	go func() {
 		done <- RunHome(ctx, home, func(Config) (Claimer, error) { return nil, nil }, slog.New(slog.NewTextHandler(log, nil)))
 	}()
-	eventually(t, "the relayer runs", func() bool { return log.has("relayer started") })
+	await.Until(t, "the relayer runs", func() bool { return log.has("relayer started") })
 	taken, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -140,14 +141,14 @@ func TestSettingsThatCannotBeRun(t *testing.T) {
 		return err == nil && resp.Body.Close() == nil
 	}
 	write(taken.Addr().String())
-	eventually(t, "the port that is taken is told", func() bool { return log.has("cannot run with what config.toml says now") })
-	eventually(t, "the relayer runs as before", func() bool { return answers(cfg.Metrics.Listen) })
+	await.Until(t, "the port that is taken is told", func() bool { return log.has("cannot run with what config.toml says now") })
+	await.Until(t, "the relayer runs as before", func() bool { return answers(cfg.Metrics.Listen) })
 	if err := taken.Close(); err != nil {
 		t.Fatal(err)
 	}
 	other := freeAddress(t)
 	write(other)
-	eventually(t, "the next settings are taken up", func() bool { return answers(other) })
+	await.Until(t, "the next settings are taken up", func() bool { return answers(other) })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

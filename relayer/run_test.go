@@ -28,6 +28,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 	sequencerv1 "github.com/ordo-network/ordo/sequencer/v1"
 	"github.com/ordo-network/ordo/sequencer/v1/sequencerv1connect"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // testNode serves a chain as a sequencer node does.
@@ -173,7 +174,7 @@ func TestRunFromAHome(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- Run(ctx, home, cfg, nil, slog.New(slog.DiscardHandler)) }()
-		eventually(t, "the relayer is healthy", func() bool {
+		await.Until(t, "the relayer is healthy", func() bool {
 			status, body := get(t, "http://"+cfg.Metrics.Listen+"/health")
 			return status == http.StatusOK && strings.Contains(body, `"status":"ok"`)
 		})
@@ -184,7 +185,7 @@ func TestRunFromAHome(t *testing.T) {
 		chain.growBy(10)
 		wantPosted(t, chain, layer, "alpha", "beta")
 		want := fmt.Sprintf("ordo_relayer_confirmed_height{rollup=\"alpha\"} %d", chain.height())
-		eventually(t, want, func() bool {
+		await.Until(t, want, func() bool {
 			_, body := get(t, "http://"+cfg.Metrics.Listen+"/metrics")
 			return strings.Contains(body, want)
 		})
@@ -223,7 +224,7 @@ func TestEmbeddedLayerForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the blob is gone", func() bool {
+	await.Until(t, "the blob is gone", func() bool {
 		if _, err := layer.Submit(t.Context(), []da.Blob{{Namespace: da.Namespace{2}, Data: []byte("young")}}); err != nil {
 			t.Fatal(err)
 		}

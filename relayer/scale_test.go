@@ -10,6 +10,7 @@ import (
 
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/da/local"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // residentMiB is what the process has in memory; 0 where the system does not tell.
@@ -45,7 +46,7 @@ func TestAThousandRollups(t *testing.T) {
 	goroutines := 0
 	wait := func() {
 		t.Helper()
-		eventually(t, "all rollups are posted", func() bool {
+		await.Until(t, "all rollups are posted", func() bool {
 			goroutines = max(goroutines, runtime.NumGoroutine()-before)
 			for _, s := range r.Status().Rollups {
 				if s.PostedHeight < uint64(chain.height()) {

@@ -10,6 +10,7 @@ import (
 	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/da/layers"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // oldChain has 40 blocks of 60 days, the last of today.
@@ -49,7 +50,7 @@ func TestRollupsBeginOnAnOldChain(t *testing.T) {
 	go func() {
 		done <- RunHome(ctx, home, func(Config) (Claimer, error) { return nil, nil }, slog.New(slog.NewTextHandler(log, nil)))
 	}()
-	eventually(t, "what helps is told", func() bool { return log.has("set trust_height and trust_hash in config.toml") })
+	await.Until(t, "what helps is told", func() bool { return log.has("set trust_height and trust_hash in config.toml") })
 	cfg.TrustHeight, cfg.TrustHash = 39, chain.hash(39)
 	if err := config.Write(path, cfg); err != nil {
 		t.Fatal(err)
@@ -58,10 +59,10 @@ func TestRollupsBeginOnAnOldChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the relayer goes on", func() bool { return log.has("config.toml has changed: the relayer goes on with it") })
+	await.Until(t, "the relayer goes on", func() bool { return log.has("config.toml has changed: the relayer goes on with it") })
 	chain.growBy(5)
 	for name, from := range begins {
-		eventually(t, name+" is posted", func() bool {
+		await.Until(t, name+" is posted", func() bool {
 			_, err := layer.Head(ctx)
 			return err == nil && postedTo(t, layer, order.NewRollupID(name), from) == 45
 		})
@@ -92,7 +93,7 @@ func TestOrderThatDoesNotLeadToTheTrustedBlock(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- Run(ctx, home, cfg, nil, slog.New(slog.NewTextHandler(log, nil))) }()
-				eventually(t, "the other block is told", func() bool { return log.has(want) })
+				await.Until(t, "the other block is told", func() bool { return log.has(want) })
 				layer, err := layers.Open("local", layers.Config{Endpoint: "http://" + cfg.Layers["local"].Listen}, layers.Options{})
 				if err != nil {
 					t.Fatal(err)
@@ -122,7 +123,7 @@ func TestRelayerThatWasOffForLong(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- Run(ctx, home, cfg, nil, slog.New(slog.NewTextHandler(log, nil))) }()
-		eventually(t, "the relayer runs", func() bool { return log.has("relayer started") })
+		await.Until(t, "the relayer runs", func() bool { return log.has("relayer started") })
 		check(log)
 		cancel()
 		if err := <-done; err != nil {
@@ -146,7 +147,7 @@ func TestRelayerThatWasOffForLong(t *testing.T) {
 	chain.step = time.Millisecond
 	chain.growBy(3)
 	run(cfg, func(log *said) {
-		eventually(t, "block 10 is believed no more", func() bool { return log.has("block 10 of") && log.has("trust_height") })
+		await.Until(t, "block 10 is believed no more", func() bool { return log.has("block 10 of") && log.has("trust_height") })
 	})
 	cfg.TrustHeight, cfg.TrustHash = 22, chain.hash(22)
 	run(cfg, posted)
