@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,26 +119,36 @@ func TestKill(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	var killer sync.WaitGroup
-	kills := 0
+	var kills atomic.Int64
+	opened := make(chan struct{}, 1) // a session since the last kill: however slow its start, it gets on
 	killer.Go(func() {
 		random := rand.New(rand.NewPCG(1, 2))
 		for ctx.Err() == nil {
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Duration(300+random.IntN(700)) * time.Millisecond):
+				select {
+				case <-opened:
+				case <-ctx.Done():
+					return
+				}
 				h.kill()
 				h.start()
-				kills++
+				kills.Add(1)
 			}
 		}
 	})
 	random := rand.New(rand.NewPCG(3, 4))
 	at, firm := 0, 0
-	for rounds := 0; at < len(blocks) || kills < 5; rounds++ {
+	for rounds := 0; at < len(blocks) || kills.Load() < 5; rounds++ {
 		c := dial(t, h.config())
 		s, err := c.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)
+		}
+		select {
+		case opened <- struct{}{}:
+		default:
 		}
 		// It may be a block further than this side knows, and never one back: what was
 		// answered is on disk.
@@ -184,5 +195,5 @@ func TestKill(t *testing.T) {
 	}
 	stop()
 	killer.Wait()
-	t.Logf("%d blocks, %d kills", at, kills)
+	t.Logf("%d blocks, %d kills", at, kills.Load())
 }
