@@ -60,16 +60,21 @@ func decided(legs, with []execution.Leg) []execution.Leg {
 	return with
 }
 
-// noted is a client over gRPC that can tell again: the node notes what the service says
+// noted is a client over gRPC that can tell all again: the node notes what the service says
 // of a block before that becomes the soft one.
 type noted struct {
 	*astria.Client
 	store *store
 }
 
-// Recall implements execution.Recaller, for the last block that skipped something.
+// Recall implements execution.Recaller, for the soft head and the last block that skipped
+// something. A block that was made while the answer was lost was noted by nobody: all that
+// the service was given counts as applied.
 func (c noted) Recall(_ context.Context, b execution.Block) (execution.Result, bool, error) {
-	return c.store.told(b)
+	if res, ok, err := c.store.told(b); ok || err != nil {
+		return res, ok, err
+	}
+	return c.Kept(b)
 }
 
 // told is what a client told of a block.

@@ -92,6 +92,25 @@ func (x *executing) step(ctx context.Context) error {
 	return x.commit(ctx, made, x.now.firm)
 }
 
+// Kept is what execution.Recaller has, for the soft head, of a result that nobody noted: what
+// was kept from the service. What the service itself skipped it says once, to Config.Executed.
+func (c *Client) Kept(b execution.Block) (execution.Result, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return execution.Result{}, false, ErrClosed
+	}
+	soft := c.now.soft
+	if soft.head.Number < c.now.parameters.StartNumber || soft.head.Height != b.Height || !madeFrom(soft.meta, b.Hash) {
+		return execution.Result{}, false, nil
+	}
+	out, err := pack(b, c.now.terms)
+	if err != nil {
+		return execution.Result{}, false, fmt.Errorf("tell what was kept of sequencer block %d: %w", b.Height, err)
+	}
+	return execution.Result{Head: soft.head, Skipped: out.kept}, true, nil
+}
+
 // isOurs reports whether the service stands one block on, where this one has led it.
 func (x *executing) isOurs(soft block) bool {
 	return soft.head.Number == x.on.head.Number+1 && hashOf(soft.meta.GetParentHash()) == x.parent && madeFrom(soft.meta, x.block.Hash)
