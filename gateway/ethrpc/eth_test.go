@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -164,13 +163,9 @@ func TestSendSync(t *testing.T) {
 	// Nobody orders: the wait ends, and the transaction stays accepted.
 	first := transfer(0, 0, nil)
 	for _, timeout := range []any{50, "0x32"} {
-		began := time.Now()
 		_, err := sync(first, timeout)
-		if c, data := code(err); timeout == 50 && (c != 4 || data != first.Hash().Hex() || !strings.HasSuffix(err.Error(), "wasn't processed in 50ms")) {
-			t.Errorf("timeout: %v, code %d, data %v", err, c, data)
-		}
-		if time.Since(began) > 1500*time.Millisecond {
-			t.Errorf("timeout %v was not used", timeout)
+		if c, data := code(err); c != 4 || data != first.Hash().Hex() || !strings.HasSuffix(err.Error(), "wasn't processed in 50ms") {
+			t.Errorf("timeout %v: %v, code %d, data %v", timeout, err, c, data)
 		}
 		first = transfer(0, 1, nil)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"github.com/ordo-network/ordo/config"
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/gateway"
@@ -248,6 +249,7 @@ func startIn(t testing.TB, dir string, before *rollup, bundles ...string) *rollu
 	}
 	r.height = max(r.height, 1)
 	settings := ethrpc.DefaultSettings()
+	settings.SyncTimeout, settings.SyncTimeoutMax = config.Duration(await.Limit), config.Duration(await.Limit)
 	if len(bundles) > 0 {
 		settings.Bundles = bundles
 	}
