@@ -62,12 +62,11 @@ func checkHome(home string) error {
 	}
 	foreign := ""
 	for _, e := range entries {
-		switch e.Name() {
-		case manifestName:
+		switch name := e.Name(); {
+		case name == manifestName:
 			return nil
-		case lockName:
-		default:
-			foreign = e.Name()
+		case name != lockName && !replace.Leftover(name, manifestName):
+			foreign = name
 		}
 	}
 	if foreign != "" {

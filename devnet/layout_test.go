@@ -87,6 +87,20 @@ func TestHalfMadeDirectoryIsMadeAnew(t *testing.T) {
 }
 
 // --fresh in the wrong place must not remove somebody's files.
+// Killed while it writes its first file, a devnet leaves a directory without a manifest.
+func TestKilledBeforeTheManifest(t *testing.T) {
+	t.Parallel()
+	o := Options{Home: t.TempDir(), Shape: DefaultShape()}
+	for _, name := range []string{lockName, "." + manifestName + "-4711"} {
+		if err := os.WriteFile(filepath.Join(o.Home, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, made, err := open(t, o, nil); err != nil || !made {
+		t.Errorf("it is not made anew: made %v, %v", made, err)
+	}
+}
+
 func TestForeignDirectoryIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	o := Options{Home: t.TempDir(), Shape: DefaultShape(), Fresh: true}

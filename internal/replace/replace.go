@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // File puts a file in the place of what is at the path, if anything is.
@@ -37,10 +38,15 @@ func New(path string, content []byte, mode fs.FileMode) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// Leftover tells whether that is the name of what a crash left of a write of the file.
+func Leftover(name, file string) bool { return strings.HasPrefix(name, part(file)) }
+
+func part(file string) string { return "." + file + "-" }
+
 // beside writes a new file into the path's folder, and makes its content durable: of a name that
 // is durable before its content is, a crash of the machine leaves an empty file.
 func beside(path string, content []byte, mode fs.FileMode) (name string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // with mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), part(filepath.Base(path))+"*") // with mode 0600
 	if err != nil {
 		return "", err
 	}
