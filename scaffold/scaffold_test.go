@@ -75,6 +75,9 @@ func TestTheCodeIsTheExamples(t *testing.T) {
 		if got := read(t, p.Dir, file); got != string(want) {
 			t.Errorf("%s differs from the example", file)
 		}
+		if template != "ts" && !strings.Contains(read(t, p.Dir, "kv_test.go"), "_ execution.Recaller = (*kv)(nil)") {
+			t.Errorf("%s: what a crash leaves is not told again", template)
+		}
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync"
+	"time"
 
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/iavl"
@@ -44,7 +46,7 @@ const maxWrites, maxBytes = 1000, 1024
 // block itself in it, and its root is the block's hash.
 type kv struct {
 	mu   sync.Mutex
-	db   dbm.DB // holds the tree; beside it heads, which begin with a zero
+	db   dbm.DB // holds the tree; beside it, behind a zero, what was made of each block
 	tree *iavl.MutableTree
 	at   execution.Session // where the rollup stands
 	err  error             // once it is closed
@@ -56,19 +58,20 @@ func open(dir string) (*kv, error) {
 		return nil, err
 	}
 	// A block reaches the disk before Execute returns, and in one piece: it is smaller than that.
-	whole, synced := iavl.FlushThresholdOption(8<<20), iavl.SyncOption(true)
-	s := &kv{db: db, tree: iavl.NewMutableTree(iavldb.NewWrapper(db), 10_000, true, iavl.NewNopLogger(), whole, synced)}
-	_, tree := s.tree.Load()
-	soft, noSoft := s.tree.Get([]byte("block"))
-	firm, noFirm := db.Get([]byte("\x00firm"))
-	if soft != nil { // else this is the genesis
-		err = json.Unmarshal(soft, &s.at.Soft)
-		s.at.Soft.Hash = execution.Hash(s.tree.Hash())
-	}
-	if firm != nil {
-		err = errors.Join(err, json.Unmarshal(firm, &s.at.Firm))
-	}
-	return s, errors.Join(err, tree, noSoft, noFirm)
+	s := &kv{db: db, tree: iavl.NewMutableTree(iavldb.NewWrapper(db), 10_000, true, iavl.NewNopLogger(), iavl.FlushThresholdOption(8<<20), iavl.SyncOption(true))}
+	_, err = s.tree.Load()
+	soft, _, noSoft := s.made(s.tree.Hash())
+	hash, noHash := db.Get([]byte("\x00firm"))
+	firm, _, noFirm := s.made(hash)
+	s.at = execution.Session{Soft: soft.Head, Firm: firm.Head}
+	return s, errors.Join(err, noSoft, noHash, noFirm)
+}
+
+// made returns what was made of the block of a hash, and of how many transactions; zeros where there is none.
+func (s *kv) made(hash []byte) (res execution.Result, of int, err error) {
+	raw, err := s.db.Get(append([]byte{0}, hash...))
+	_ = json.Unmarshal(raw, &[]any{&res, &of}) // what Execute put there, or nothing
+	return res, of, err
 }
 
 // Open implements execution.Client.
@@ -107,24 +110,26 @@ func (s *kv) Execute(_ context.Context, parent execution.Hash, b execution.Block
 			return res, err
 		}
 	}
-	res.Head = execution.Head{Number: s.at.Soft.Number + 1, Height: b.Height, Time: s.at.Soft.Time}
-	if b.Time.After(res.Head.Time) {
-		res.Head.Time = b.Time.UTC()
-	}
-	block, _ := json.Marshal(struct { // numbers and hashes: it cannot fail
-		execution.Head
-		Parent, Sequencer execution.Hash
-	}{res.Head, parent, b.Hash})
+	res.Head = execution.Head{Number: s.at.Soft.Number + 1, Height: b.Height, Time: slices.MaxFunc([]time.Time{s.at.Soft.Time, b.Time.UTC()}, time.Time.Compare)}
+	block, _ := json.Marshal([]any{res.Head, parent, b.Hash}) // numbers and hashes: it cannot fail
 	_, err = s.tree.Set([]byte("block"), block)
 	res.Head.Hash = execution.Hash(s.tree.WorkingHash())
-	head, _ := json.Marshal(res.Head)
-	if err = errors.Join(err, s.db.Set(append([]byte{0}, res.Head.Hash[:]...), head)); err != nil {
+	raw, _ := json.Marshal([]any{res, len(b.Transactions)})
+	if err = errors.Join(err, s.db.Set(append([]byte{0}, res.Head.Hash[:]...), raw)); err != nil {
 		return res, err
 	}
 	if _, _, err = s.tree.SaveVersion(); err == nil {
 		s.at.Soft = res.Head
 	}
 	return res, err
+}
+
+// Recall implements execution.Recaller, for a node that was killed before it noted a result.
+func (s *kv) Recall(_ context.Context, b execution.Block) (execution.Result, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, of, err := s.made(s.at.Soft.Hash[:])
+	return last, last.Head.Height == b.Height && of == len(b.Transactions), err
 }
 
 // SetFirm implements execution.Client.
@@ -134,13 +139,12 @@ func (s *kv) SetFirm(_ context.Context, hash execution.Hash) error {
 	if s.err != nil || hash == s.at.Firm.Hash {
 		return s.err
 	}
-	var firm execution.Head
-	raw, err := s.db.Get(append([]byte{0}, hash[:]...))
-	if err != nil || json.Unmarshal(raw, &firm) != nil || firm.Number < s.at.Firm.Number || firm.Number > s.at.Soft.Number {
+	firm, _, err := s.made(hash[:])
+	if n := firm.Head.Number; n == 0 || n < s.at.Firm.Number || n > s.at.Soft.Number {
 		return errors.Join(execution.ErrFirm, err)
 	}
-	s.at.Firm = firm
-	return s.db.SetSync([]byte("\x00firm"), raw) // lost in a crash, it is set again
+	s.at.Firm = firm.Head
+	return s.db.SetSync([]byte("\x00firm"), hash[:]) // lost in a crash, it is set again
 }
 
 // Close implements execution.Client.

@@ -13,6 +13,8 @@ import (
 	"github.com/ordo-network/ordo/execution/executiontest"
 )
 
+var _ execution.Recaller = (*kv)(nil)
+
 func set(key string, version uint64, value string) []byte {
 	return fmt.Appendf(nil, `{"key":%q,"version":%d,"value":%q}`, key, version, value)
 }

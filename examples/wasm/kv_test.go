@@ -17,6 +17,8 @@ import (
 	"github.com/ordo-network/ordo/execution/executiontest"
 )
 
+var _ execution.Recaller = (*kv)(nil)
+
 func write(key string, version uint64, value string) []byte {
 	return fmt.Appendf(nil, `{"key":%q,"version":%d,"value":%q}`, key, version, value)
 }

@@ -56,6 +56,7 @@ func Run(t *testing.T, h Harness) {
 		{"firm moves up to soft", testFirm},
 		{"a session resumes after close", testReopen},
 		{"a session resumes after a crash", testCrash},
+		{"the last result is told again", testRecall},
 		{"what is tried out happens and leaves no trace", testSpeculate},
 		{"a trial stands on the soft head", testSpeculateParent},
 		{"close ends everything", testClose},
