@@ -68,7 +68,7 @@ type ExecutionConfig struct {
 	BlockTime config.Duration `toml:"block_time" comment:"Least time between two blocks of the rollup, in whole seconds: what is ordered meanwhile is gathered into the next one. 0: each sequencer block that holds transactions makes one at once; in mode grpc, each sequencer block makes one.\nEthereum clients need 1s or more, behind engine and behind endpoint. The same on all nodes of the rollup, for ever."`
 	Engine    string          `toml:"engine" comment:"Engine API of the Ethereum client, such as http://127.0.0.1:8551. Modes evm and op."`
 	JWT       string          `toml:"jwt" comment:"File with the secret of the Engine API, in hex."`
-	Endpoint  string          `toml:"endpoint" comment:"Where the client of mode grpc listens, such as grpc://127.0.0.1:50051."`
+	Endpoint  string          `toml:"endpoint" comment:"Where the client of mode grpc listens, such as grpc://127.0.0.1:50051.\nOf one block it is given 4 MiB at most. That is a rule and no setting: nodes that gave it more would make other blocks."`
 	ClientRPC string          `toml:"client_rpc" comment:"JSON-RPC of the client itself, which the door passes on to what it does not answer. Modes op, grpc and go."`
 	PassOn    []string        `toml:"pass_on" comment:"Namespaces of that JSON-RPC that anybody may call through the door."`
 	CacheMB   int             `toml:"cache_mb" comment:"Memory of the EVM in this process for state and database caches, in MiB."`

@@ -250,3 +250,17 @@ func TestRequestsFit(t *testing.T) {
 		}
 	}
 }
+
+// What takes part in a block is the same on all nodes, of all versions: with another bound
+// they would make other blocks.
+func TestRoomIsARule(t *testing.T) {
+	t.Parallel()
+	const room = 4<<20 - 4<<10 // docs/spec/execution.md, section 5
+	rollups := make([]execution.Hash, 2)
+	for size, sent := range map[int]bool{room - 16 - 80 - 2*40: true, room - 16 - 80 - 2*40 + 1: false} {
+		p, err := pack(execution.Block{Transactions: [][]byte{make([]byte, size)}, Legs: []execution.Leg{{Rollups: rollups, Transactions: 1}}}, true)
+		if err != nil || (len(p.index) == 1) != sent {
+			t.Errorf("a leg of %d bytes: %d transactions are sent, %v", size, len(p.index), err)
+		}
+	}
+}
