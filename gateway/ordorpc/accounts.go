@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"math/big"
 	"strings"
 	"sync"
@@ -34,14 +33,15 @@ type accounts struct {
 	senders [64]sync.Mutex // one transaction of a sender is judged at a time
 	turns   turns          // those that others must come before
 
-	mu   sync.Mutex
-	held map[string]map[uint64][32]byte
-	n    int
+	mu     sync.Mutex
+	held   map[string]*held
+	n      int       // nonces held
+	looked time.Time // at all of them
 }
 
 const (
-	// maxNonces bounds the transactions that are known by account; the gateway holds no
-	// more at a time.
+	// maxNonces is how many transactions are known by account before it is looked which of
+	// them have ended.
 	maxNonces = 1 << 17
 	// askTimeout bounds the questions that one transaction costs the client.
 	askTimeout = 2 * time.Second
@@ -49,7 +49,7 @@ const (
 
 // newAccounts takes up what the gateway holds.
 func newAccounts(g *gateway.Gateway, client *rpc.Client, decode func([]byte) (gateway.Tx, error), patience time.Duration) *accounts {
-	a := &accounts{gateway: g, client: client, turns: turns{patience: patience}, held: make(map[string]map[uint64][32]byte)}
+	a := &accounts{gateway: g, client: client, turns: turns{patience: patience}, held: make(map[string]*held)}
 	for _, txs := range g.Content() {
 		for _, tx := range txs {
 			if known, err := decode(tx.Raw); err == nil {
@@ -74,62 +74,67 @@ func (a *accounts) lock(address string) (unlock func()) {
 func (a *accounts) put(from Account, hash [32]byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.n >= maxNonces {
-		for address := range a.held {
-			a.prune(address)
+	if now := time.Now(); a.n >= maxNonces && now.Sub(a.looked) >= lookEvery {
+		a.looked = now
+		for address, h := range a.held {
+			a.change(address, h, func() { h.look(a.phase, now) })
 		}
 	}
-	if a.held[from.Address] == nil {
-		a.held[from.Address] = make(map[uint64][32]byte)
+	h := a.held[from.Address]
+	if h == nil {
+		h = newHeld()
+		a.held[from.Address] = h
 	}
-	if _, ok := a.held[from.Address][from.Nonce]; !ok {
-		a.n++
-	}
-	a.held[from.Address][from.Nonce] = hash
-	next := from.Nonce + 1
-	for a.held[from.Address][next] != ([32]byte{}) {
-		next++
-	}
-	a.turns.taken(from.Address, next)
+	a.change(from.Address, h, func() { h.put(from.Nonce, hash) })
+	a.turns.taken(from.Address, h.after(from.Nonce+1))
 }
 
-// prune forgets what has ended.
-func (a *accounts) prune(address string) {
-	for nonce, hash := range a.held[address] {
-		_, st, ok := a.gateway.Get(hash)
-		if !ok || st.Phase != gateway.PhaseQueued && st.Phase != gateway.PhaseInFlight {
-			delete(a.held[address], nonce)
-			a.n--
-		}
-	}
-	if len(a.held[address]) == 0 {
+// change keeps count of what is held, and forgets an account of which nothing is.
+func (a *accounts) change(address string, h *held, do func()) {
+	before := len(h.hashes)
+	do()
+	a.n += len(h.hashes) - before
+	if len(h.hashes) == 0 {
 		delete(a.held, address)
 	}
 }
 
-// nonces are those of an account.
-type nonces struct {
-	executed uint64              // the first that the client has not executed
-	held     map[uint64][32]byte // what was accepted here and has not ended
-	next     uint64              // the first from executed on that is not held
+func (a *accounts) phase(hash [32]byte) gateway.Phase {
+	_, st, _ := a.gateway.Get(hash)
+	return st.Phase
 }
 
-// nonces asks the client. What is held is read before: what ends meanwhile is executed by then. The other way round
-// it would be neither, and all behind it seem to lack one.
-func (a *accounts) nonces(ctx context.Context, address string) (nonces, error) {
-	a.mu.Lock()
-	a.prune(address)
-	n := nonces{held: maps.Clone(a.held[address])}
-	a.mu.Unlock()
+// nonces are those of an account.
+type nonces struct {
+	executed uint64   // the first that the client has not executed
+	next     uint64   // the first from there on that is not held
+	holder   [32]byte // of the nonce that was asked about; zero for none
+}
+
+// nonces asks the client.
+func (a *accounts) nonces(ctx context.Context, address string, nonce uint64) (n nonces, err error) {
 	var executed hexutil.Uint64
 	if err := a.client.CallContext(ctx, &executed, "eth_getTransactionCount", address, "latest"); err != nil {
 		return n, err
 	}
-	n.executed, n.next = uint64(executed), uint64(executed)
-	for n.held[n.next] != ([32]byte{}) {
-		n.next++
+	n.executed = uint64(executed)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := a.held[address]
+	if h == nil {
+		n.next = n.executed
+		return n, nil
 	}
-	return n, nil
+	a.change(address, h, func() {
+		h.passed(n.executed)
+		h.lookSometimes(a.phase, time.Now())
+		if hash, ok := h.hashes[nonce]; ok {
+			if p := a.phase(hash); p == gateway.PhaseDropped || p == 0 {
+				h.forget(nonce)
+			}
+		}
+	})
+	return nonces{executed: h.executed, next: h.next, holder: h.hashes[nonce]}, nil
 }
 
 // judge refuses what the client would not apply as things stand, in geth's words. While
@@ -137,18 +142,17 @@ func (a *accounts) nonces(ctx context.Context, address string) (nonces, error) {
 func (a *accounts) judge(ctx context.Context, from Account, hash [32]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	n, err := a.nonces(ctx, from.Address)
+	n, err := a.nonces(ctx, from.Address, from.Nonce)
 	if err != nil {
 		return nil
 	}
-	holds, taken := n.held[from.Nonce]
 	switch {
-	case taken && holds == hash:
+	case n.holder == hash:
 		return nil // known: it is answered as before
 	case from.Nonce < n.executed:
 		return fmt.Errorf("nonce too low: next nonce %d, tx nonce %d", n.executed, from.Nonce)
-	case taken:
-		return fmt.Errorf("replacement transaction underpriced: transaction %s with nonce %d is being ordered", Hash(holds), from.Nonce)
+	case n.holder != [32]byte{}:
+		return fmt.Errorf("replacement transaction underpriced: transaction %s with nonce %d is being ordered", Hash(n.holder), from.Nonce)
 	case from.Nonce > n.next:
 		return &gap{next: n.next, nonce: from.Nonce}
 	}
@@ -182,7 +186,7 @@ func (e *ethereum) GetTransactionCount(ctx context.Context, address string, at *
 		err := e.client.CallContext(ctx, &n, "eth_getTransactionCount", args...)
 		return &n, err
 	}
-	n, err := e.accounts.nonces(ctx, strings.ToLower(address))
+	n, err := e.accounts.nonces(ctx, strings.ToLower(address), 0)
 	if err != nil {
 		return nil, err
 	}
