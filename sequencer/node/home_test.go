@@ -173,3 +173,58 @@ func TestInitNetworkGoesOn(t *testing.T) {
 		t.Fatalf("got %v, want ErrExists", err)
 	}
 }
+
+// A consensus key signs nothing twice only where what it last signed came with it. What is
+// missing or damaged of the two is named.
+func TestAKeyComesWithWhatItSigned(t *testing.T) {
+	dir := t.TempDir()
+	o := node.HomeOptions{Dir: dir, Moniker: "one", Ports: freePorts(t)}
+	if _, err := node.InitHome(o, "", chainID); err != nil {
+		t.Fatal(err)
+	}
+	key, state := filepath.Join(dir, "config", "priv_validator_key.json"), filepath.Join(dir, "data", "priv_validator_state.json")
+	for _, file := range []string{key, state} {
+		good, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, content := range []string{"", "{", `{"address":"","height":7}`, `{}`} {
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := open(dir); err == nil || !strings.Contains(err.Error(), file) {
+				t.Errorf("%q in %s: %v, want an error with the file", content, file, err)
+			}
+		}
+		if err := os.WriteFile(file, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As where init was killed, or where the key alone was brought from another machine.
+	for _, file := range []string{filepath.Join(dir, "config", "ordo.toml"), state} {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := node.InitHome(o, "", chainID); err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), state) {
+		t.Errorf("a key without what it signed: %v, want an error with both files", err)
+	}
+	if err := os.WriteFile(state, []byte(`{"height":"0","round":0,"step":0}`), 0o600); err != nil { // as the error says
+		t.Fatal(err)
+	}
+	if _, err := node.InitHome(o, "", chainID); err != nil {
+		t.Error(err)
+	}
+	// The other way round nothing is written over what was signed.
+	for _, file := range []string{filepath.Join(dir, "config", "ordo.toml"), key} {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(state, []byte(`{"height":"7","round":0,"step":3}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.InitHome(o, "", chainID); err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), state) {
+		t.Errorf("what a key signed without the key: %v, want an error with both files", err)
+	}
+}

@@ -16,7 +16,6 @@ import (
 
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/p2p"
-	"github.com/cometbft/cometbft/privval"
 
 	cryptocodec "github.com/cosmos/cosmos-sdk/crypto/codec"
 	"github.com/cosmos/cosmos-sdk/crypto/hd"
@@ -132,12 +131,11 @@ func newHome(o HomeOptions) (*newNode, error) {
 		return nil, fmt.Errorf("make node key: %w", err)
 	}
 	n.id = string(key.ID())
-	// A validator's key that is there already stays: it may be bonded somewhere.
-	pub, err := privval.LoadOrGenFilePV(n.comet.PrivValidatorKeyFile(), n.comet.PrivValidatorStateFile()).GetPubKey()
+	signer, err := makeSigner(n.comet)
 	if err != nil {
-		return nil, fmt.Errorf("make validator key: %w", err)
+		return nil, err
 	}
-	if n.consensus, err = cryptocodec.FromCmtPubKeyInterface(pub); err != nil {
+	if n.consensus, err = cryptocodec.FromCmtPubKeyInterface(signer.Key.PubKey); err != nil {
 		return nil, fmt.Errorf("make validator key: %w", err)
 	}
 	if n.attest, err = h.attestationKeys(); err != nil {

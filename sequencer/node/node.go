@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"time"
 
 	cmtcfg "github.com/cometbft/cometbft/config"
@@ -182,16 +181,6 @@ func (n *Node) openApp(h home, registerer prometheus.Registerer) error {
 	}
 	n.closers = append(n.closers, n.app.Close)
 	return nil
-}
-
-// loadSigner reads the consensus key and what it last signed.
-func loadSigner(c *cmtcfg.Config) (*privval.FilePV, error) {
-	for _, file := range []string{c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()} {
-		if _, err := os.Stat(file); err != nil {
-			return nil, fmt.Errorf("read validator key: %w", err)
-		}
-	}
-	return privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile()), nil
 }
 
 // smallBatches lets batches grow as they are filled. The state's trees, one for each
