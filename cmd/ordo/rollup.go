@@ -45,6 +45,8 @@ func newRollupInitCmd(home *string) *cobra.Command {
       --engine http://127.0.0.1:8551 --jwt jwt.hex --block-time 2s
   ordo rollup init --name beta --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json \
       --execution grpc://127.0.0.1:50051
+  ordo rollup init --name gamma --sequencer http://127.0.0.1:26602 --sequencer-genesis genesis.json \
+      --execution grpc://127.0.0.1:50052 --block-time 1s   # of a client whose blocks count whole seconds
   ordo rollup init --home r --name mine --chain-id 4242 --listen 127.0.0.1:8600 --devnet ~/.ordo/devnet
   ordo rollup init --home alpha --name alpha --chain-id 31337 --sequencer http://127.0.0.1:26602 \
       --sequencer-genesis genesis.json --domain alpha,beta`,
@@ -69,8 +71,8 @@ func newRollupInitCmd(home *string) *cobra.Command {
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), `rollup %s laid out in %s; settings are in config.toml there
 the account in payer.json pays for ordering: %s
-%s%s
-`, o.Name, *home, fund, relayed, start)
+%s%s%s
+`, o.Name, *home, fund, relayed, pace(o.Execution), start)
 			return err
 		},
 	}
@@ -99,6 +101,17 @@ the account in payer.json pays for ordering: %s
 	return cmd
 }
 
+// pace says which clients take no blocks as fast as they come, where no block time was given:
+// it cannot be changed once the chain has begun.
+func pace(e rollup.Execution) string {
+	if e.BlockTime != 0 || e.Mode != rollup.ModeGRPC && (e.Mode != "" || e.Endpoint == "") {
+		return ""
+	}
+	return `each block of the order makes one of the rollup, several a second; a client whose blocks count whole seconds,
+as Ethereum's do, refuses them: it needs block_time = '1s' below [execution], before the first start
+`
+}
+
 // fromHere makes the path of a flag absolute: paths in config.toml are relative to the home, and
 // what a person types is to where it is typed.
 func fromHere(path *string) error {
@@ -121,7 +134,7 @@ func executionFlags(cmd *cobra.Command, e *rollup.Execution) {
 	f.StringVar(&e.JWT, "jwt", "", "file with the secret of the Engine API, in hex")
 	f.StringVar(&e.Endpoint, "execution", "", "where a client of astria.execution.v2 listens, such as grpc://127.0.0.1:50051; means --mode grpc")
 	f.StringVar(&e.ClientRPC, "client-rpc", "", "URL of the client's own JSON-RPC, for what the door does not answer itself")
-	f.DurationVar(&e.BlockTime, "block-time", 0, "least time between two blocks, in whole seconds; the same on all nodes, for ever (default: a block as soon as there are transactions; 1s with --engine)")
+	f.DurationVar(&e.BlockTime, "block-time", 0, "least time between two blocks, in whole seconds; the same on all nodes, for ever (default: a block as soon as there are transactions; 1s with --engine; each block of the order with --execution, where Ethereum-like clients need 1s)")
 }
 
 func newRollupStartCmd() *cobra.Command {

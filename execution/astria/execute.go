@@ -183,7 +183,7 @@ func (x *executing) explain(err error) error {
 		return fmt.Errorf("%w: does another node open sessions on the same service? Each needs its own", err)
 	case connect.CodeInvalidArgument:
 		if connect.IsWireError(call) && x.block.Time.Unix() <= x.on.head.Time.Unix() {
-			return fmt.Errorf("%w: the service may want blocks of different seconds, and the order's come faster: %w", execution.ErrTime, err)
+			return fmt.Errorf("%w: the service may want blocks of different seconds, and the order's come faster: its rollup needs a block_time of 1s from its beginning: %w", execution.ErrTime, err)
 		}
 	case connect.CodeResourceExhausted:
 		return fmt.Errorf("%w: raise the size of a message that the execution service takes", err)
