@@ -10,6 +10,7 @@ import (
 
 	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/dispersal/store"
+	"github.com/ordo-network/ordo/internal/pause"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -188,7 +189,7 @@ func (l *library) run(ctx context.Context) error {
 			return nil
 		}
 		// Nobody waits for these but the next block's tips, so that some can share a sync.
-		if err := sleep(ctx, storeAge); err != nil {
+		if err := pause.For(ctx, storeAge); err != nil {
 			return err
 		}
 		l.mu.Lock()
@@ -206,7 +207,7 @@ func (l *library) run(ctx context.Context) error {
 		l.mu.Unlock()
 		nudge(l.changed)
 		if len(again) > 0 {
-			if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 				return err
 			}
 			nudge(l.unstoredC)
@@ -317,15 +318,4 @@ func (l *library) load(p order.Position) (*order.Certificate, error) {
 		return nil, fmt.Errorf("certificate of %s at %s: %w", c.Header.Position, p, order.ErrInvalid)
 	}
 	return c, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/dispersal/transport"
+	"github.com/ordo-network/ordo/internal/pause"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -66,7 +67,7 @@ func (m *mender) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		pause := 10 * time.Millisecond // a bad disk must not take all of the network
+		wait := 10 * time.Millisecond // a bad disk must not take all of the network
 		m.mu.Lock()
 		tries := m.queued[p] + 1
 		switch {
@@ -76,13 +77,13 @@ func (m *mender) run(ctx context.Context) error {
 			m.node.opts.Logger.Info("a damaged share was made whole", "position", p.String())
 		case tries < mendTries && !errors.Is(err, errForgotten):
 			m.add(p, tries)
-			pause = mendPause
+			wait = mendPause
 		default:
 			delete(m.queued, p)
 			m.node.opts.Logger.Warn("a damaged share could not be made whole", "position", p.String(), "error", err)
 		}
 		m.mu.Unlock()
-		if err := sleep(ctx, pause); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/dispersal/store"
 	"github.com/ordo-network/ordo/dispersal/transport"
+	"github.com/ordo-network/ordo/internal/pause"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -300,7 +301,7 @@ func (o *owner) put(ctx context.Context, c *order.Certificate) error {
 		if !errors.Is(err, store.ErrBusy) {
 			return fmt.Errorf("store certificate %s of the own lane: %w", c.Header.Position, err)
 		}
-		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/dispersal/transport"
+	"github.com/ordo-network/ordo/internal/pause"
 	"github.com/ordo-network/ordo/order"
 )
 
@@ -324,7 +325,7 @@ func (p *puller) tell(ctx context.Context) {
 			last = tips
 			p.node.broadcast(transport.TipsOutgoing(tips))
 		}
-		if sleep(ctx, tipsEvery) != nil {
+		if pause.For(ctx, tipsEvery) != nil {
 			return
 		}
 	}

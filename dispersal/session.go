@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/ordo-network/ordo/internal/replace"
 )
 
 const sessionFile = "lane_session"
@@ -34,41 +36,16 @@ func readSession(dir string) (uint64, error) {
 func writeSession(dir string, session uint64) error {
 	// Crash before it is durable: the old number is there, and nothing of the new session
 	// was signed. After it: the next start takes the number after this one.
-	if err := replace(dir, sessionFile, strconv.FormatUint(session, 10)+"\n"); err != nil {
+	if err := write(dir, sessionFile, strconv.FormatUint(session, 10)+"\n"); err != nil {
 		return fmt.Errorf("write lane session: %w", err)
 	}
 	return nil
 }
 
-// replace writes a file as a whole. Crash at any time: it is there as it was before, or as
-// it is now, and as it is now from when replace has returned.
-func replace(dir, name, content string) error {
+// write makes a file's content durable, in a folder that may not be there yet.
+func write(dir, name, content string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, name)
-	if err := writeSynced(path+".part", content); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".part", path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func writeSynced(path, content string) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return replace.File(filepath.Join(dir, name), []byte(content), 0o644)
 }

@@ -64,7 +64,7 @@ func writeSpent(dir string, all []lane.Spent) error {
 	for _, s := range all {
 		content.WriteString(formatSpent(s))
 	}
-	if err := replace(dir, spentFile, content.String()); err != nil {
+	if err := write(dir, spentFile, content.String()); err != nil {
 		return fmt.Errorf("write how far lanes were attested: %w", err)
 	}
 	return nil

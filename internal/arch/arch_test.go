@@ -63,7 +63,7 @@ var rules = []rule{
 		why: "who may connect and how much they may send is decided before anybody looks into a message",
 	},
 	{
-		name: "dispersal does not know the chain", of: []string{"/dispersal"}, forbids: []string{"/", comet}, allows: []string{"/dispersal", "/order"},
+		name: "dispersal does not know the chain", of: []string{"/dispersal"}, forbids: []string{"/", comet}, allows: []string{"/dispersal", "/order", "/internal/pause", "/internal/replace"},
 		why: "what it needs of the chain it is told as a lane.View; the chain depends on it and not the other way round",
 	},
 	{
