@@ -23,6 +23,9 @@ type Config struct {
 	// where it lies below what is asked for, and saves the way from Trust.
 	Checkpoint Checkpoint
 	Options    Options
+	// Ahead, where set, is told of each block when it is verified, while those before it may
+	// be with the handler still. It must return at once.
+	Ahead func(*Block)
 
 	HTTPClient connect.HTTPClient
 	Logger     *slog.Logger
@@ -80,6 +83,9 @@ func (f *Follower) Run(ctx context.Context, from uint64, handle func(context.Con
 					return false, lieUnlessOurs(err)
 				}
 				s.verified(b.Checkpoint(), msg.GetLatestHeight())
+				if f.cfg.Ahead != nil {
+					f.cfg.Ahead(b)
+				}
 				return true, queue.put(ctx, b, b.weight())
 			}
 			return s.run(ctx, from)

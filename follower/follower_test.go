@@ -352,14 +352,22 @@ func TestFollowerReadsAheadOnlySoFar(t *testing.T) {
 	c := newTestChain(testValidators(0, 4))
 	c.grow(60)
 	n := c.serve(t)
-	f := newFollower(t, c.config(t, n))
+	cfg := c.config(t, n)
+	told := make(chan uint64, 60)
+	cfg.Ahead = func(b *Block) { told <- b.Height }
+	f := newFollower(t, cfg)
 	verified := func() int { return int(value(t, f.metrics.blocks)) }
 	err := f.Run(t.Context(), 1, func(context.Context, *Block) error {
-		eventually.Until(t, "the queue is full", func() bool { return verified() >= queueBlocks+2 })
+		eventually.Until(t, "the queue is full", func() bool { return len(told) >= queueBlocks+2 })
 		return errEnough
 	})
 	if !errors.Is(err, errEnough) || verified() != queueBlocks+2 {
 		t.Errorf("%d blocks verified while the first was handled: %v", verified(), err)
+	}
+	for height := uint64(1); len(told) > 0; height++ {
+		if got := <-told; got != height {
+			t.Errorf("told ahead of block %d, want %d", got, height)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ordo-network/ordo/da"
 	"github.com/ordo-network/ordo/da/layers"
+	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/gateway"
 	"github.com/ordo-network/ordo/gateway/ordorpc"
@@ -103,7 +104,7 @@ func open(ctx context.Context, home string, cfg Config, o Options) (_ *Node, err
 		return nil, err
 	}
 	n.follower, err = follower.New(follower.Config{
-		Rollup: n.id, Endpoints: cfg.Sequencers, Trust: n.trust, Checkpoint: checkpoint, Options: n.options(),
+		Rollup: n.id, Endpoints: cfg.Sequencers, Trust: n.trust, Checkpoint: checkpoint, Options: n.options(), Ahead: n.ahead(),
 		Logger: log, Registerer: n.registry,
 	})
 	if err != nil {
@@ -271,6 +272,16 @@ func (n *Node) follow(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// ahead returns what is told of blocks that are verified, before their turn: where each becomes
+// a block of the rollup, it can be prepared.
+func (n *Node) ahead() func(*follower.Block) {
+	p, ok := n.machine.speculator().(execution.Preparer)
+	if !ok || n.cfg.Execution.BlockTime > 0 {
+		return nil
+	}
+	return func(b *follower.Block) { p.Prepare(execution.Block{Height: b.Height, Transactions: b.Transactions()}) }
 }
 
 // resumes returns the height that the soft follower goes on from.

@@ -122,9 +122,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 // Of the blocks by which the load is set.
 const (
-	probeBlocks       = 10
-	probeTransactions = 500
-	probes            = 3 // the best counts: nothing makes the EVM faster than it is
+	probeBlocks       = 4
+	probeTransactions = 2000 // about what a block of the network holds
+	probes            = 3    // the best counts: nothing makes the EVM faster than it is
 )
 
 // measure takes one kind. What the EVM alone and the nodes that catch up execute is what a live

@@ -39,10 +39,13 @@ type built struct {
 	outcomes []execution.Outcome
 }
 
+// decoder reads the transactions of a block, or says why one cannot be.
+type decoder func(signer types.Signer, b execution.Block) ([]*types.Transaction, []error)
+
 // build executes the ordered transactions on the parent's state, together with the
 // system calls of the forks, as geth's miner does: one by one, and a leg with terms as
 // one. What cannot be applied leaves no trace in the state.
-func build(chain *core.BlockChain, parent *types.Header, b execution.Block, known *decoded) (*built, error) {
+func build(chain *core.BlockChain, parent *types.Header, b execution.Block, decode decoder) (*built, error) {
 	// The block's outcome must not hang on the caller giving up half way.
 	ctx := context.Background()
 	parts, err := split(b.Transactions, b.Legs)
@@ -55,7 +58,7 @@ func build(chain *core.BlockChain, parent *types.Header, b execution.Block, know
 	}
 	defer body.release()
 	draft := draft{body: body}
-	txs, failed := decode(body.signer, b.Transactions, known)
+	txs, failed := decode(body.signer, b)
 	for _, p := range parts {
 		end := p.first + len(p.raw)
 		if err := draft.apply(p, txs[p.first:end], failed[p.first:end]); err != nil {

@@ -56,6 +56,7 @@ type Client struct {
 	mu     sync.Mutex // one call at a time; guards closed
 	closed bool
 
+	ahead       ahead
 	speculation speculation
 }
 
@@ -129,7 +130,7 @@ func (c *Client) Execute(ctx context.Context, parent execution.Hash, b execution
 	if err != nil {
 		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
 	}
-	built, err := build(c.BlockChain(), soft, b, &c.speculation.known)
+	built, err := build(c.BlockChain(), soft, b, c.decodeBlock)
 	if err != nil {
 		return execution.Result{}, fmt.Errorf("execute sequencer block %d: %w", b.Height, err)
 	}
@@ -195,6 +196,7 @@ func (c *Client) Close() error {
 		return nil
 	}
 	c.closed = true
+	c.ahead.close()
 	c.speculation.close()
 	if err := closeGeth(c.stack, c.eth); err != nil {
 		return fmt.Errorf("close evm: %w", err)

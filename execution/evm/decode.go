@@ -8,23 +8,36 @@ import (
 
 	"github.com/ethereum/go-ethereum/core/types"
 
+	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/terms"
 )
 
+// decodeBlock is decode for all transactions of a block, which may have been decoded before
+// its turn.
+func (c *Client) decodeBlock(signer types.Signer, b execution.Block) ([]*types.Transaction, []error) {
+	return decode(signer, b.Transactions, c.ahead.get(b), &c.speculation.known)
+}
+
 // decode reads transactions from bytes that nobody has checked, and recovers their
 // senders, which costs more than executing a transfer: on all processors, and only
-// for those that are not known.
-func decode(signer types.Signer, raw [][]byte, known *decoded) ([]*types.Transaction, []error) {
+// for those that are not known, or decoded already (in early, nil for none).
+func decode(signer types.Signer, raw [][]byte, early []*types.Transaction, known *decoded) ([]*types.Transaction, []error) {
 	txs, failed := make([]*types.Transaction, len(raw)), make([]error, len(raw))
+	if early != nil {
+		txs = early
+	}
 	workers := min(runtime.GOMAXPROCS(0), (len(raw)+3)/4)
 	var wg sync.WaitGroup
 	for first := range workers {
 		wg.Go(func() {
 			for i := first; i < len(raw); i += workers {
-				if txs[i] = known.get(raw[i]); txs[i] == nil {
+				if txs[i] == nil {
+					txs[i] = known.get(raw[i])
+				}
+				if txs[i] == nil {
 					txs[i], failed[i] = decodeTransaction(signer, raw[i])
 				} else if _, err := types.Sender(signer, txs[i]); err != nil {
-					// It was tried out under the rules of a fork that this block is not of.
+					// It was decoded under the rules of a fork that this block is not of.
 					txs[i], failed[i] = nil, fmt.Errorf("recover sender: %w", err)
 				}
 			}
@@ -50,6 +63,7 @@ func decodeTransaction(signer types.Signer, raw []byte) (*types.Transaction, err
 	if _, err := types.Sender(signer, tx); err != nil { // kept inside tx
 		return nil, fmt.Errorf("recover sender: %w", err)
 	}
+	tx.Hash() // also kept
 	return tx, nil
 }
 

@@ -30,7 +30,7 @@ func (c *Client) Begin(ctx context.Context, parent execution.Hash, b execution.B
 		return nil, fmt.Errorf("begin sequencer block %d: %w", b.Height, err)
 	}
 	known := &c.speculation.known
-	txs, failed := decode(body.signer, b.Transactions, known)
+	txs, failed := c.decodeBlock(body.signer, b)
 	for i, raw := range b.Transactions {
 		if failed[i] == nil {
 			known.put(raw, txs[i])
@@ -91,7 +91,7 @@ func (m *making) Add(_ context.Context, leg execution.Leg, raw [][]byte) error {
 		if err != nil {
 			return err
 		}
-		txs, failed := decode(m.draft.signer, raw, &m.client.speculation.known)
+		txs, failed := decode(m.draft.signer, raw, nil, &m.client.speculation.known)
 		for _, p := range parts {
 			if err := m.draft.apply(p, txs, failed); err != nil {
 				return err
@@ -114,7 +114,7 @@ func (m *making) Try(_ context.Context, leg execution.Leg, raw [][]byte) (ok boo
 		x := m.trial
 		if x.terms, _, x.err = terms.Decode(raw[0]); x.err == nil {
 			var failed []error
-			x.txs, failed = decode(m.draft.signer, raw, &m.client.speculation.known)
+			x.txs, failed = decode(m.draft.signer, raw, nil, &m.client.speculation.known)
 			x.used, x.err = m.draft.try(x.terms, raw, x.txs, failed)
 		}
 		if ok = x.err == nil; !ok {

@@ -80,7 +80,7 @@ func (p *Pending) extendPart(ctx context.Context, draft *draft, all part, known 
 		}
 		raw := rest[:n]
 		rest = rest[n:]
-		txs, failed := decode(p.body.signer, raw, known)
+		txs, failed := decode(p.body.signer, raw, nil, known)
 		for i, tx := range txs {
 			if failed[i] == nil {
 				known.put(raw[i], tx)

@@ -30,7 +30,7 @@ func (c *Client) Recall(_ context.Context, b execution.Block) (execution.Result,
 	if parent == nil {
 		return execution.Result{}, false, nil
 	}
-	again, err := build(chain, parent, b, &c.speculation.known)
+	again, err := build(chain, parent, b, c.decodeBlock)
 	if err != nil {
 		return execution.Result{}, false, fmt.Errorf("recall sequencer block %d: %w", b.Height, err)
 	}

@@ -143,6 +143,7 @@ func (s *suite) next(n int) execution.Block {
 // execute executes the block on the soft head and checks what holds for any block.
 func (s *suite) execute(b execution.Block) execution.Result {
 	s.Helper()
+	s.prepare(b)
 	parent := s.session().Soft
 	res, err := s.client.Execute(s.Context(), parent.Hash, b)
 	if err != nil {
@@ -160,6 +161,19 @@ func (s *suite) execute(b execution.Block) execution.Result {
 	s.same("soft head", s.session().Soft, res.Head)
 	s.history = append(s.history, executed{b, res.Head})
 	return res
+}
+
+// prepare tells a client that would hear it what comes: of two blocks rightly, of the third not at
+// all, and of the fourth what it does not hold.
+func (s *suite) prepare(b execution.Block) {
+	p, ok := s.client.(execution.Preparer)
+	if !ok || b.Height%4 == 3 {
+		return
+	}
+	if b.Height%4 == 0 {
+		b.Transactions = append(garbage(), b.Transactions...)
+	}
+	p.Prepare(b)
 }
 
 // applied executes the block and wants nothing skipped.
