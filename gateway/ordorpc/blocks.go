@@ -27,14 +27,18 @@ type blocks struct {
 	order Order
 	slots chan struct{}
 
-	mu    sync.Mutex
-	kept  map[uint64]*orderv1.RollupBlock
-	queue []uint64 // oldest first
-	bytes int
+	mu      sync.Mutex
+	reading map[uint64]*reading
+	kept    map[uint64]*orderv1.RollupBlock
+	queue   []uint64 // oldest first
+	bytes   int
 }
 
 func newBlocks(o Order) *blocks {
-	return &blocks{order: o, slots: make(chan struct{}, maxReading), kept: make(map[uint64]*orderv1.RollupBlock)}
+	return &blocks{
+		order: o, slots: make(chan struct{}, maxReading),
+		reading: make(map[uint64]*reading), kept: make(map[uint64]*orderv1.RollupBlock),
+	}
 }
 
 // noted waits until the node has noted what it made of a height: its client shows a block
@@ -54,14 +58,66 @@ func (b *blocks) noted(ctx context.Context, height uint64) error {
 	return nil
 }
 
-// get returns a block, which nobody may change.
+// reading is a block that somebody reads.
+type reading struct {
+	done chan struct{} // closed when it is read, or could not be
+	err  error         // of the block, not of the one who asked for it
+}
+
+// get returns a block, which nobody may change. Who comes while another one reads it waits for
+// that.
 func (b *blocks) get(ctx context.Context, height uint64) (*orderv1.RollupBlock, error) {
-	b.mu.Lock()
-	block := b.kept[height]
-	b.mu.Unlock()
-	if block != nil {
-		return block, nil
+	for {
+		block, r, ours := b.enter(height)
+		switch {
+		case block != nil:
+			return block, nil
+		case ours:
+			block, err := b.read(ctx, height)
+			if ctx.Err() == nil {
+				r.err = err
+			}
+			b.leave(height, block, r)
+			return block, err
+		}
+		select {
+		case <-r.done:
+			if r.err != nil {
+				return nil, r.err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+}
+
+// enter returns the block where it is kept, or how it is being read: by the caller, who hands
+// it to leave, where it is ours.
+func (b *blocks) enter(height uint64) (block *orderv1.RollupBlock, r *reading, ours bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if block := b.kept[height]; block != nil {
+		return block, nil, false
+	}
+	if r := b.reading[height]; r != nil {
+		return nil, r, false
+	}
+	r = &reading{done: make(chan struct{})}
+	b.reading[height] = r
+	return nil, r, true
+}
+
+func (b *blocks) leave(height uint64, block *orderv1.RollupBlock, r *reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if block != nil {
+		b.keep(height, block)
+	}
+	delete(b.reading, height)
+	close(r.done)
+}
+
+func (b *blocks) read(ctx context.Context, height uint64) (*orderv1.RollupBlock, error) {
 	select {
 	case b.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -75,16 +131,11 @@ func (b *blocks) get(ctx context.Context, height uint64) (*orderv1.RollupBlock, 
 	if err != nil {
 		return nil, fmt.Errorf("read sequencer block %d: %w", height, err)
 	}
-	b.keep(height, block)
 	return block, nil
 }
 
+// keep is called under the lock.
 func (b *blocks) keep(height uint64, block *orderv1.RollupBlock) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.kept[height] != nil {
-		return
-	}
 	b.kept[height], b.queue = block, append(b.queue, height)
 	b.bytes += proto.Size(block)
 	for len(b.queue) > maxKept || b.bytes > maxKeptBytes {

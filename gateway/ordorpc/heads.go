@@ -3,6 +3,8 @@ package ordorpc
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/rpc"
@@ -18,17 +20,44 @@ type ethSubscriptions struct {
 	chain    Chain
 	client   *rpc.Client
 	accepted *Recent[Hash]
+
+	mu      sync.Mutex // one reads at a time: the others want the same, as a rule
+	headers map[hexutil.Uint64]map[string]json.RawMessage
+}
+
+// keepHeaders bounds those that are kept for other subscribers.
+const keepHeaders = 64
+
+// header returns the header of a block, which nobody may change.
+func (s *ethSubscriptions) header(ctx context.Context, number hexutil.Uint64) (map[string]json.RawMessage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if header := s.headers[number]; header != nil {
+		return header, nil
+	}
+	var header map[string]json.RawMessage
+	if err := s.client.CallContext(ctx, &header, "eth_getBlockByNumber", number, false); err != nil {
+		return nil, err
+	}
+	if header == nil {
+		return nil, fmt.Errorf("the client does not show block %d yet", number)
+	}
+	for _, name := range []string{"transactions", "uncles", "withdrawals", "size"} { // a block has them, a header not
+		delete(header, name)
+	}
+	if s.headers == nil || len(s.headers) >= keepHeaders {
+		s.headers = make(map[hexutil.Uint64]map[string]json.RawMessage)
+	}
+	s.headers[number] = header
+	return header, nil
 }
 
 // NewHeads sends the header of each new block.
 func (s *ethSubscriptions) NewHeads(ctx context.Context) (*rpc.Subscription, error) {
 	return s.follow(ctx, func(ctx context.Context, number hexutil.Uint64, send func(any) error) error {
-		var header map[string]json.RawMessage
-		if err := s.client.CallContext(ctx, &header, "eth_getBlockByNumber", number, false); err != nil || header == nil {
+		header, err := s.header(ctx, number)
+		if err != nil {
 			return err
-		}
-		for _, name := range []string{"transactions", "uncles", "withdrawals", "size"} { // a block has them, a header not
-			delete(header, name)
 		}
 		return send(header)
 	})

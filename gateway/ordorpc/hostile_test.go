@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/gorilla/websocket"
 
@@ -133,5 +134,43 @@ func TestNotPassedOn(t *testing.T) {
 		if client.noted(strings.TrimPrefix(method, "eth_")) {
 			t.Errorf("%s was passed on", method)
 		}
+	}
+}
+
+// TestBlocksAreReadOnce: many who ask about the same block of the order at once have it
+// fetched and verified once.
+func TestBlocksAreReadOnce(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	var hash ordorpc.Hash
+	r.call(&hash, "ordo_sendTransaction", hexutil.Bytes("one"))
+	r.sentOn(1)
+	lag := func(heights uint64) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.lag = heights
+	}
+	lag(1)
+	r.order()
+	answers := make(chan error)
+	const n = 40
+	for range n {
+		go func() { answers <- r.rpc.CallContext(t.Context(), nil, "ordo_getInclusionProof", hash) }()
+	}
+	select {
+	case err := <-answers:
+		t.Fatalf("answered before the node has noted the block: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	lag(0)
+	for range n {
+		if err := await.Receive(t, "proof", answers); err != nil {
+			t.Error(err)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fetched != 1 {
+		t.Errorf("it was fetched %d times", r.fetched)
 	}
 }

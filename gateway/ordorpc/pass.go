@@ -35,12 +35,21 @@ type passer struct {
 	count      func(err error)
 }
 
-// dialClient returns the client's JSON-RPC, which need not be there before it is called.
-func dialClient(ctx context.Context, url string) (*rpc.Client, error) {
+const (
+	// maxPassed bounds the connections to the client for what is passed on, and maxAsked those
+	// for what the door asks by itself, which nobody can hold up by what he has passed on.
+	maxPassed = 256
+	maxAsked  = 64
+)
+
+// dialClient returns the client's JSON-RPC, which need not be there before it is called, over
+// so many connections at most.
+func dialClient(ctx context.Context, url string, most int) (*rpc.Client, error) {
 	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
 		return nil, fmt.Errorf("client_rpc is %q: want the URL of the client's JSON-RPC over HTTP, such as http://127.0.0.1:8545", url)
 	}
-	c, err := rpc.DialOptions(ctx, url, rpc.WithHTTPClient(&http.Client{Timeout: writeTimeout, Transport: boundedAnswers{http.DefaultTransport}}))
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: most, MaxIdleConnsPerHost: most, IdleConnTimeout: idleTimeout}
+	c, err := rpc.DialOptions(ctx, url, rpc.WithHTTPClient(&http.Client{Timeout: writeTimeout, Transport: boundedAnswers{transport}}))
 	if err != nil {
 		return nil, fmt.Errorf("client_rpc, %s: %w", url, err)
 	}

@@ -28,7 +28,8 @@ type Server struct {
 	service *Service
 	fresh   *Recent[Hash] // transactions that were accepted
 	rpc     *rpc.Server
-	pass    *passer // nil without a client
+	pass    *passer     // nil without a client
+	asked   *rpc.Client // the client, for what the door asks by itself; nil without one
 	port    *Port
 	metric  *metrics
 	once    sync.Once
@@ -77,8 +78,11 @@ func (s *Server) register() error {
 		return fmt.Errorf("register JSON-RPC services: %w", err)
 	}
 	if s.cfg.Client != "" {
-		client, err := dialClient(context.Background(), s.cfg.Client)
+		client, err := dialClient(context.Background(), s.cfg.Client, maxPassed)
 		if err != nil {
+			return err
+		}
+		if s.asked, err = dialClient(context.Background(), s.cfg.Client, maxAsked); err != nil {
 			return err
 		}
 		s.pass = &passer{client: client, own: rpc.DialInProc(s.rpc), namespaces: s.cfg.Settings.PassOn, count: s.metric.passedOn}
@@ -98,9 +102,9 @@ func (s *Server) register() error {
 	timeouts := SyncTimeouts{Standard: s.cfg.Settings.SyncTimeout, Max: s.cfg.Settings.SyncTimeoutMax}
 	e := &ethereum{api: s.service.api, chainID: s.cfg.ChainID, sync: timeouts.For(s.cfg.Backend.Order.Info().BlockTime)}
 	if s.pass != nil {
-		e.client, s.pass.methods = s.pass.client, append(s.pass.methods, ethMethods...)
+		e.client, s.pass.methods = s.asked, append(s.pass.methods, ethMethods...)
 		e.accounts = newAccounts(s.cfg.Backend.Gateway, e.client, s.service.api.Decode, cmp.Or(s.cfg.NonceWait, defaultNonceWait))
-		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.pass.client, accepted: s.fresh}); err != nil {
+		if err := s.rpc.RegisterName("eth", &ethSubscriptions{changes: s.service.changes, chain: s.cfg.Backend.Chain, client: s.asked, accepted: s.fresh}); err != nil {
 			return fmt.Errorf("register JSON-RPC services: %w", err)
 		}
 	}
@@ -213,6 +217,7 @@ func (s *Server) Close() {
 		if s.pass != nil {
 			s.pass.own.Close()
 			s.pass.client.Close()
+			s.asked.Close()
 		}
 		s.metric.unregister(s.cfg.Registerer)
 	})
