@@ -110,6 +110,7 @@ type Overlay struct {
 	height uint64
 	at     time.Time // of the last sequencer block, and
 	seen   time.Time // when it came
+	made   time.Time // when the last rollup block came
 	busy   float64   // part of the time that execution takes of late
 	built  []*entry  // what was tried out, in order,
 	parent execution.Hash
@@ -273,8 +274,8 @@ func (o *Overlay) Ordered(b Ordered) {
 	defer o.mu.Unlock()
 	defer o.signal()
 	now := o.cfg.Now()
-	o.work(b.Took, now.Sub(o.seen))
-	o.head, o.height, o.at, o.seen = b.Head, b.Height, b.Time, now
+	o.work(b.Took, now.Sub(o.made))
+	o.head, o.height, o.at, o.seen, o.made = b.Head, b.Height, b.Time, now, now
 	ordered, passed := o.set.order(b.Bundles)
 	for _, e := range o.waits {
 		ordered[e.id] = e
@@ -312,9 +313,7 @@ func (o *Overlay) Gathered(b Gathered) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.signal()
-	now := o.cfg.Now()
-	o.work(0, now.Sub(o.seen))
-	o.height, o.at, o.seen = b.Height, b.Time, now
+	o.height, o.at, o.seen = b.Height, b.Time, o.cfg.Now()
 	waits := gatheredEntries(b)
 	bundles := make([]OrderedBundle, len(waits))
 	for i, e := range waits {

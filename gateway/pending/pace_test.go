@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ordo-network/ordo/execution"
 )
 
 // Trying out takes a quarter of the time that execution leaves, and hardly any where that leaves none.
@@ -45,4 +47,21 @@ func TestAPauseBecomesShorter(t *testing.T) {
 		o.rest(t.Context(), time.Millisecond, time.Second)
 		require.Equal(t, time.Second, time.Since(begin), "after what went wrong")
 	})
+}
+
+// Where blocks are gathered, executing takes its part of all the time since the rollup block
+// before, whatever came meanwhile.
+func TestGatheringIsNoRest(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	o := &Overlay{cfg: Config{Speculator: struct{ execution.Speculator }{}, Now: func() time.Time { return now }}, set: newSet()}
+	for height := uint64(1); height < 400; height++ {
+		now = now.Add(500 * time.Millisecond)
+		if height%8 > 0 {
+			o.Gathered(Gathered{Height: height})
+			continue
+		}
+		o.Ordered(Ordered{Height: height, Took: 2 * time.Second})
+	}
+	require.InDelta(t, 0.5, o.busy, 0.02, "two seconds of four")
 }
