@@ -175,7 +175,7 @@ func TestSubmitOfUnknownOutcome(t *testing.T) {
 			n.play(t, r)
 			n.on("blob.Submit", answer)
 			n.on("header.WaitForHeight", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-			c := open(t, n, Options{Retries: 5, SubmitTimeout: 200 * time.Millisecond})
+			c := open(t, n, Options{Retries: 5, SubmitTimeout: 2 * time.Second})
 			_, err := c.Submit(t.Context(), slicesOf(2))
 			wantErr(t, err, da.ErrUnavailable)
 			if errors.Is(err, da.ErrRejected) {

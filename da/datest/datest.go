@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ordo-network/ordo/da"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // Harness is what a layer brings along.
@@ -26,14 +27,14 @@ type Harness struct {
 	// Stores says which requests carry a submission out, where a Submit makes several.
 	// What goes through Faults.Do counts as one always; nil: all do.
 	Stores func(*http.Request) bool
-	// Timeout bounds each test; 30 s by default.
+	// Timeout bounds each test; await.Limit by default.
 	Timeout time.Duration
 }
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
 	if h.Timeout == 0 {
-		h.Timeout = 30 * time.Second
+		h.Timeout = await.Limit
 	}
 	tests := []struct {
 		name   string
