@@ -59,7 +59,7 @@ func newRollupInitCmd(home *string) *cobra.Command {
 				return err
 			}
 			relayed := ""
-			if o.Announce != nil {
+			if cmd.Flags().Changed("devnet") && !cmd.Flags().Changed("da") {
 				relayed = "the devnet's relayer posts its data to the DA layer " + o.DA.Layer + ", from where it is read as safe and finalized\n"
 			}
 			fund, start := "give it uordo on the sequencer chain", "start it with: ordo rollup start --home "+*home
@@ -67,7 +67,7 @@ func newRollupInitCmd(home *string) *cobra.Command {
 				start = "start it together with the other rollups of its domain, in one command: ordo rollup start --home " + *home + " --home <home of the next>"
 			}
 			if cmd.Flags().Changed("devnet") {
-				fund = "it is the devnet's, and has uordo"
+				fund = "the devnet gave it uordo"
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), `rollup %s laid out in %s; settings are in config.toml there
 the account in payer.json pays for ordering: %s

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -18,11 +18,11 @@ import (
 )
 
 // takeUntyped lets a command that lays out a node take what is not typed from a devnet, and
-// from the home of another rollup of its domain. The devnet's relayer is told to post its data,
-// unless its DA layer is another one.
+// from the home of another rollup of its domain. The devnet gives its payer funds, and has its
+// data posted, unless its DA layer is another one.
 func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) {
 	var net string
-	cmd.Flags().StringVar(&net, "devnet", "", "data directory of a devnet that runs: its sequencers, its genesis, an account that pays, its DA layer and who posts to it; the rollup begins at its height")
+	cmd.Flags().StringVar(&net, "devnet", "", "data directory of a devnet that runs: its sequencers, its genesis, funds for its payer, its DA layer and who posts to it; the rollup begins at its height")
 	// Before the flags that must be given are looked for.
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		var height uint64
@@ -30,9 +30,6 @@ func takeUntyped(cmd *cobra.Command, home *string, o *rollup.InitOptions) {
 			var err error
 			if height, err = joinDevnet(cmd, net, *home, o); err != nil {
 				return err
-			}
-			if !cmd.Flags().Changed("da") {
-				o.Announce = func() error { return devnet.Relay(net, o.Name, o.DA.Layer, o.StartHeight) }
 			}
 		}
 		if len(o.Domain) > 0 && o.SequencerGenesis != "" {
@@ -65,8 +62,8 @@ func joinDomain(cmd *cobra.Command, home string, o *rollup.InitOptions) error {
 	return nil
 }
 
-// joinDevnet sets the flags that were not given, and puts the key of a payer with funds
-// into the node's home, where none is. It returns the height that the devnet is at.
+// joinDevnet sets the flags that were not given, and what the devnet is told once the node's
+// home is there. It returns the height that the devnet is at.
 func joinDevnet(cmd *cobra.Command, net, home string, o *rollup.InitOptions) (height uint64, err error) {
 	e, err := devnet.LoadEndpoints(devnet.EndpointsFile(net))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -113,12 +110,18 @@ func joinDevnet(cmd *cobra.Command, net, home string, o *rollup.InitOptions) (he
 	if err != nil {
 		return 0, fmt.Errorf("take the devnet's payer: %w", err)
 	}
-	if err := os.MkdirAll(home, 0o755); err != nil {
-		return 0, fmt.Errorf("make home: %w", err)
-	}
-	err = keys.Save(filepath.Join(home, rollup.DefaultConfig().PayerKey), key)
-	if err != nil && !errors.Is(err, keys.ErrExists) {
-		return 0, fmt.Errorf("keep the devnet's payer: %w", err)
+	o.Announce = func() error {
+		own, err := keys.Load(filepath.Join(home, rollup.DefaultConfig().PayerKey))
+		if err != nil {
+			return fmt.Errorf("read the node's payer: %w", err)
+		}
+		if err := devnet.Fund(cmd.Context(), e, key, keys.Address(own.Public().(ed25519.PublicKey))); err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("da") {
+			return nil
+		}
+		return devnet.Relay(net, o.Name, o.DA.Layer, o.StartHeight)
 	}
 	return max(1, height), nil // the first block that there is
 }
