@@ -223,3 +223,14 @@ func TestClientLosesBlocks(t *testing.T) {
 		}
 	}
 }
+
+// A service says whether it tells what it skips; a machine in Go tells it.
+func TestSilent(t *testing.T) {
+	t.Parallel()
+	if is := silent(noted{Client: new(astria.Client)}); is == nil || !is() {
+		t.Error("a service that says nothing is taken at its word")
+	}
+	if silent(newTally()) != nil {
+		t.Error("a machine in Go is not believed")
+	}
+}

@@ -71,6 +71,15 @@ func keepsTerms(client execution.Client) bool {
 	return ok && c.KeepsTerms()
 }
 
+// silent returns what says that a client does not tell what it skips; nil where it does.
+func silent(client execution.Client) func() bool {
+	c, ok := client.(interface{ TellsSkipped() bool })
+	if !ok {
+		return nil
+	}
+	return func() bool { return !c.TellsSkipped() }
+}
+
 func (m *opaque) client() execution.Client         { return m.vm }
 func (m *opaque) speculator() execution.Speculator { return nil }
 func (m *opaque) chain() gateway.Chain             { return index{m.store} }
@@ -78,7 +87,7 @@ func (m *opaque) hash(tx []byte) [32]byte          { return sha256.Sum256(tx) }
 func (m *opaque) indexed() bool                    { return true }
 
 func (m *opaque) door(n *Node) (door, error) {
-	return ordorpc.NewServer(n.plainDoor(ordorpc.Backend{Terms: keepsTerms(m.vm)}, m.handler))
+	return ordorpc.NewServer(n.plainDoor(ordorpc.Backend{Terms: keepsTerms(m.vm), Silent: silent(m.vm)}, m.handler))
 }
 
 // plainDoor is what the plain door needs, for a machine with an index.

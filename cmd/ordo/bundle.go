@@ -99,7 +99,7 @@ type bundleAnswer struct {
 
 type bundleTransaction struct {
 	Hash     string `json:"hash"`
-	Executed bool   `json:"executed"`
+	Executed *bool  `json:"executed"` // null where nobody knows
 	Reason   string `json:"reason"`
 }
 
@@ -112,7 +112,7 @@ type bundleLeg struct {
 		Transactions jsonrpc.Quantity `json:"transactions"`
 		Length       jsonrpc.Quantity `json:"length"`
 	} `json:"legs"`
-	Applied      bool                `json:"applied"`
+	Applied      *bool               `json:"applied"` // likewise
 	Reason       string              `json:"reason"`
 	Transactions []bundleTransaction `json:"transactions"`
 }
@@ -179,11 +179,16 @@ func printSummary(out io.Writer, b *bundleAnswer) {
 	}
 }
 
+// handedOver is said of what the rollup's client got, where that does not say what it skips.
+const handedOver = "handed to the rollup's client, which does not say whether it was executed"
+
 func printTransactions(out io.Writer, txs []bundleTransaction, ordered bool) {
 	for _, tx := range txs {
 		what := "executed"
 		switch {
-		case tx.Executed:
+		case tx.Executed == nil:
+			what = handedOver
+		case *tx.Executed:
 		case tx.Reason != "":
 			what = "not executed: " + tx.Reason
 		case ordered:
@@ -257,7 +262,7 @@ func showBundle(ctx context.Context, out io.Writer, nodes []*jsonrpc.Client, nam
 func (b *bundleAnswer) blockOf(ctx context.Context, n *jsonrpc.Client) *jsonrpc.Quantity {
 	for _, leg := range b.Legs {
 		for _, tx := range leg.Transactions {
-			if !tx.Executed {
+			if tx.Executed != nil && !*tx.Executed {
 				continue
 			}
 			var s txStatus
@@ -302,7 +307,9 @@ func (l *shownLeg) print(out io.Writer, index uint64, names map[string]string) {
 	}
 	what := "applied"
 	switch {
-	case l.told.Applied:
+	case l.told.Applied == nil:
+		what = handedOver
+	case *l.told.Applied:
 	case l.told.Reason != "":
 		what = "not applied: " + l.told.Reason
 	default:

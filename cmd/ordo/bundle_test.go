@@ -201,7 +201,7 @@ func TestBundleShowsAllLegs(t *testing.T) {
 	refused, _ := methods(t, map[string]string{
 		"ordo_info": `{"name":"alpha","rollupId":"0xaa"}`,
 		"ordo_getBundle": `{"bundleId":"0x0b","sequencerHeight":"0xc","blockNumber":"0x9","legs":[{"legIndex":"0x0","legCount":"0x1","legs":[{"rollupId":"0xaa","transactions":"0x2"}],
-			"applied":false,"reason":"leg not applied","transactions":[{"hash":"0x01","reason":"leg not applied"}]}]}`,
+			"applied":false,"reason":"leg not applied","transactions":[{"hash":"0x01","executed":false,"reason":"leg not applied"}]}]}`,
 	})
 	if err := showBundle(context.Background(), &out, []*jsonrpc.Client{refused}, someHash); err != nil || !strings.HasSuffix(out.String(), "block 9, not applied: leg not applied\n    0x01  not executed\n") {
 		t.Errorf("of one that was not applied it told %s, %v", out.String(), err)
@@ -210,6 +210,11 @@ func TestBundleShowsAllLegs(t *testing.T) {
 	dropped, _ := methods(t, map[string]string{"ordo_getBundle": `{"status":"dropped","reason":"cancelled","legs":[]}`})
 	if err := showBundle(context.Background(), &out, []*jsonrpc.Client{dropped}, someHash); err != nil || !strings.Contains(out.String(), "dropped: cancelled") {
 		t.Errorf("of one that was dropped it told %s, %v", out.String(), err)
+	}
+	out.Reset()
+	printTransactions(&out, []bundleTransaction{{Hash: "0x04"}}, true)
+	if out.String() != "  0x04  "+handedOver+"\n" {
+		t.Errorf("where nobody knows it told %q", out.String())
 	}
 }
 

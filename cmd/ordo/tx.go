@@ -89,7 +89,7 @@ func parseHash(s string) (txHash, error) {
 // txStatus is the answer of ordo_transactionStatus; what has not happened yet is nil.
 type txStatus struct {
 	Status           string            `json:"status"`
-	Executed         bool              `json:"executed"`
+	Executed         *bool             `json:"executed"` // null where nobody knows
 	BlockNumber      *jsonrpc.Quantity `json:"blockNumber"`
 	TransactionIndex *jsonrpc.Quantity `json:"transactionIndex"`
 	SequencerHeight  *jsonrpc.Quantity `json:"sequencerHeight"`
@@ -208,11 +208,14 @@ func (s *txStatus) orderedDetail() string {
 		parts = append(parts, fmt.Sprintf("height %d of the order", *s.SequencerHeight))
 	}
 	switch {
-	case s.Executed && s.BlockNumber != nil && s.TransactionIndex != nil:
+	case s.Executed == nil && s.BlockNumber != nil:
+		parts = append(parts, fmt.Sprintf("block %d, %s", *s.BlockNumber, handedOver))
+	case s.Executed == nil:
+	case *s.Executed && s.BlockNumber != nil && s.TransactionIndex != nil:
 		parts = append(parts, fmt.Sprintf("executed in block %d at index %d", *s.BlockNumber, *s.TransactionIndex))
-	case !s.Executed && s.Reason != "":
+	case !*s.Executed && s.Reason != "":
 		parts = append(parts, "not executed: "+s.Reason)
-	case !s.Executed:
+	case !*s.Executed:
 		parts = append(parts, "not executed")
 	}
 	return strings.Join(parts, ", ")

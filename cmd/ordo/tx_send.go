@@ -172,7 +172,7 @@ func awaitTx(ctx context.Context, out io.Writer, client *jsonrpc.Client, hash tx
 			return err
 		case s.Status == "dropped":
 			return fmt.Errorf("the transaction was dropped: %s", s.Reason)
-		case s.Executed:
+		case s.BlockNumber != nil:
 			fmt.Fprintln(out, s.orderedDetail())
 			return nil
 		case time.Since(began) > executedWithin:

@@ -88,7 +88,7 @@ const service = {
       sequencer_chain_id: flags["chain-id"],
       sequencer_start_block_height: Number(flags["start-height"]),
     };
-    return { session_id: session, execution_session_parameters, commitment_state: state() };
+    return { session_id: session, execution_session_parameters, commitment_state: state(), ordo_tells_skipped: true };
   },
 
   GetExecutedBlockMetadata({ identifier }: any) {

@@ -82,6 +82,7 @@ type session struct {
 	soft, firm block
 	celestia   uint64 // lowest height to search, as the service said it
 	terms      bool   // the service applies legs with terms as one
+	tells      bool   // and says what it skips
 	// fell says that the service lost the states of its newest blocks in a crash, and kept
 	// the note of which one was firm. That block counts for nothing then: firm is soft.
 	fell bool
@@ -143,6 +144,14 @@ func (c *Client) KeepsTerms() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now.terms
+}
+
+// TellsSkipped reports whether the service says what it skips. Where it does not, a result
+// tells what was kept from it, and of the rest nothing.
+func (c *Client) TellsSkipped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now.tells
 }
 
 // Open implements execution.Client. Errors: ErrOther, ErrProtocol, execution.ErrDisagree.

@@ -62,6 +62,8 @@ func (s *Server) CreateExecutionSession(ctx context.Context, _ *connect.Request[
 		},
 		CommitmentState: proto.CloneOf(state),
 		OrdoKeepsTerms:  s.keepsTerms,
+
+		OrdoTellsSkipped: true,
 	}), nil
 }
 

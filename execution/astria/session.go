@@ -128,7 +128,7 @@ func (c *Client) create(ctx context.Context) (session, error) {
 
 // decodeSession checks all that the service says of a session.
 func (c *Client) decodeSession(m *executionv2.ExecutionSession) (s session, err error) {
-	s = session{id: m.GetSessionId(), terms: m.GetOrdoKeepsTerms(), celestia: m.GetCommitmentState().GetLowestCelestiaSearchHeight()}
+	s = session{id: m.GetSessionId(), terms: m.GetOrdoKeepsTerms(), tells: m.GetOrdoTellsSkipped(), celestia: m.GetCommitmentState().GetLowestCelestiaSearchHeight()}
 	if s.id == "" || len(s.id) > maxNameBytes {
 		return session{}, fmt.Errorf("its name has %d characters, want 1 to %d: %w", len(s.id), maxNameBytes, ErrProtocol)
 	}

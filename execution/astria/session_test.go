@@ -111,6 +111,19 @@ func TestFellBelowFirm(t *testing.T) {
 	}
 }
 
+// Services that know nothing of what Ordo adds do not say what they skip.
+func TestSilentService(t *testing.T) {
+	t.Parallel()
+	s := newTwisted(t, parameters())
+	if c := dial(t, s.config()); !c.TellsSkipped() {
+		t.Error("Ordo's own service seems to keep to itself what it skips")
+	}
+	s.create = func(m *executionv2.ExecutionSession) error { m.OrdoTellsSkipped = false; return nil }
+	if c := dial(t, s.config()); c.TellsSkipped() {
+		t.Error("a service that says nothing seems to")
+	}
+}
+
 func TestFirmIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newTwisted(t, parameters())

@@ -48,7 +48,7 @@ func TestCertifiedTransactions(t *testing.T) {
 	direct := transfer(1, 0, nil)
 	r.mustSend(many[0], direct)
 	r.sentOn(1)
-	await.Until(t, "both ordered", func() bool { r.order(); s := r.status(direct.Hash()); return s.Executed })
+	await.Until(t, "both ordered", func() bool { r.order(); s := r.status(direct.Hash()); return is(s.Executed) })
 	if got := await.Receive(t, "ordered", hashes); got != direct.Hash() {
 		t.Errorf("ordered: %s, want %s alone", got, direct.Hash())
 	}
@@ -68,7 +68,7 @@ func TestPendingLogsAndOverrides(t *testing.T) {
 	}
 	ordered := []*types.Transaction{create(0, 0), use(1)}
 	r.mustSend(ordered...)
-	await.Until(t, "ordered", func() bool { r.order(); s := r.status(ordered[1].Hash()); return s.Executed })
+	await.Until(t, "ordered", func() bool { r.order(); s := r.status(ordered[1].Hash()); return is(s.Executed) })
 	certified := use(2)
 	r.certify(certified)
 	logs := func(from, to string, more map[string]any) (txs []common.Hash) {
@@ -173,7 +173,7 @@ func TestStatusSubscription(t *testing.T) {
 	r.gateway.Certified(id)
 	expect("certified")
 	head := r.order()
-	if s := expect("ordered"); !s.Executed || uint64(*s.BlockNumber) != head.Number || s.CertifiedAt == nil || s.OrderedAt == nil {
+	if s := expect("ordered"); !is(s.Executed) || uint64(*s.BlockNumber) != head.Number || s.CertifiedAt == nil || s.OrderedAt == nil {
 		t.Errorf("ordered: %+v", s)
 	}
 	r.mu.Lock()
@@ -222,10 +222,10 @@ func TestBundleOverRollups(t *testing.T) {
 	head := r.order()
 	var b *ordorpc.Bundle
 	r.call(&b, "ordo_getBundle", ref)
-	if b == nil || b.Status != "ordered" || uint64(*b.BlockNumber) != head.Number || !b.Transactions[0].Executed || len(b.Legs) != 1 {
+	if b == nil || b.Status != "ordered" || uint64(*b.BlockNumber) != head.Number || !is(b.Transactions[0].Executed) || len(b.Legs) != 1 {
 		t.Fatalf("bundle: %+v", b)
 	}
-	if l := b.Legs[0]; l.LegIndex != 1 || l.LegCount != 3 || len(l.Legs) != 3 || l.Legs[0].RollupID != ordorpc.Hash(beta) || l.Legs[0].Transactions != 2 || !l.Applied || l.Terms != nil {
+	if l := b.Legs[0]; l.LegIndex != 1 || l.LegCount != 3 || len(l.Legs) != 3 || l.Legs[0].RollupID != ordorpc.Hash(beta) || l.Legs[0].Transactions != 2 || !is(l.Applied) || l.Terms != nil {
 		t.Errorf("leg: %+v", l)
 	}
 	if r.receipt(tx).Status != 1 {
@@ -247,7 +247,7 @@ func TestBundleOverRollups(t *testing.T) {
 	}
 	r.order()
 	r.call(&b, "ordo_getBundle", ref)
-	if b.Legs[0].Applied || b.Legs[0].Terms == nil || !b.Legs[0].Terms.AllOrNothing || b.Legs[0].Reason == "" || b.Legs[0].Reason != b.Transactions[0].Reason {
+	if is(b.Legs[0].Applied) || b.Legs[0].Terms == nil || !b.Legs[0].Terms.AllOrNothing || b.Legs[0].Reason == "" || b.Legs[0].Reason != b.Transactions[0].Reason {
 		t.Errorf("all or nothing: %+v", b)
 	}
 }

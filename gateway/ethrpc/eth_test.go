@@ -36,7 +36,7 @@ func TestLifeOfATransaction(t *testing.T) {
 	r.mustSend(tx)
 	var waiting map[string]any
 	r.call(&waiting, "eth_getTransactionByHash", tx.Hash())
-	if s := r.status(tx.Hash()); s == nil || s.Status != "received" || s.Executed || s.ReceivedAt == nil || s.OrderedAt != nil {
+	if s := r.status(tx.Hash()); s == nil || s.Status != "received" || is(s.Executed) || s.ReceivedAt == nil || s.OrderedAt != nil {
 		t.Errorf("received: %+v", s)
 	}
 	if got, pending, err := r.eth.TransactionByHash(t.Context(), tx.Hash()); err != nil || !pending || got.Hash() != tx.Hash() {
@@ -62,7 +62,7 @@ func TestLifeOfATransaction(t *testing.T) {
 	}
 	s := r.status(tx.Hash())
 	at, _ := r.OrderedAt(head.Height)
-	if s.Status != "ordered" || !s.Executed || *s.BlockHash != ordorpc.Hash(head.Hash) || uint64(*s.BlockNumber) != head.Number || uint64(*s.SequencerHeight) != head.Height ||
+	if s.Status != "ordered" || !is(s.Executed) || *s.BlockHash != ordorpc.Hash(head.Hash) || uint64(*s.BlockNumber) != head.Number || uint64(*s.SequencerHeight) != head.Height ||
 		s.TransactionIndex == nil || s.BundleID == nil || uint64(*s.OrderedAt) != uint64(at.UnixMilli()) || s.SafeAt != nil || s.ReceivedAt == nil {
 		t.Errorf("ordered: %+v", s)
 	}
@@ -126,7 +126,7 @@ func TestDropped(t *testing.T) {
 	r.mu.Unlock()
 	r.order()
 	s := r.status(spend.Hash())
-	if s.Status != "dropped" || s.Executed || !strings.HasPrefix(s.Reason, "nonce too low") || s.SequencerHeight == nil || s.BundleID == nil || s.OrderedAt == nil {
+	if s.Status != "dropped" || is(s.Executed) || !strings.HasPrefix(s.Reason, "nonce too low") || s.SequencerHeight == nil || s.BundleID == nil || s.OrderedAt == nil {
 		t.Errorf("status: %+v", s)
 	}
 	var proof *ordorpc.InclusionProof

@@ -41,7 +41,7 @@ func TestBundle(t *testing.T) {
 		if receipt := r.receipt(tx); receipt.Status != 1 || receipt.TransactionIndex != uint(i) || receipt.BlockNumber.Uint64() != head.Number {
 			t.Errorf("receipt %d: %+v", i, receipt)
 		}
-		if !s.Transactions[i].Executed || s.Transactions[i].Hash != ordorpc.Hash(tx.Hash()) {
+		if !is(s.Transactions[i].Executed) || s.Transactions[i].Hash != ordorpc.Hash(tx.Hash()) {
 			t.Errorf("transaction %d: %+v", i, s.Transactions[i])
 		}
 		if s := r.status(tx.Hash()); s.Status != "ordered" || s.BundleID == nil {
@@ -54,14 +54,14 @@ func TestBundle(t *testing.T) {
 		t.Fatalf("block: %+v", block)
 	}
 	leg := block.Bundles[0]
-	if leg.BundleID != *s.BundleID || leg.LegCount != 1 || len(leg.Legs) != 1 || leg.Legs[0].Transactions != 4 || !leg.Applied || len(leg.Transactions) != 3 ||
+	if leg.BundleID != *s.BundleID || leg.LegCount != 1 || len(leg.Legs) != 1 || leg.Legs[0].Transactions != 4 || !is(leg.Applied) || len(leg.Transactions) != 3 ||
 		leg.Terms == nil || leg.Terms.MaxBlock != 0x20 || leg.Terms.MaxTimestamp != 4102444800 {
 		t.Errorf("leg: %+v", leg)
 	}
 	for _, name := range []ordorpc.Hash{*s.Ref, *s.BundleID} {
 		var b *ordorpc.Bundle
 		r.call(&b, "ordo_getBundle", name)
-		if b == nil || len(b.Legs) != 1 || b.Legs[0].BundleID != leg.BundleID || !b.Legs[0].Applied || b.Status != "ordered" {
+		if b == nil || len(b.Legs) != 1 || b.Legs[0].BundleID != leg.BundleID || !is(b.Legs[0].Applied) || b.Status != "ordered" {
 			t.Errorf("bundle %s: %+v", name, b)
 		}
 	}
@@ -87,7 +87,7 @@ func TestBundleLeftOut(t *testing.T) {
 	r.sentOn(1)
 	head := r.order()
 	s := r.bundleStatus(got.BundleHash)
-	if s.Status != "ordered" || s.Reason != s.Transactions[0].Reason || s.Transactions[0].Executed || !strings.Contains(s.Transactions[0].Reason, "reverted") || !strings.Contains(s.Transactions[0].Reason, fails.Hash().Hex()) {
+	if s.Status != "ordered" || s.Reason != s.Transactions[0].Reason || is(s.Transactions[0].Executed) || !strings.Contains(s.Transactions[0].Reason, "reverted") || !strings.Contains(s.Transactions[0].Reason, fails.Hash().Hex()) {
 		t.Errorf("status: %+v", s)
 	}
 	if r, err := r.eth.TransactionReceipt(t.Context(), fine.Hash()); err == nil {
@@ -95,7 +95,7 @@ func TestBundleLeftOut(t *testing.T) {
 	}
 	var block ordorpc.BlockBundles
 	r.call(&block, "ordo_getBlockBundles", "latest")
-	if uint64(block.BlockNumber) != head.Number || len(block.Bundles) != 1 || block.Bundles[0].Applied || !strings.Contains(block.Bundles[0].Reason, "reverted") {
+	if uint64(block.BlockNumber) != head.Number || len(block.Bundles) != 1 || is(block.Bundles[0].Applied) || !strings.Contains(block.Bundles[0].Reason, "reverted") {
 		t.Errorf("block: %+v", block)
 	}
 
@@ -105,7 +105,7 @@ func TestBundleLeftOut(t *testing.T) {
 	})
 	r.sentOn(1)
 	r.order()
-	if s := r.bundleStatus(got.BundleHash); s.Status != "ordered" || !s.Transactions[0].Executed || !s.Transactions[1].Executed {
+	if s := r.bundleStatus(got.BundleHash); s.Status != "ordered" || !is(s.Transactions[0].Executed) || !is(s.Transactions[1].Executed) {
 		t.Errorf("with one that may revert: %+v", s)
 	}
 	if a, b := r.receipt(fine), r.receipt(fails); a.Status != 1 || b.Status != 0 {
@@ -137,7 +137,7 @@ func TestBundleTooLate(t *testing.T) {
 	r.pool = append(r.pool, late...)
 	r.mu.Unlock()
 	r.order()
-	if s := r.bundleStatus(sentOn.BundleHash); s.Status != "ordered" || s.Transactions[0].Executed || !strings.Contains(s.Transactions[0].Reason, fmt.Sprintf("after the last, %d", next)) {
+	if s := r.bundleStatus(sentOn.BundleHash); s.Status != "ordered" || is(s.Transactions[0].Executed) || !strings.Contains(s.Transactions[0].Reason, fmt.Sprintf("after the last, %d", next)) {
 		t.Errorf("ordered too late: %+v", s)
 	}
 	// Of a later block, held until then, and cancelled; and one whose block passes.

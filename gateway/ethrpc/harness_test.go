@@ -348,6 +348,9 @@ func (r *rollup) call(result any, method string, args ...any) {
 	}
 }
 
+// is reports what is known and so.
+func is(v *bool) bool { return v != nil && *v }
+
 func (r *rollup) status(hash common.Hash) *ordorpc.Status {
 	r.t.Helper()
 	var s *ordorpc.Status

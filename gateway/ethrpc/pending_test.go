@@ -138,7 +138,7 @@ func TestPendingShowsCertified(t *testing.T) {
 	if receipt, err := r.eth.TransactionReceipt(ctx, use.Hash()); err == nil {
 		t.Errorf("receipt of what is not ordered: %+v", receipt)
 	}
-	if s := r.status(use.Hash()); s == nil || s.Status != "certified" || s.Executed {
+	if s := r.status(use.Hash()); s == nil || s.Status != "certified" || is(s.Executed) {
 		t.Errorf("status: %+v", s)
 	}
 

@@ -26,8 +26,8 @@ type BundleStatus struct {
 // LegTransaction is what became of one transaction of a leg.
 type LegTransaction struct {
 	Hash     Hash   `json:"hash"`
-	Executed bool   `json:"executed"`
-	Reason   string `json:"reason"` // why it was ordered and not executed
+	Executed *bool  `json:"executed"` // null as in Status
+	Reason   string `json:"reason"`   // why it was ordered and not executed
 }
 
 // BundleStatus tells how far a bundle has come that was sent here, by its reference or
@@ -44,7 +44,7 @@ func (a *api) bundleStatus(name Hash) (*BundleStatus, error) {
 		Times: Times{ReceivedAt: unixMilli(st.Received), CertifiedAt: unixMilli(st.Certified)}, Transactions: []LegTransaction{},
 	}
 	for _, tx := range st.Txs {
-		s.Transactions = append(s.Transactions, LegTransaction{Hash: tx.Hash, Executed: tx.Executed, Reason: tx.Reason})
+		s.Transactions = append(s.Transactions, LegTransaction{Hash: tx.Hash, Executed: a.applied(tx.Executed), Reason: tx.Reason})
 	}
 	switch st.Phase {
 	case gateway.BundleHeld:
@@ -82,9 +82,9 @@ func (a *api) orderedBundle(s *BundleStatus, height, block uint64) (err error) {
 	return err
 }
 
-// whyNot returns the first reason where none of the transactions was executed.
+// whyNot returns the first reason where it is known that none of the transactions was executed.
 func whyNot(txs []LegTransaction) string {
-	if slices.ContainsFunc(txs, func(tx LegTransaction) bool { return tx.Executed }) {
+	if slices.ContainsFunc(txs, func(tx LegTransaction) bool { return tx.Executed == nil || *tx.Executed }) {
 		return ""
 	}
 	for _, tx := range txs {

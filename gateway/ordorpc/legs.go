@@ -28,8 +28,8 @@ type BundleLeg struct {
 	// no transactions.
 	Void bool `json:"void"`
 	// Applied says that the leg did what it could: with terms all of it, without them at
-	// least one transaction. Reason says why not.
-	Applied      bool             `json:"applied"`
+	// least one transaction. Reason says why not. Null where none is known to be.
+	Applied      *bool            `json:"applied"`
 	Reason       string           `json:"reason"`
 	Transactions []LegTransaction `json:"transactions"`
 }
@@ -183,11 +183,13 @@ func (a *api) leg(height uint64, leg *orderv1.RollupLeg, left func(int) (reason 
 		tx := LegTransaction{Hash: a.Hash(raw)}
 		if left != nil {
 			reason, out := left(i)
-			tx.Executed, tx.Reason = !out, reason
-		} else if _, tx.Executed, err = a.Chain.Locate(tx.Hash); err != nil {
+			tx.Executed, tx.Reason = a.applied(!out), reason
+		} else if _, executed, err := a.Chain.Locate(tx.Hash); err != nil {
 			return BundleLeg{}, err
-		} else if _, st, _ := a.Gateway.Get(tx.Hash); !tx.Executed && st.Phase == gateway.PhaseDropped {
-			tx.Reason = st.Reason
+		} else if tx.Executed = a.applied(executed); !executed {
+			if _, st, _ := a.Gateway.Get(tx.Hash); st.Phase == gateway.PhaseDropped {
+				tx.Reason = st.Reason
+			}
 		}
 		l.Transactions = append(l.Transactions, tx)
 	}
@@ -197,7 +199,15 @@ func (a *api) leg(height uint64, leg *orderv1.RollupLeg, left func(int) (reason 
 
 // judge says of the leg what follows from its transactions.
 func (l *BundleLeg) judge() {
-	l.Applied = slices.ContainsFunc(l.Transactions, func(tx LegTransaction) bool { return tx.Executed })
+	l.Applied = new(bool)
+	for _, tx := range l.Transactions {
+		if tx.Executed == nil {
+			l.Applied = nil
+		} else if *tx.Executed {
+			l.Applied = tx.Executed
+			break
+		}
+	}
 	if l.Reason = whyNot(l.Transactions); l.Void {
 		l.Reason = "the leg is void: its batch does not hold what its owner said it would"
 	}

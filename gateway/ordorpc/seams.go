@@ -34,6 +34,9 @@ type Backend struct {
 	// Whole returns a transaction that Decode takes as users know it, as JSON encodes it.
 	// Default: its bytes.
 	Whole func(raw []byte) any
+	// Silent reports that the rollup's client does not say what it skips: whether what a block
+	// was made from was applied, nobody knows here. Default: it says so.
+	Silent func() bool
 	// Terms says that the rollup honours the terms of a leg (see execution/terms).
 	Terms bool
 	// Places bounds subscriptions, together with those of other kinds. Default: its own.

@@ -38,6 +38,9 @@ func NewService(b Backend) *Service {
 			return tx.Hash, nil
 		}
 	}
+	if b.Silent == nil {
+		b.Silent = func() bool { return false }
+	}
 	if b.Places == nil {
 		b.Places = new(Places)
 	}

@@ -38,7 +38,7 @@ func TestLifeOfATransaction(t *testing.T) {
 		}
 	}
 	r.call(&got, "ordo_sendTransaction", hexutil.Bytes(bad))
-	if s := r.status(hash); s == nil || s.Status != "received" || s.ReceivedAt == nil || s.Executed || s.OrderedAt != nil {
+	if s := r.status(hash); s == nil || s.Status != "received" || s.ReceivedAt == nil || is(s.Executed) || s.OrderedAt != nil {
 		t.Errorf("received: %+v", s)
 	}
 	if err := r.rpc.Call(nil, "ordo_getInclusionProof", hash); err == nil || !strings.Contains(err.Error(), "not ordered") {
@@ -56,11 +56,11 @@ func TestLifeOfATransaction(t *testing.T) {
 	})
 	block := r.order()
 	s := r.status(hash)
-	if s.Status != "ordered" || !s.Executed || uint64(*s.BlockNumber) != block.Number || *s.BlockHash != ordorpc.Hash(block.Hash) ||
+	if s.Status != "ordered" || !is(s.Executed) || uint64(*s.BlockNumber) != block.Number || *s.BlockHash != ordorpc.Hash(block.Hash) ||
 		uint64(*s.SequencerHeight) != block.To || s.BundleID == nil || s.OrderedAt == nil || s.SafeAt != nil {
 		t.Errorf("ordered: %+v", s)
 	}
-	if s := r.status(badHash); s.Status != "dropped" || s.Executed || s.Reason != "it is bad" || uint64(*s.SequencerHeight) != block.To {
+	if s := r.status(badHash); s.Status != "dropped" || is(s.Executed) || s.Reason != "it is bad" || uint64(*s.SequencerHeight) != block.To {
 		t.Errorf("left out: %+v", s)
 	}
 	for _, h := range []ordorpc.Hash{hash, badHash} {
@@ -153,8 +153,8 @@ func TestBlockBundles(t *testing.T) {
 			t.Fatalf("block %v: %+v", at, b)
 		}
 		l := b.Bundles[0]
-		if !l.Applied || l.Reason != "" || l.LegCount != 2 || len(l.Legs) != 2 || l.Legs[1].RollupID != ordorpc.Hash(order.NewRollupID("other")) ||
-			!l.Transactions[0].Executed || l.Transactions[1].Executed || l.Transactions[1].Reason != "it is bad" || l.Terms != nil || l.Void {
+		if !is(l.Applied) || l.Reason != "" || l.LegCount != 2 || len(l.Legs) != 2 || l.Legs[1].RollupID != ordorpc.Hash(order.NewRollupID("other")) ||
+			!is(l.Transactions[0].Executed) || is(l.Transactions[1].Executed) || l.Transactions[1].Reason != "it is bad" || l.Terms != nil || l.Void {
 			t.Errorf("leg: %+v", l)
 		}
 	}
@@ -185,7 +185,7 @@ func TestBlockBundles(t *testing.T) {
 	block = r.order()
 	id := ordorpc.Hash(foreign.ID(chainID))
 	r.call(&b, "ordo_getBundle", id)
-	if b == nil || b.Ref != nil || b.Status != "ordered" || b.Reason != "" || b.BlockNumber == nil || uint64(*b.BlockNumber) != block.Number || len(b.Transactions) != 1 || uint64(*b.SequencerHeight) != block.To || len(b.Legs) != 1 || !b.Legs[0].Applied {
+	if b == nil || b.Ref != nil || b.Status != "ordered" || b.Reason != "" || b.BlockNumber == nil || uint64(*b.BlockNumber) != block.Number || len(b.Transactions) != 1 || uint64(*b.SequencerHeight) != block.To || len(b.Legs) != 1 || !is(b.Legs[0].Applied) {
 		t.Errorf("another gateway's: %+v", b)
 	}
 	r.mu.Lock()
@@ -204,7 +204,7 @@ func TestBlockBundles(t *testing.T) {
 	r.pool = append(r.pool, again)
 	r.mu.Unlock()
 	r.order()
-	if r.call(&b, "ordo_getBundle", ordorpc.Hash(again.ID(chainID))); b.Status != "ordered" || b.Reason != "it is bad" || b.Legs[0].Applied || b.Legs[0].Reason != "it is bad" {
+	if r.call(&b, "ordo_getBundle", ordorpc.Hash(again.ID(chainID))); b.Status != "ordered" || b.Reason != "it is bad" || is(b.Legs[0].Applied) || b.Legs[0].Reason != "it is bad" {
 		t.Errorf("left out: %+v", b)
 	}
 	// What was read of the order once is not fetched again.
@@ -347,5 +347,37 @@ func TestHTTP(t *testing.T) {
 	}
 	if code, _, _ := do(http.MethodPost, "/", "", "", kind, `{"jsonrpc":"2.0","id":1,"method":"`+string(bytes.Repeat([]byte("x"), ordorpc.MaxBody))+`"}`); code == 200 {
 		t.Errorf("a body above the bound: %d", code)
+	}
+}
+
+// TestSilentClient: where the rollup's client does not say what it skips, nobody is told that
+// a transaction was executed, nor that it was not.
+func TestSilentClient(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *ordorpc.Config) { c.Backend.Silent = func() bool { return true } })
+	var hash, ref ordorpc.Hash
+	r.call(&hash, "ordo_sendTransaction", hexutil.Bytes("one"))
+	if s := r.status(hash); s.Executed == nil || *s.Executed {
+		t.Errorf("before it is ordered: %+v", s)
+	}
+	r.sentOn(1)
+	block := r.order()
+	r.call(&ref, "ordo_sendBundle", map[string]any{"legs": []any{map[string]any{"rollup": "kv", "transactions": []any{hexutil.Bytes("two")}}}})
+	r.sentOn(1)
+	r.order()
+	if s := r.status(hash); s.Status != "ordered" || s.Executed != nil || s.BlockNumber == nil || uint64(*s.BlockNumber) != block.Number || s.Reason != "" {
+		t.Errorf("ordered: %+v", s)
+	}
+	var b *ordorpc.Bundle
+	r.call(&b, "ordo_getBundle", ref)
+	if b.Status != "ordered" || b.Reason != "" || len(b.Transactions) != 1 || b.Transactions[0].Executed != nil || len(b.Legs) != 1 || b.Legs[0].Applied != nil || b.Legs[0].Reason != "" {
+		t.Errorf("bundle: %+v", b)
+	}
+	// What was kept from it is known.
+	r.call(&hash, "ordo_sendTransaction", hexutil.Bytes("bad"))
+	r.sentOn(1)
+	r.order()
+	if s := r.status(hash); s.Executed == nil || *s.Executed || s.Reason != "it is bad" {
+		t.Errorf("skipped: %+v", s)
 	}
 }

@@ -23,8 +23,8 @@ const (
 // Status is the answer of ordo_transactionStatus. What is not known is null.
 type Status struct {
 	Hash             Hash            `json:"hash"`
-	Status           string          `json:"status"` // received, certified, ordered, safe, finalized or dropped
-	Executed         bool            `json:"executed"`
+	Status           string          `json:"status"`   // received, certified, ordered, safe, finalized or dropped
+	Executed         *bool           `json:"executed"` // null where it is in a block, and the rollup's client does not say what it skips
 	BlockNumber      *hexutil.Uint64 `json:"blockNumber"`
 	BlockHash        *Hash           `json:"blockHash"`
 	TransactionIndex *hexutil.Uint64 `json:"transactionIndex"`
@@ -47,7 +47,7 @@ type Times struct {
 // here.
 func (a *api) TransactionStatus(ctx context.Context, hash Hash) (*Status, error) {
 	s, err := a.status(hash)
-	if s == nil || err != nil || !s.Executed || s.BundleID != nil {
+	if s == nil || err != nil || s.BlockNumber == nil || s.BundleID != nil {
 		return s, err
 	}
 	// It came through another gateway, or before a restart: the order says more.
@@ -61,7 +61,7 @@ func (a *api) TransactionStatus(ctx context.Context, hash Hash) (*Status, error)
 func (a *api) status(hash Hash) (*Status, error) {
 	_, st, held := a.Gateway.Get(hash)
 	s := &Status{
-		Hash: hash, Reason: st.Reason, BundleID: known(st.Bundle),
+		Hash: hash, Executed: new(bool), Reason: st.Reason, BundleID: known(st.Bundle),
 		Times: Times{ReceivedAt: unixMilli(st.Received), CertifiedAt: unixMilli(st.Certified)},
 	}
 	place, executed, err := a.Chain.Locate(hash)
@@ -109,7 +109,7 @@ func (a *api) executed(s *Status, at Place, height uint64) error {
 	if height == 0 || height > block.To {
 		height = block.To
 	}
-	s.Executed, s.Reason = true, ""
+	s.Executed, s.Reason = a.applied(true), ""
 	s.BlockNumber, s.BlockHash, s.TransactionIndex = quantity(at.Block), known(block.Hash), quantity(at.Index)
 	s.SequencerHeight = quantity(height)
 	// Blocks count whole seconds: what is not remembered more closely was not ordered
@@ -123,6 +123,15 @@ func (a *api) executed(s *Status, at Place, height uint64) error {
 	s.OrderedAt = quantity(uint64(max(ordered, 0)))
 	s.Status, err = a.settled(&s.Times, at.Block, height)
 	return err
+}
+
+// applied says whether a transaction that was given to the rollup's client was applied: nil
+// where the client does not say.
+func (a *api) applied(given bool) *bool {
+	if given && a.Silent() {
+		return nil
+	}
+	return &given
 }
 
 // settled says how final a block of the rollup is, 0 for one that is not known, with the

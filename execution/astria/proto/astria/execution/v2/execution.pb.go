@@ -74,8 +74,11 @@ type ExecutionSession struct {
 	// The virtual machine goes by ordo_legs and applies legs with terms as one. Where it does
 	// not, the node keeps such legs from it.
 	OrdoKeepsTerms bool `protobuf:"varint,1000,opt,name=ordo_keeps_terms,json=ordoKeepsTerms,proto3" json:"ordo_keeps_terms,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The virtual machine says in ordo_skipped what it skips. Where it does not, nobody but
+	// itself knows whether a transaction was applied.
+	OrdoTellsSkipped bool `protobuf:"varint,1001,opt,name=ordo_tells_skipped,json=ordoTellsSkipped,proto3" json:"ordo_tells_skipped,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ExecutionSession) Reset() {
@@ -132,6 +135,13 @@ func (x *ExecutionSession) GetCommitmentState() *CommitmentState {
 func (x *ExecutionSession) GetOrdoKeepsTerms() bool {
 	if x != nil {
 		return x.OrdoKeepsTerms
+	}
+	return false
+}
+
+func (x *ExecutionSession) GetOrdoTellsSkipped() bool {
+	if x != nil {
+		return x.OrdoTellsSkipped
 	}
 	return false
 }
@@ -701,13 +711,14 @@ var File_astria_execution_v2_execution_proto protoreflect.FileDescriptor
 const file_astria_execution_v2_execution_proto_rawDesc = "" +
 	"\n" +
 	"#astria/execution/v2/execution.proto\x12\x13astria.execution.v2\x1a\x1fastria/primitive/v1/types.proto\x1a$astria/sequencerblock/v1/block.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!ordo/execution/v1/execution.proto\"\x1f\n" +
-	"\x1dCreateExecutionSessionRequest\"\xa0\x02\n" +
+	"\x1dCreateExecutionSessionRequest\"\xcf\x02\n" +
 	"\x10ExecutionSession\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12q\n" +
 	"\x1cexecution_session_parameters\x18\x02 \x01(\v2/.astria.execution.v2.ExecutionSessionParametersR\x1aexecutionSessionParameters\x12O\n" +
 	"\x10commitment_state\x18\x03 \x01(\v2$.astria.execution.v2.CommitmentStateR\x0fcommitmentState\x12)\n" +
-	"\x10ordo_keeps_terms\x18\xe8\a \x01(\bR\x0eordoKeepsTerms\"\xb6\x03\n" +
+	"\x10ordo_keeps_terms\x18\xe8\a \x01(\bR\x0eordoKeepsTerms\x12-\n" +
+	"\x12ordo_tells_skipped\x18\xe9\a \x01(\bR\x10ordoTellsSkipped\"\xb6\x03\n" +
 	"\x1aExecutionSessionParameters\x12:\n" +
 	"\trollup_id\x18\x01 \x01(\v2\x1d.astria.primitive.v1.RollupIdR\brollupId\x129\n" +
 	"\x19rollup_start_block_number\x18\x02 \x01(\x04R\x16rollupStartBlockNumber\x125\n" +
