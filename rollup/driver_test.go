@@ -22,6 +22,7 @@ import (
 	"github.com/ordo-network/ordo/execution"
 	"github.com/ordo-network/ordo/execution/evm"
 	"github.com/ordo-network/ordo/follower"
+	"github.com/ordo-network/ordo/order"
 )
 
 // testNode is a driver over a real EVM in a directory that outlives it.
@@ -298,6 +299,58 @@ func TestOldRecordsArePruned(t *testing.T) {
 	}
 	if at, ok := st.firmAt(1); !ok || at.UnixMilli() != last-keepRecords {
 		t.Errorf("oldest firm time is %v, %v", at.UnixMilli(), ok)
+	}
+}
+
+// TestStoreIsBoundedWithoutDA: where no DA layer makes blocks firm, what is old is forgotten by
+// how far the order was taken in.
+func TestStoreIsBoundedWithoutDA(t *testing.T) {
+	t.Parallel()
+	st, err := openStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := st.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	st.neverFirm = true
+	put := func(number uint64, heights ...uint64) {
+		t.Helper()
+		height := heights[len(heights)-1]
+		r := record{Hash: execution.Hash{byte(height)}, Number: number, Head: execution.Hash{byte(number)}}
+		o := outcome{Executed: true, Head: execution.Head{Number: number, Height: height}}
+		for _, h := range heights {
+			o.Blocks = append(o.Blocks, block{Height: h, Legs: []leg{{Leg: execution.Leg{Bundle: execution.Hash{1, byte(number)}}}}})
+		}
+		if err := st.putOutcome(r, o, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known := func(height, number uint64) bool {
+		t.Helper()
+		_, record, err := st.record(height)
+		_, made, errMade := st.made(number)
+		_, bundle, errBundle := st.bundleHeight(order.BundleID{1, byte(number)})
+		if err := errors.Join(err, errMade, errBundle); err != nil {
+			t.Fatal(err)
+		}
+		if record != made || made != bundle {
+			t.Errorf("height %d: record %v, made %v, bundle %v", height, record, made, bundle)
+		}
+		return record
+	}
+	put(1, 1)
+	put(2, 5000)
+	put(3, 10_000) // the oldest that is kept
+	put(4, keepRecords+9999)
+	if !known(1, 1) || !known(5000, 2) {
+		t.Error("forgotten before it is old")
+	}
+	put(5, keepRecords+10_000, keepRecords+10_001) // gathered blocks pass a height at which it is looked
+	if known(1, 1) || known(5000, 2) || !known(10_000, 3) || !known(keepRecords+10_001, 5) {
+		t.Error("what is old is kept, or what is not is forgotten")
 	}
 }
 

@@ -78,6 +78,11 @@ func (s *store) putOutcome(r record, o outcome, hash func([]byte) [32]byte) (err
 	if err := batch.Set(heightKey(keyRecord, last), r.encode(), nil); err != nil {
 		return err
 	}
+	if s.neverFirm {
+		if err := s.prune(batch, o.Blocks[0].Height-1, last); err != nil {
+			return fmt.Errorf("remove what is old: %w", err)
+		}
+	}
 	if !o.Executed {
 		return batch.Commit(pebble.NoSync)
 	}

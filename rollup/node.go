@@ -154,6 +154,7 @@ func (n *Node) openChain(ctx context.Context, home string, observe func(context.
 	if n.store, err = openStore(in("data/node")); err != nil {
 		return err
 	}
+	n.store.neverFirm = n.cfg.DA.Layer == ""
 	if err := n.store.pin(settingsOf(n.cfg)); err != nil {
 		return err
 	}

@@ -54,9 +54,14 @@ const (
 	keyTold     = "told"
 )
 
-// keepRecords is how many sequencer heights below the firm one keep their
-// record, for status queries: about three hours at ten blocks a second.
-const keepRecords = 100_000
+const (
+	// keepRecords is how many sequencer heights below the firm one keep their
+	// record, for status queries: about three hours at ten blocks a second.
+	keepRecords = 100_000
+	// pruneEvery is how often older ones are removed, in heights: each range deletion is one
+	// more thing for reads to look at.
+	pruneEvery = 1000
+)
 
 // record is what the node made of one block of the order.
 type record struct {
@@ -100,6 +105,8 @@ type store struct {
 	db *pebble.DB
 	// forever keeps what blocks were made from: where nobody else knows.
 	forever bool
+	// neverFirm says that no DA layer makes blocks firm: what is old goes by what was taken in.
+	neverFirm bool
 }
 
 func openStore(dir string) (*store, error) { return openStoreOn(vfs.Default, dir) }
@@ -245,20 +252,31 @@ func (s *store) putFirm(height uint64, at time.Time, cursor []byte) (err error) 
 	if err := b.Set([]byte(keyFirm), cursor, nil); err != nil {
 		return err
 	}
-	// Seldom, since each range deletion is one more thing for reads to look at.
-	if height > keepRecords && height%1000 == 0 {
-		if !s.forever {
-			if err := s.pruneMade(b, height-keepRecords); err != nil {
-				return err
-			}
-		}
-		for _, prefix := range []string{keyRecord, keyFirmAt, keyVoid} {
-			if err := b.DeleteRange(heightKey(prefix, 0), heightKey(prefix, height-keepRecords), nil); err != nil {
-				return err
-			}
-		}
+	if err := s.prune(b, height-1, height); err != nil {
+		return err
 	}
 	return b.Commit(pebble.NoSync)
+}
+
+// prune removes what is too old, where a height is passed on the way from one to another at
+// which that is done.
+func (s *store) prune(b *pebble.Batch, from, to uint64) error {
+	to -= to % pruneEvery
+	if to <= from || to <= keepRecords {
+		return nil
+	}
+	oldest := to - keepRecords
+	if !s.forever {
+		if err := s.pruneMade(b, oldest); err != nil {
+			return err
+		}
+	}
+	for _, prefix := range []string{keyRecord, keyFirmAt, keyVoid} {
+		if err := b.DeleteRange(heightKey(prefix, 0), heightKey(prefix, oldest), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // firmAt returns when the order was seen firm at a height.
