@@ -26,9 +26,9 @@ import (
 
 // Times that are long enough for a busy machine of two cores.
 const (
-	startTime  = 90 * time.Second
+	startTime  = 3 * time.Minute
 	stopTime   = 60 * time.Second
-	settleTime = 90 * time.Second
+	settleTime = 3 * time.Minute
 	poll       = 50 * time.Millisecond
 )
 
