@@ -27,8 +27,8 @@ const estimateErrorRatio = 0.015
 // calls are the methods that execute a message. At the pending block they do so
 // here, on a copy of its state; elsewhere geth does.
 type calls struct {
-	evm            EVM
-	call, estimate method
+	evm                        EVM
+	call, estimate, accessList method
 }
 
 // Call executes a message and returns what it returns.
@@ -109,9 +109,23 @@ func (c calls) prepare(rawArgs json.RawMessage, overrides, blockOverrides *json.
 	return t, overrideAccounts(t.state, t.precompiles, accounts)
 }
 
-// run executes the message as eth_call does: fees are not asked for where none are
-// given, and the nonce does not matter.
+// run executes the message as eth_call does.
 func (t *trial) run(ctx context.Context) (hexutil.Bytes, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	result, err := t.execute(ctx, t.state, vm.Config{})
+	switch {
+	case err != nil:
+		return nil, err
+	case errors.Is(result.Err, vm.ErrExecutionReverted):
+		return nil, newRevert(result.Revert())
+	}
+	return result.Return(), result.Err
+}
+
+// execute executes the message on a state, which it changes: fees are not asked for where none
+// are given, and the nonce does not matter.
+func (t *trial) execute(ctx context.Context, on *state.StateDB, config vm.Config) (*core.ExecutionResult, error) {
 	msg, err := t.args.message(t.chain.Config(), t.header.BaseFee, t.gasCap)
 	if err != nil {
 		return nil, err
@@ -129,25 +143,22 @@ func (t *trial) run(ctx context.Context) (hexutil.Bytes, error) {
 	if msg.BlobGasFeeCap.IsZero() {
 		block.BlobBaseFee = new(big.Int)
 	}
-	evm := vm.NewEVM(block, t.state, t.chain.Config(), vm.Config{NoBaseFee: true})
+	config.NoBaseFee = true
+	evm := vm.NewEVM(block, on, t.chain.Config(), config)
 	defer evm.Release()
 	evm.SetPrecompiles(t.precompiles)
-	ctx, cancel := context.WithTimeout(ctx, t.timeout)
-	defer cancel()
 	stop := context.AfterFunc(ctx, evm.Cancel)
 	defer stop()
 	result, err := core.ApplyMessage(evm, msg.SkipExecutionGasCapCheck().SkipGasLimitCapCheck(), core.NewGasPool(t.gasCap))
 	switch {
-	case t.state.Error() != nil:
-		return nil, t.state.Error()
+	case on.Error() != nil:
+		return nil, on.Error()
 	case evm.Cancelled():
 		return nil, fmt.Errorf("execution aborted (timeout = %v)", t.timeout)
 	case err != nil:
 		return nil, fmt.Errorf("err: %w (supplied gas %d)", err, msg.GasLimit)
-	case errors.Is(result.Err, vm.ErrExecutionReverted):
-		return nil, newRevert(result.Revert())
 	}
-	return result.Return(), result.Err
+	return result, nil
 }
 
 func (t *trial) estimate(ctx context.Context) (hexutil.Uint64, error) {
@@ -179,7 +190,7 @@ type callArgs struct {
 	MaxFeePerGas         *hexutil.Big                 `json:"maxFeePerGas"`
 	MaxPriorityFeePerGas *hexutil.Big                 `json:"maxPriorityFeePerGas"`
 	Value                *hexutil.Big                 `json:"value"`
-	Nonce                hexutil.Uint64               `json:"nonce"`
+	Nonce                *hexutil.Uint64              `json:"nonce"`
 	Data                 *hexutil.Bytes               `json:"data"`
 	Input                *hexutil.Bytes               `json:"input"`
 	AccessList           types.AccessList             `json:"accessList"`
@@ -201,8 +212,11 @@ func (a callArgs) message(config *params.ChainConfig, baseFee *big.Int, gasCap u
 		return nil, core.ErrSetCodeTxCreate
 	}
 	msg := &core.Message{
-		From: a.From, To: a.To, Nonce: uint64(a.Nonce), AccessList: a.AccessList, SetCodeAuthorizations: a.AuthorizationList,
+		From: a.From, To: a.To, AccessList: a.AccessList, SetCodeAuthorizations: a.AuthorizationList,
 		BlobHashes: a.BlobHashes,
+	}
+	if a.Nonce != nil {
+		msg.Nonce = uint64(*a.Nonce)
 	}
 	if a.Gas != nil {
 		msg.GasLimit = min(uint64(*a.Gas), gasCap)

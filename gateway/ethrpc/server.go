@@ -152,6 +152,10 @@ func (s *Server) register() error {
 	if err != nil {
 		return err
 	}
+	accessList, err := findMethod(own, "eth", "CreateAccessList")
+	if err != nil {
+		return err
+	}
 	timeouts := ordorpc.SyncTimeouts{Standard: time.Duration(s.cfg.Settings.SyncTimeout), Max: time.Duration(s.cfg.Settings.SyncTimeoutMax)}
 	methods := &ethAPI{
 		door: d, hub: s.hub, polls: polls, geth: s.client, receipts: made, sync: timeouts.For(s.cfg.Order.Info().BlockTime),
@@ -160,7 +164,7 @@ func (s *Server) register() error {
 		rpc.API{Namespace: "eth", Service: polls},
 		rpc.API{Namespace: "eth", Service: subscriptions{hub: s.hub, geth: s.client}},
 		rpc.API{Namespace: "eth", Service: pendingTag{evm: s.cfg.EVM, reader: read, counter: count, geth: s.client}},
-		rpc.API{Namespace: "eth", Service: calls{evm: s.cfg.EVM, call: call, estimate: estimate}},
+		rpc.API{Namespace: "eth", Service: calls{evm: s.cfg.EVM, call: call, estimate: estimate, accessList: accessList}},
 		rpc.API{Namespace: "eth", Service: methods},
 		rpc.API{Namespace: "eth", Service: &searchers{door: d, evm: s.cfg.EVM, allowed: s.cfg.Settings.Bundles}},
 		rpc.API{Namespace: "txpool", Service: &txpoolAPI{door: d}},
