@@ -77,8 +77,6 @@ func (a *App) Commit() (*abci.ResponseCommit, error) {
 		return nil, err
 	}
 	a.lanes.Committed(a.state.current.Load().lanes)
-	if err := a.pool.Update(result.Block.Height, result.IDs, done.txs[ordering.OwnTxs:]); err != nil {
-		return nil, err
-	}
+	a.pool.Update(result.Block.Height, result.IDs, done.txs[ordering.OwnTxs:])
 	return res, nil
 }

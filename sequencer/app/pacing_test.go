@@ -72,7 +72,7 @@ func startNode(t *testing.T, opts app.Options) (*chain, <-chan cmttypes.EventDat
 		require.NoError(t, n.Stop())
 		n.Wait()
 	})
-	require.NoError(t, a.Pool().SetLane(laneOwner(0), func() bool { return true }))
+	a.Pool().SetLane(laneOwner(0), func() bool { return true })
 	return &chain{t: t, app: a, lanes: l, session: 1, vals: make([]abci.Validator, 1), time: doc.GenesisTime}, blocks
 }
 

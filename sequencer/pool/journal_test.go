@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -38,7 +39,7 @@ func TestAcknowledgedSurvivesPowerLoss(t *testing.T) {
 	require.Len(t, ids, 40)
 	before := take(t, p, 1<<20)
 	require.Len(t, before, 40)
-	require.NoError(t, p.Update(10, ids[:5], nil))
+	p.Update(10, ids[:5], nil)
 	for _, id := range ids[:5] {
 		c.fates[id] = ordering.Fate{Height: 10}
 	}
@@ -69,7 +70,7 @@ func TestAcknowledgedSurvivesChangedRules(t *testing.T) {
 	require.Empty(t, take(t, q, 1<<20))
 	require.True(t, q.Has(id))
 	c.set(func(c *fakeChain) { c.params = ordering.DefaultParams() })
-	require.NoError(t, q.Update(10, nil, nil))
+	q.Update(10, nil, nil)
 	require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
 }
 
@@ -98,7 +99,7 @@ func TestBundleCarriedWhileItIsWritten(t *testing.T) {
 	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
 	e, err := p.admit(bundle(0, 0, nil))
 	require.NoError(t, err)
-	require.NoError(t, p.Update(10, []order.BundleID{e.id}, nil))
+	p.Update(10, []order.BundleID{e.id}, nil)
 	p.writers.Done()
 	// The rest of Submit, which comes too late.
 	require.NoError(t, p.settle(e))
@@ -136,4 +137,71 @@ func TestCloseWaitsForWriters(t *testing.T) {
 	for id := range acked {
 		require.True(t, q.Has(id))
 	}
+}
+
+// A bundle that is submitted twice is written twice, and stays for as long as it waits.
+func TestSubmittedTwiceSurvivesRestarts(t *testing.T) {
+	c, fs := newFakeChain(), vfs.NewMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	id := submit(t, p, bundle(0, 0, nil))
+	require.Equal(t, id, submit(t, p, bundle(0, 0, nil)))
+	for range 3 {
+		require.NoError(t, p.Close())
+		p = newPool(t, c, Options{Dir: "/pool", fs: fs})
+		require.True(t, p.Has(id))
+	}
+}
+
+// writeSegment writes a segment of a journal.
+func writeSegment(t *testing.T, fs vfs.FS, number uint64, content []byte, sync bool) {
+	t.Helper()
+	require.NoError(t, fs.MkdirAll("/pool", 0o755))
+	f, err := fs.Create("/pool/"+segmentName(number), journalDisk)
+	require.NoError(t, err)
+	for _, dir := range []string{"/", "/pool"} {
+		d, err := fs.OpenDir(dir)
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(d.Sync(), d.Close()))
+	}
+	_, err = f.Write(bytes.Clone(content))
+	require.NoError(t, err)
+	if sync {
+		require.NoError(t, f.Sync())
+	}
+	require.NoError(t, f.Close())
+}
+
+func encoded(salt uint32, seq uint64, raw []byte) []byte {
+	return append(appendRecordHead(nil, salt, seq, raw), raw...)
+}
+
+// Killed while it moves a bundle to another segment, a process leaves a copy that may not be
+// on disk: the one that is does not go before.
+func TestMovedBundleSurvivesAKillAndPowerLoss(t *testing.T) {
+	c, fs := newFakeChain(), vfs.NewCrashableMem()
+	content := append(make([]byte, segmentHead), encoded(0, 1, bundle(0, 0, nil))...)
+	writeSegment(t, fs, 1, content, true)
+	writeSegment(t, fs, 2, content, false)
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	id := p.bundles.Front().Value.(*entry).id
+	submit(t, p, bundle(9, 9, nil)) // with it names are synced, and the want of what was removed
+	q := newPool(t, c, Options{Dir: "/pool", fs: fs.CrashClone(vfs.CrashCloneCfg{})})
+	require.True(t, q.Has(id))
+}
+
+// What a loss of power has cut off does not make other bytes pass for records: whoever wrote
+// them into a bundle could take another's place.
+func TestNoRecordIsFoundWithinABundle(t *testing.T) {
+	c, fs := newFakeChain(), vfs.NewMem()
+	content := append([]byte{1, 2, 3, 4}, encoded(0x01020304, 1, bundle(0, 0, nil))...)
+	content = append(content, make([]byte, 4096)...) // the first page of a group is not there
+	for salt := range uint32(3) {
+		content = append(content, encoded(salt, 1, bundle(1, 1, nil))...)
+	}
+	writeSegment(t, fs, 1, content, true)
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	b, err := order.DecodeBundle(bundle(0, 0, nil))
+	require.NoError(t, err)
+	require.True(t, p.Has(b.ID(chainID)))
+	require.Equal(t, 1, p.bundles.Len())
 }

@@ -15,7 +15,7 @@ type lane struct {
 // Bundles of the journal that are not signed for the lane leave the pool: the node was
 // another validator's when it accepted them, and no attester would take a batch with
 // one of them.
-func (p *Pool) SetLane(owner order.Owner, open func() bool) error {
+func (p *Pool) SetLane(owner order.Owner, open func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var waiting []order.BundleSummary
@@ -39,5 +39,5 @@ func (p *Pool) SetLane(owner order.Owner, open func() bool) error {
 	if p.bundles.Len() > 0 {
 		p.signal()
 	}
-	return p.journal.delete(gone)
+	p.journal.delete(gone)
 }

@@ -122,7 +122,7 @@ func New(chain Chain, opts Options) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := openJournal(opts.fs, opts.Dir)
+	j, err := openJournal(opts.fs, opts.Dir, segmentBytes, opts.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (p *Pool) load() error {
 		return err
 	}
 	var gone []uint64
-	err = p.journal.load(func(seq uint64, raw []byte) {
+	p.journal.load(func(seq uint64, raw []byte) {
 		p.nextSeq = max(p.nextSeq, seq+1)
 		b, err := order.DecodeBundle(raw)
 		if err != nil {
@@ -162,13 +162,11 @@ func (p *Pool) load() error {
 		}
 		p.insert(e)
 	})
-	if err != nil {
-		return err
-	}
 	if n := p.bundles.Len(); n+len(gone) > 0 {
 		p.log.Info("loaded accepted bundles", "waiting", n, "bytes", p.bytes, "done_with", len(gone))
 	}
-	return p.journal.delete(gone)
+	p.journal.delete(gone)
+	return nil
 }
 
 // Submit takes in a bundle from the node's API. When it returns without error, the
@@ -194,10 +192,10 @@ func (p *Pool) settle(e *entry) error {
 	if err := p.journal.put(e.seq, e.raw); err != nil {
 		return err
 	}
-	if p.Has(e.id) {
-		return nil
+	if !p.Has(e.id) { // a block carried it meanwhile
+		p.journal.delete([]uint64{e.seq})
 	}
-	return p.journal.delete([]uint64{e.seq}) // a block carried it meanwhile
+	return nil
 }
 
 // admit checks a bundle and adds it to the pool. The caller writes it to the journal
@@ -323,13 +321,13 @@ func (p *Pool) remove(id order.BundleID) (seq uint64, ok bool) {
 
 // Update follows a commit: what the block carried, and what has expired, leaves
 // the pool, and ordinary transactions are checked again.
-func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) error {
+func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) {
 	p.txs.update(txs, p.chain.Recheck, p.chain.CheckTx)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil
+		return
 	}
 	var gone []uint64
 	for _, id := range carried {
@@ -353,7 +351,7 @@ func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) err
 		p.signal()
 	}
 	p.gauge()
-	return p.journal.delete(gone)
+	p.journal.delete(gone)
 }
 
 // Has reports whether the bundle waits here.

@@ -34,7 +34,7 @@ func newPool(t testing.TB, c Chain, opts Options) *Pool {
 	opts.ChainID, opts.Logger = chainID, slog.New(slog.DiscardHandler)
 	p, err := New(c, opts)
 	require.NoError(t, err)
-	require.NoError(t, p.SetLane(owner, func() bool { return true }))
+	p.SetLane(owner, func() bool { return true })
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
 }
@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 	c.set(func(c *fakeChain) { c.balance = 1 })
 	_, err := p.Submit(context.Background(), raw)
 	require.ErrorIs(t, err, ErrInsufficientFunds)
-	require.NoError(t, p.SetLane(owner, func() bool { return false }))
+	p.SetLane(owner, func() bool { return false })
 	_, err = p.Submit(context.Background(), raw)
 	require.ErrorIs(t, err, ErrNoLane)
 	require.True(t, Temporary(err), "nothing is wrong with the bundle")
@@ -165,7 +165,7 @@ func TestAnotherLane(t *testing.T) {
 	q, err := New(c, Options{Dir: "/pool", fs: fs, ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	require.Empty(t, take(t, q, 1<<20), "no lane yet")
-	require.NoError(t, q.SetLane(there, func() bool { return true }))
+	q.SetLane(there, func() bool { return true })
 	require.Empty(t, take(t, q, 1<<20), "no attester would take it")
 	require.True(t, q.Empty())
 	require.Equal(t, id, submit(t, q, b.Encode()))
@@ -173,7 +173,7 @@ func TestAnotherLane(t *testing.T) {
 
 	q, err = New(c, Options{Dir: "/pool", fs: fs, ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	require.NoError(t, q.SetLane(there, func() bool { return true }))
+	q.SetLane(there, func() bool { return true })
 	require.Equal(t, []order.BundleID{id}, take(t, q, 1<<20))
 	require.NoError(t, q.Close())
 }
@@ -243,7 +243,7 @@ func TestBounds(t *testing.T) {
 		for n := range 100 {
 			tx := fmt.Appendf(nil, "transaction %d", n)
 			require.NoError(t, p.Insert(tx))
-			require.NoError(t, p.Update(10, nil, [][]byte{tx}))
+			p.Update(10, nil, [][]byte{tx})
 		}
 		size := 0
 		for _, tx := range p.Reap(0) {
@@ -269,7 +269,7 @@ func TestUpdate(t *testing.T) {
 	require.True(t, p.Waiting())
 	<-p.Arrived()
 	c.set(func(c *fakeChain) { c.bad["goes bad"] = true })
-	require.NoError(t, p.Update(12, []order.BundleID{carried, {1}}, [][]byte{[]byte("in the block")}))
+	p.Update(12, []order.BundleID{carried, {1}}, [][]byte{[]byte("in the block")})
 	require.False(t, p.Has(carried))
 	require.False(t, p.Has(expired))
 	require.True(t, p.Has(stays))
@@ -278,7 +278,7 @@ func TestUpdate(t *testing.T) {
 	var waiting dto.Metric
 	require.NoError(t, p.metrics.bundles.Write(&waiting))
 	require.EqualValues(t, 1, waiting.GetGauge().GetValue())
-	require.NoError(t, p.Update(99, []order.BundleID{stays}, [][]byte{[]byte("stays")}))
+	p.Update(99, []order.BundleID{stays}, [][]byte{[]byte("stays")})
 	require.True(t, p.Empty())
 	require.False(t, p.Waiting())
 }
@@ -323,9 +323,7 @@ func TestConcurrentUse(t *testing.T) {
 				c.fates[id] = ordering.Fate{Height: 10}
 			}
 		})
-		if err := p.Update(10, ids, p.Txs()); err != nil {
-			t.Error(err)
-		}
+		p.Update(10, ids, p.Txs())
 	}
 	wg.Go(func() {
 		for range 50 {

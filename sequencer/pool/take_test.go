@@ -58,7 +58,7 @@ func TestTakePassesOverWhatNeverFits(t *testing.T) {
 	small := submit(t, p, bundle(0, 1, nil))
 	require.Equal(t, []order.BundleID{small}, take(t, p, 1000))
 	require.Empty(t, take(t, p, 10_000))
-	require.NoError(t, p.Update(10, nil, nil))
+	p.Update(10, nil, nil)
 	require.True(t, isReady(p), "batches may have become larger")
 	require.Equal(t, []order.BundleID{big}, take(t, p, 10_000))
 }
@@ -72,7 +72,7 @@ func TestRewind(t *testing.T) {
 		ids = append(ids, submit(t, p, bundle(n, n, nil)))
 	}
 	require.Equal(t, ids, take(t, p, 1<<20))
-	require.NoError(t, p.Update(10, ids[1:2], nil))
+	p.Update(10, ids[1:2], nil)
 	ids = append(ids[:1:1], append(ids[2:4:4], submit(t, p, bundle(0, 9, nil)))...)
 	isReady(p)
 	p.Rewind()
@@ -94,18 +94,18 @@ func TestUnpaidWait(t *testing.T) {
 	c.set(func(c *fakeChain) { c.balance = small })
 	paid := submit(t, p, bundle(1, 2, nil))
 	require.Equal(t, []order.BundleID{paid}, take(t, p, 1<<20))
-	require.NoError(t, p.Update(10, nil, nil))
+	p.Update(10, nil, nil)
 	require.Empty(t, take(t, p, 1<<20))
 	c.set(func(c *fakeChain) { c.balance = 1 << 40 })
 	require.Empty(t, take(t, p, 1<<20), "looked at again after a block")
-	require.NoError(t, p.Update(11, nil, nil))
+	p.Update(11, nil, nil)
 	require.Equal(t, poor, take(t, p, 1<<20))
 	// What is in batches counts against the balance until it is ordered.
 	again := submit(t, p, bundle(1, 3, nil))
 	c.set(func(c *fakeChain) { c.balance = 2*small - 1 })
 	require.Empty(t, take(t, p, 1<<20))
 	c.set(func(c *fakeChain) { c.balance = small })
-	require.NoError(t, p.Update(12, []order.BundleID{paid}, nil))
+	p.Update(12, []order.BundleID{paid}, nil)
 	require.Equal(t, []order.BundleID{again}, take(t, p, 1<<20))
 }
 
@@ -117,7 +117,7 @@ func TestTakeFollowsTheModel(t *testing.T) {
 		p, err := New(c, Options{ChainID: chainID, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(rt, err)
 		defer func() { require.NoError(rt, p.Close()) }()
-		require.NoError(t, p.SetLane(owner, func() bool { return true }))
+		p.SetLane(owner, func() bool { return true })
 		var waits []order.BundleID
 		taken := map[order.BundleID]bool{}
 		n := 0
@@ -145,7 +145,7 @@ func TestTakeFollowsTheModel(t *testing.T) {
 					i := rapid.IntRange(0, len(waits)-1).Draw(rt, "which")
 					id := waits[i]
 					c.set(func(c *fakeChain) { c.fates[id] = ordering.Fate{Height: 10} })
-					require.NoError(rt, p.Update(10, []order.BundleID{id}, nil))
+					p.Update(10, []order.BundleID{id}, nil)
 					waits = slices.Delete(slices.Clone(waits), i, i+1)
 				}
 			},
