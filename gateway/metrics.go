@@ -2,11 +2,12 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/internal/monitor"
 )
 
 // stats is counted by the core.
@@ -105,21 +106,11 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
 		counter("ordo_gateway_executed_total", "Transactions that ended as executed.", func(s *stats) uint64 { return s.executed }),
 		counter("ordo_gateway_dropped_total", "Transactions that ended otherwise.", func(s *stats) uint64 { return s.dropped }),
 	}
-	for i, c := range m.collectors {
-		if err := reg.Register(c); err != nil {
-			for _, done := range m.collectors[:i] {
-				reg.Unregister(done)
-			}
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m, monitor.Register(reg, m.collectors...)
 }
 
 func (m *metrics) unregister(reg prometheus.Registerer) {
-	for _, c := range m.collectors {
-		reg.Unregister(c)
-	}
+	monitor.Unregister(reg, m.collectors...)
 }
 
 func (m *metrics) submitted(err error) { m.submits.WithLabelValues(resultOf(err)).Inc() }

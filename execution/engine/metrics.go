@@ -2,10 +2,11 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/internal/monitor"
 )
 
 type metrics struct {
@@ -38,12 +39,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.seconds, m.failures, m.refused, m.builds, m.caughtUp} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m, monitor.Register(reg, m.seconds, m.failures, m.refused, m.builds, m.caughtUp)
 }
 
 func (m *metrics) asked(method string, took time.Duration, err error) {

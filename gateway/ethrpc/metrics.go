@@ -3,7 +3,6 @@ package ethrpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/internal/monitor"
 )
 
 // results names what a transaction was refused for, in metrics.
@@ -53,21 +53,11 @@ func newMetrics(reg prometheus.Registerer, h *hub) (*metrics, error) {
 	m.collectors = []prometheus.Collector{m.transactions, m.deaf, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ordo_ethrpc_subscriptions", Help: "Subscriptions over WebSocket.",
 	}, func() float64 { return float64(h.count()) })}
-	for i, c := range m.collectors {
-		if err := reg.Register(c); err != nil {
-			for _, done := range m.collectors[:i] {
-				reg.Unregister(done)
-			}
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m, monitor.Register(reg, m.collectors...)
 }
 
 func (m *metrics) unregister(reg prometheus.Registerer) {
-	for _, c := range m.collectors {
-		reg.Unregister(c)
-	}
+	monitor.Unregister(reg, m.collectors...)
 }
 
 func (m *metrics) sent(err error) {

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordo-network/ordo/gateway"
+	"github.com/ordo-network/ordo/internal/monitor"
 )
 
 // Server is the plain door of one rollup, from NewServer to Close.
@@ -237,19 +238,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "ordo_ordorpc_passed_total", Help: "Messages passed on to the rollup's client, by whether it answered.",
 		}, []string{"result"}),
 	}
-	if err := reg.Register(m.transactions); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
-	if err := reg.Register(m.passed); err != nil {
-		reg.Unregister(m.transactions)
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
-	return m, nil
+	return m, monitor.Register(reg, m.transactions, m.passed)
 }
 
 func (m *metrics) unregister(reg prometheus.Registerer) {
-	reg.Unregister(m.transactions)
-	reg.Unregister(m.passed)
+	monitor.Unregister(reg, m.transactions, m.passed)
 }
 
 func (m *metrics) sent(err error) {

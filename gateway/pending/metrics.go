@@ -1,10 +1,11 @@
 package pending
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordo-network/ordo/internal/monitor"
 )
 
 type metrics struct {
@@ -55,21 +56,11 @@ func newMetrics(reg prometheus.Registerer, o *Overlay) (*metrics, error) {
 		held("ordo_gateway_pending_held_bundles", "Bundles that are certified and not ordered.", func(s *set) int { return len(s.entries) }),
 		held("ordo_gateway_pending_held_bytes", "Bytes of their transactions.", func(s *set) int { return s.bytes }),
 	}
-	for i, c := range m.collectors {
-		if err := reg.Register(c); err != nil {
-			for _, done := range m.collectors[:i] {
-				reg.Unregister(done)
-			}
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m, monitor.Register(reg, m.collectors...)
 }
 
 func (m *metrics) unregister(reg prometheus.Registerer) {
-	for _, c := range m.collectors {
-		reg.Unregister(c)
-	}
+	monitor.Unregister(reg, m.collectors...)
 }
 
 func (m *metrics) trial(anew bool, took time.Duration) {
