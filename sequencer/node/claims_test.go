@@ -134,9 +134,10 @@ func TestClaimsAreChecked(t *testing.T) {
 	n.reach(0, next+2)
 	lie := whole
 	lie.From, lie.To = next, next+1
-	if _, err := claim(lie); err != nil {
+	if height, err = claim(lie); err != nil {
 		t.Fatal(err)
 	}
+	n.reach(1, height+1) // a node that answers before has not heard of it
 	await.Until(t, "the false claim is gone", func() bool { return n.available(1).Pending == 0 })
 	// The relayer is ignored now: what it claims is recorded, and true or not, nobody looks.
 	height, err = claim(n.posted(layer, next, next+1, 1<<20))
