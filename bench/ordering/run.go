@@ -180,20 +180,17 @@ const (
 func (o Options) highest(ctx context.Context, st *stage, part string) (*Trial, error) {
 	rate := o.RateMBps * 1e6
 	if rate == 0 {
-		bounded := false
+		tries := 1
 		found, err := search(firstMBps*1e6, mostMBps*1e6, refinements, func(rate float64) (ok bool, err error) {
-			// One overload bounds the search. The next may be what that left behind, or a bad
-			// moment of a machine that others share: it must come twice.
-			for range 2 {
+			for range tries {
 				t, err := st.told(ctx, load{size: o.Size, rate: rate, duration: o.Duration, warm: warmUp}, "search")
 				if err != nil || !t.Overloaded {
 					return err == nil, err
 				}
-				if !bounded {
-					bounded = true
-					break
-				}
 			}
+			// One overload bounds the search. The next may be what that left behind, or a bad
+			// moment of a machine that others share: it must come twice.
+			tries = 2
 			return false, nil
 		})
 		if err != nil {
