@@ -40,6 +40,9 @@ func startNode(t *testing.T, opts app.Options) (*chain, <-chan cmttypes.EventDat
 	cfg.SetRoot(t.TempDir())
 	cmtcfg.EnsureRoot(cfg.RootDir)
 	cfg.RPC.ListenAddress, cfg.RPC.GRPCListenAddress, cfg.P2P.ListenAddress = "", "", "tcp://127.0.0.1:0"
+	// The node has no peers to exchange, and what it knows of them is written after Stop
+	// and Wait, maybe while the test's directory is removed.
+	cfg.P2P.PexReactor = false
 	cfg.Mempool.Type, cfg.Mempool.ReapInterval = cmtcfg.MempoolTypeApp, 2*time.Millisecond
 	cfg.Consensus.TimeoutCommit = time.Millisecond
 	cfg.Consensus.SkipTimeoutCommit = false
