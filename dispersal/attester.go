@@ -22,6 +22,7 @@ type attester struct {
 	mu     sync.Mutex
 	keeper *lane.Keeper
 	offers map[order.Owner]*offers // of each owner that has some under way
+	took   time.Duration           // from an offer to its attestation, of late
 }
 
 // offers are those of one owner that were taken and not judged.
@@ -233,8 +234,17 @@ func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) {
 		a.say(o.from, a.keeper.Failed(p, errors.Is(err, store.ErrConflict)))
 		return
 	}
-	a.node.metrics.attest.Observe(a.node.opts.Now().Sub(o.since).Seconds())
+	took := a.node.opts.Now().Sub(o.since)
+	a.took += (took - a.took) / 16
+	a.node.metrics.attest.Observe(took.Seconds())
 	a.say(o.from, a.keeper.Stored(p))
+}
+
+// pace returns how long it takes this node to attest an offer, of late.
+func (a *attester) pace() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.took
 }
 
 // restore tells the keeper what is on disk, before the first view.

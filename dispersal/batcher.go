@@ -12,12 +12,13 @@ import (
 	"github.com/ordo-network/ordo/order"
 )
 
-// batcher makes batches of bundles. While nothing is in flight what there is goes at
-// once; otherwise it gathers until there is enough, or the oldest has waited long enough. A batch
-// costs the network milliseconds of processors whatever it holds, so the more are in flight, the
-// network being slow or busy, the longer it gathers.
+// batcher makes batches of bundles. What comes after a pause goes at once; otherwise it gathers
+// until there is enough, or some time has passed since the batch before. A batch costs the network
+// milliseconds of processors and disks whatever it holds, so the busier this node is, by the time
+// in which it attests what it is offered, the longer it gathers.
 type batcher struct {
 	node *Node
+	last time.Time // when the last batch was made
 
 	session uint64
 	done    map[order.BundleID]bool // certified in earlier sessions, and handed out again
@@ -32,7 +33,6 @@ type queued struct {
 	summary order.BundleSummary
 	bytes   int // in a batch
 	header  int // in its header
-	since   time.Time
 }
 
 func (b *batcher) run(ctx context.Context) error {
@@ -60,7 +60,7 @@ func (b *batcher) run(ctx context.Context) error {
 // 0 for never.
 func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 	for {
-		room, flown := b.node.owner.state()
+		room := b.node.owner.state()
 		if room.Session != b.session && room.Session != 0 {
 			// Another session: what was in flight will not be certified. It is handed out
 			// again, as is what was taken and not dispersed. Certificates of sessions before
@@ -79,9 +79,9 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 			return 0, nil
 		}
 		full := b.bytes >= most || b.header >= room.HeaderBytes*7/8 || len(b.queue) >= order.MaxBatchBundles
-		gather := b.node.opts.FlushAge * time.Duration(min(flown, 1+max(0, flown-2), maxGather))
-		if age := b.node.opts.Now().Sub(b.queue[0].since); !full && age < gather {
-			return gather - age, nil
+		pace := min(b.node.opts.FlushAge, paceFactor*b.node.attester.pace())
+		if since := b.node.opts.Now().Sub(b.last); !full && since < pace {
+			return pace - since, nil
 		}
 		if err := b.disperse(ctx, room, b.cut(most, room.HeaderBytes)); err != nil {
 			return 0, err
@@ -89,16 +89,15 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// maxGather is how many times FlushAge a bundle waits at most: with two batches in flight
-// once, and once more with each further one.
-const maxGather = 4
+// paceFactor is how many times as long as an attestation takes it is from one batch to the next.
+// All validators attest each other's batches at the same time, on several cores.
+const paceFactor = 12
 
 func (b *batcher) clear() { b.queue, b.bytes, b.header = nil, 0, 0 }
 
 // take fills the queue. It asks for no less than the largest bundle takes: a source
 // passes over what does not fit.
 func (b *batcher) take(most int, room lane.Room) {
-	now := b.node.opts.Now()
 	for b.bytes < most && b.header < room.HeaderBytes && len(b.queue) < order.MaxBatchBundles {
 		taken := b.node.opts.Source.Take(min(room.Bytes, max(most, order.BundleSizeInBatch(order.MaxBundleBytes))), room.HeaderBytes)
 		if len(taken) == 0 {
@@ -109,7 +108,7 @@ func (b *batcher) take(most int, room lane.Room) {
 			if len(b.done) > 0 && b.done[s.ID(b.node.opts.ChainID)] {
 				continue
 			}
-			q := queued{bundle.Bundle, *s, order.BundleSizeInBatch(s.Size()), order.SummarySizeInHeader(s.EncodedSize()), now}
+			q := queued{bundle.Bundle, *s, order.BundleSizeInBatch(s.Size()), order.SummarySizeInHeader(s.EncodedSize())}
 			b.queue = append(b.queue, q)
 			b.bytes, b.header = b.bytes+q.bytes, b.header+q.header
 		}
@@ -164,6 +163,7 @@ func (b *batcher) disperse(ctx context.Context, room lane.Room, n int) error {
 	case err != nil:
 		return fmt.Errorf("disperse batch: %w", err)
 	}
+	b.last = b.node.opts.Now()
 	for _, q := range b.queue[:n] {
 		b.bytes, b.header = b.bytes-q.bytes, b.header-q.header
 	}

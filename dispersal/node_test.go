@@ -171,7 +171,7 @@ func TestMemberLeaves(t *testing.T) {
 	gone.source.submit(late...)
 	rest[0].source.submit(others...)
 	await.Until(t, "the others certify", func() bool { return certified(rest, others) })
-	if room, _ := gone.Node.owner.state(); room.Bytes != 0 || certified(rest[:1], late[:1]) {
+	if room := gone.Node.owner.state(); room.Bytes != 0 || certified(rest[:1], late[:1]) {
 		t.Error("a lane goes on that nobody shares")
 	}
 	w.out = nil

@@ -55,8 +55,7 @@ type Options struct {
 	Shares []ShareSource
 
 	// BatchBytes is the size from which a batch is not waited with, default 1 MiB;
-	// FlushAge how long a bundle waits for others while batches are in flight, up to
-	// four times that while there are many, default 30 ms.
+	// FlushAge the longest that a bundle waits for others, default 100 ms.
 	BatchBytes int
 	FlushAge   time.Duration
 	// WindowBytes and WindowBatches bound what is in flight; defaults 16 MiB and 64.
@@ -96,7 +95,7 @@ func (o *Options) complete() error {
 		o.BatchBytes = 1 << 20
 	}
 	if o.FlushAge == 0 {
-		o.FlushAge = 30 * time.Millisecond
+		o.FlushAge = 100 * time.Millisecond
 	}
 	if o.WindowBytes == 0 {
 		o.WindowBytes = 16 << 20

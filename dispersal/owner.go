@@ -28,8 +28,7 @@ type owner struct {
 	inbox   []func(now uint64)
 	wake    chan struct{} // holds a token when the inbox is not empty
 	room    lane.Room
-	flown   int           // batches in flight
-	changed chan struct{} // holds a token after room or flown changed
+	changed chan struct{} // holds a token after room changed
 }
 
 // flying is a batch between its dispersal and the announcement of its certificate.
@@ -105,11 +104,11 @@ func (o *owner) connected(p *transport.Peer) {
 	})
 }
 
-// state returns what may be dispersed, and how many batches are in flight.
-func (o *owner) state() (lane.Room, int) {
+// state returns what may be dispersed.
+func (o *owner) state() lane.Room {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.room, o.flown
+	return o.room
 }
 
 // disperse sends a batch off. Errors: those of lane.Disperser.Disperse, the context's.
@@ -166,8 +165,8 @@ func (o *owner) publish() {
 	room := o.disperser.Room()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if room != o.room || len(o.flights) != o.flown {
-		o.room, o.flown = room, len(o.flights)
+	if room != o.room {
+		o.room = room
 		nudge(o.changed)
 	}
 }

@@ -41,7 +41,7 @@ type Config struct {
 		Listen       string          `toml:"listen" comment:"Address that other validators connect to, to hand over batches and certificates."`
 		Advertise    string          `toml:"advertise" comment:"Address, host:port, by which they reach it. The chain is told by 'ordo sequencer attester set'. Empty: listen."`
 		AdvertiseAPI string          `toml:"advertise_api" comment:"URL by which other nodes reach the sequencer API, to read the shards that this validator keeps; the chain is told it, too. Empty: http:// and api.listen."`
-		FlushAge     config.Duration `toml:"flush_age" comment:"How long a bundle may wait, while batches are on their way, for others to share its batch; up to four times that while many are."`
+		FlushAge     config.Duration `toml:"flush_age" comment:"How long a bundle may wait for others to share its batch. It waits for less, the less busy this node is, and not at all after a pause."`
 		BatchBytes   int             `toml:"batch_bytes" comment:"Size from which a batch is sent without waiting; never more than the chain allows."`
 		WindowBytes  uint64          `toml:"window_bytes" comment:"Bytes of batches that this validator may have on their way to a certificate. When it is full, bundles wait in the pool."`
 		PeerBytes    int             `toml:"peer_bytes" comment:"Memory for what one other validator has sent and this one has not dealt with; beyond it, its connection is not read."`
@@ -89,7 +89,7 @@ func DefaultConfig() Config {
 	c.API.MaxConnections, c.API.MaxStreams = limits.Connections, limits.Streams
 	c.API.MaxSubmits, c.API.MaxReads, c.API.ClientShare = limits.Submits, limits.Reads, limits.ClientShare
 	c.Dispersal.Listen = "127.0.0.1:26604"
-	c.Dispersal.FlushAge = config.Duration(30 * time.Millisecond)
+	c.Dispersal.FlushAge = config.Duration(100 * time.Millisecond)
 	c.Dispersal.BatchBytes, c.Dispersal.WindowBytes = 1<<20, 32<<20
 	c.Dispersal.PeerBytes, c.Dispersal.PeerRate = 32<<20, 256<<20
 	c.Dispersal.CacheBytes = 32 << 20
