@@ -15,9 +15,6 @@ type load struct {
 	// warm is how long the same load lasts before it counts: connections, buffers and
 	// heaps grow to their size in the first second of any network.
 	warm time.Duration
-	// ahead wraps all payloads before the first is due: where they are small, a signature
-	// costs more than all the rest, and it is not the network's work.
-	ahead bool
 }
 
 // warmUp is the load's warm.
@@ -60,38 +57,28 @@ func (ld load) plan(start time.Time, validators int) []*entry {
 	return entries
 }
 
-// wrapper makes the parcel of payload i.
-type wrapper func(i int) (parcel, error)
-
-// prepare returns a wrapper for the load, having done its work where it is to be
-// done beforehand.
-func (ld load) prepare(ctx context.Context, s system, p *payloads) (wrapper, error) {
-	wrap := func(i int) (parcel, error) {
-		return s.wrap(channelOf(i), validatorOf(i, s.validators()), p.make(ld.size))
-	}
-	if !ld.ahead {
-		return wrap, nil
-	}
+// prepare wraps all payloads before the first is due: digests and signatures are work of
+// those who send, whose machines are others. It takes memory for all of them.
+func (ld load) prepare(ctx context.Context, s system, p *payloads) ([]parcel, error) {
 	parcels := make([]parcel, ld.count())
 	for i := range parcels {
 		var err error
-		if parcels[i], err = wrap(i); err != nil {
-			return nil, err
+		if parcels[i], err = s.wrap(channelOf(i), validatorOf(i, s.validators()), p.make(ld.size)); err != nil {
+			return nil, fmt.Errorf("wrap a payload: %w", err)
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
-	return func(i int) (parcel, error) { return parcels[i], nil }, nil
+	return parcels, nil
 }
 
 // send hands in each entry at its time, and returns when all calls have returned.
 // A validator that is slow holds up its own entries only. When ctx ends the rest
-// is not sent. It fails where a payload cannot be wrapped.
-func send(ctx context.Context, s system, l *ledger, entries []*entry, wrap wrapper) error {
+// is not sent. Parcels that were sent are let go.
+func send(ctx context.Context, s system, l *ledger, entries []*entry, parcels []parcel) {
 	queues := make([]chan int, s.validators())
 	var running sync.WaitGroup
-	failed := make(chan error, 1)
 	for v := range queues {
 		queues[v] = make(chan int, len(entries)/len(queues)+1)
 		for range callers {
@@ -100,16 +87,10 @@ func send(ctx context.Context, s system, l *ledger, entries []*entry, wrap wrapp
 					if ctx.Err() != nil {
 						continue
 					}
-					p, err := wrap(i)
-					if err != nil {
-						select {
-						case failed <- err:
-						default:
-						}
-						return
-					}
+					p := parcels[i]
+					parcels[i] = parcel{}
 					l.enter(p.key, entries[i])
-					err = s.submit(ctx, v, p)
+					err := s.submit(ctx, v, p)
 					if err != nil && ctx.Err() != nil {
 						err = errCut
 					}
@@ -134,10 +115,4 @@ func send(ctx context.Context, s system, l *ledger, entries []*entry, wrap wrapp
 		close(q)
 	}
 	running.Wait()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("wrap a payload: %w", err)
-	default:
-		return nil
-	}
 }

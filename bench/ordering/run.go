@@ -216,7 +216,7 @@ func (o Options) highest(ctx context.Context, st *stage, part string) (*Trial, e
 // it, the highest of their rates that it bears.
 func (o Options) small(ctx context.Context, st *stage) (ts []*Trial, err error) {
 	at := func(rate float64) (*Trial, error) {
-		return st.told(ctx, load{size: o.SmallSize, rate: rate, duration: o.Duration, warm: warmUp, ahead: true}, PartSmall)
+		return st.told(ctx, load{size: o.SmallSize, rate: rate, duration: o.Duration, warm: warmUp}, PartSmall)
 	}
 	asked := float64(o.SmallSize * o.SmallRate)
 	finish := startProfiles(ctx, o, st, PartSmall, o.Duration)

@@ -79,7 +79,7 @@ const (
 // more than one in a hundred payloads are late already. When it returns, nothing of
 // the load is on its way any more.
 func (st *stage) trial(ctx context.Context, ld load) (*Trial, error) {
-	wrap, err := ld.prepare(ctx, st.system, st.payloads)
+	parcels, err := ld.prepare(ctx, st.system, st.payloads)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +90,11 @@ func (st *stage) trial(ctx context.Context, ld load) (*Trial, error) {
 		var sender sync.WaitGroup
 		defer sender.Wait()
 		defer stopSending()
-		sent := make(chan error, 1)
-		sender.Go(func() { sent <- send(sending, st.system, st.ledger, entries, wrap) })
+		sent := make(chan struct{})
+		sender.Go(func() {
+			defer close(sent)
+			send(sending, st.system, st.ledger, entries, parcels)
+		})
 		counted := entries[ld.uncounted():]
 		overloaded, err := st.watch(ctx, counted, sent, stopSending)
 		if err != nil {
@@ -143,7 +146,7 @@ func (st *stage) measured(ctx context.Context, fn func() (*Trial, error)) (*Tria
 
 // watch waits until all entries are ordered or refused, or the network is overloaded,
 // or nothing more is to be expected.
-func (st *stage) watch(ctx context.Context, entries []*entry, sent chan error, stopSending func()) (overloaded bool, err error) {
+func (st *stage) watch(ctx context.Context, entries []*entry, sent <-chan struct{}, stopSending func()) (overloaded bool, err error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	var settled <-chan time.Time
@@ -151,10 +154,7 @@ func (st *stage) watch(ctx context.Context, entries []*entry, sent chan error, s
 		select {
 		case <-ctx.Done():
 			return false, ctx.Err()
-		case err := <-sent:
-			if err != nil {
-				return false, err
-			}
+		case <-sent:
 			sent, settled = nil, time.After(settleLimit)
 		case <-settled:
 			return st.ledger.late(entries, st.o.Late)*100 > len(entries), nil
@@ -167,10 +167,7 @@ func (st *stage) watch(ctx context.Context, entries []*entry, sent chan error, s
 			}
 			if st.ledger.late(entries, st.o.Late)*100 > len(entries) {
 				stopSending()
-				if sent != nil {
-					err = <-sent
-				}
-				return true, err
+				return true, nil
 			}
 		}
 	}
