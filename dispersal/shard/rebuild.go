@@ -117,7 +117,8 @@ func (r *Rebuilder) rebuild() error {
 	if err := l.code.Encode(c.shards); err != nil {
 		return fmt.Errorf("code batch again: %w", err)
 	}
-	c.commit(r.length, func(i int) bool { return i < l.data && r.have[i] })
+	// Any k shards belong to exactly one codeword: those that were given came out as they were.
+	c.commit(r.length, func(i int) bool { return r.have[i] })
 	if c.root != r.root {
 		return fmt.Errorf("coded again it has another root: %w", ErrVoid)
 	}
