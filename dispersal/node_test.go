@@ -3,6 +3,7 @@ package dispersal
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/ordo-network/ordo/dispersal/transport"
 	"github.com/ordo-network/ordo/order"
@@ -178,4 +179,36 @@ func TestMemberLeaves(t *testing.T) {
 	w.epoch()
 	await.Until(t, "it certifies again", func() bool { return certified(w.validators, late) })
 	w.settle(append(late, others...))
+}
+
+// A bundle goes at once after a pause. While attestations take long, those that follow wait until
+// they fill a batch, or for as long as may be.
+func TestBusyNodeGathers(t *testing.T) {
+	t.Parallel()
+	w := start(t, 4, func(o *Options) { o.BatchBytes, o.FlushAge = 16<<10, time.Hour })
+	w.connected()
+	v := w.validators[0]
+	takes := func(d time.Duration) {
+		v.attester.mu.Lock()
+		defer v.attester.mu.Unlock()
+		v.attester.took = d
+	}
+	takes(time.Hour)
+	first, few := bundles(t, 1, 1000), bundles(t, 3, 1000)
+	v.source.submit(first...)
+	await.Until(t, "the first is certified", func() bool { return certified(w.validators[:1], first) })
+	v.source.submit(few...)
+	rest := bundles(t, 13, 1000)
+	v.source.submit(rest...)
+	all := slices.Concat(few, rest)
+	await.Until(t, "a full batch is certified", func() bool { return certified(w.validators[:1], all[:12]) })
+	tips := v.Tips()
+	if i := slices.IndexFunc(tips, func(tip order.Tip) bool { return tip.Owner == v.owner }); i < 0 || tips[i].Sequence != 2 {
+		t.Errorf("the lane stands at %v, want the first bundle in one batch and those that follow in another", tips)
+	}
+	late := bundles(t, 1, 1000)
+	takes(0)
+	v.source.submit(late...)
+	await.Until(t, "nothing waits on an idle node", func() bool { return certified(w.validators[:1], late) })
+	w.settle(slices.Concat(first, all, late))
 }

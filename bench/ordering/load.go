@@ -3,6 +3,7 @@ package ordering
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -12,13 +13,14 @@ type load struct {
 	size     int     // bytes of a payload
 	rate     float64 // bytes a second, over all validators
 	duration time.Duration
-	// warm is how long the same load lasts before it counts: connections, buffers and
-	// heaps grow to their size in the first second of any network.
+	// warm is how long the load grows, evenly from nothing, before it counts: connections,
+	// buffers and heaps of any network grow to their size in its first seconds, and what
+	// that costs would be missing for the load that counts.
 	warm time.Duration
 }
 
 // warmUp is the load's warm.
-const warmUp = 2 * time.Second
+const warmUp = 4 * time.Second
 
 // callers is how many calls are under way at one validator, at most.
 const callers = 48
@@ -38,7 +40,7 @@ func validatorOf(i, validators int) int { return i % validators }
 
 // uncounted is how many payloads only warm the network up, and count how many
 // there are with them.
-func (ld load) uncounted() int { return int(ld.rate / float64(ld.size) * ld.warm.Seconds()) }
+func (ld load) uncounted() int { return int(ld.rate / float64(ld.size) * ld.warm.Seconds() / 2) }
 
 func (ld load) count() int {
 	return ld.uncounted() + max(int(ld.rate/float64(ld.size)*ld.duration.Seconds()), 1)
@@ -48,10 +50,14 @@ func (ld load) count() int {
 func (ld load) plan(start time.Time, validators int) []*entry {
 	entries := make([]*entry, ld.count())
 	interval := float64(ld.size) / ld.rate * float64(time.Second)
+	warming := ld.uncounted()
 	for i := range entries {
+		after := ld.warm + time.Duration(float64(i-warming)*interval)
+		if i < warming {
+			after = time.Duration(float64(ld.warm) * math.Sqrt(float64(i)/float64(warming)))
+		}
 		entries[i] = &entry{
-			size: ld.size, validator: validatorOf(i, validators), channel: channelOf(i),
-			due: start.Add(time.Duration(float64(i) * interval)),
+			size: ld.size, validator: validatorOf(i, validators), channel: channelOf(i), due: start.Add(after),
 		}
 	}
 	return entries

@@ -45,6 +45,31 @@ func TestPlanIsEvenAndSamplesReachAllValidators(t *testing.T) {
 	}
 }
 
+func TestLoadGrowsUntilItCounts(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1000, 0)
+	ld := load{size: 1000, rate: 1e6, duration: time.Second, warm: 2 * time.Second}
+	entries := ld.plan(start, 4)
+	warming := ld.uncounted()
+	if warming != 1000 || len(entries) != 2000 {
+		t.Fatalf("%d of %d payloads warm the network up, want 1000 of 2000", warming, len(entries))
+	}
+	gap := time.Hour
+	for i, e := range entries[1:] {
+		last := entries[i].due
+		if e.due.Sub(last) > gap+time.Microsecond {
+			t.Fatalf("payload %d comes %v after the one before, which came after %v", i+1, e.due.Sub(last), gap)
+		}
+		gap = e.due.Sub(last)
+	}
+	if first := entries[warming].due; !first.Equal(start.Add(2 * time.Second)) {
+		t.Errorf("the load counts from %v, want 2s", first.Sub(start))
+	}
+	if gap != time.Millisecond {
+		t.Errorf("payloads come every %v at the end, want 1ms", gap)
+	}
+}
+
 func TestPayloadsAreUniqueAndDoNotCompress(t *testing.T) {
 	t.Parallel()
 	p, err := newPayloads(maxPayload)

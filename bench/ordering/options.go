@@ -72,7 +72,7 @@ func DefaultOptions() Options {
 		Validators: 4, Systems: slices.Clone(Systems), Parts: slices.Clone(Parts),
 		Size: 240 << 10, TransactionBytes: 4 << 10, Duration: 10 * time.Second,
 		SmallSize: 250, SmallRate: 5000, Crowd: 10_000, Scale: []int{4, 7, 16},
-		BlockTime: 200 * time.Millisecond, Late: time.Second, Peer: peers.DefaultSettings(),
+		BlockTime: 150 * time.Millisecond, Late: time.Second, Peer: peers.DefaultSettings(),
 	}
 }
 
