@@ -126,11 +126,11 @@ func (c Config) embeddedAddress() string {
 // nodes are the sequencer nodes that the order is read from.
 type nodes struct {
 	cfg     follower.GroupConfig
-	trusted *trustedBlock
+	trusted *follower.TrustedBlock
 	client  *http.Client
 }
 
-func newOrder(cfg Config, trust follower.Trust, trusted *trustedBlock, logger *slog.Logger) *nodes {
+func newOrder(cfg Config, trust follower.Trust, trusted *follower.TrustedBlock, logger *slog.Logger) *nodes {
 	transport := &http.Transport{
 		Protocols: new(http.Protocols),
 		// What is not read for a while must not fill memory.

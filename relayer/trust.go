@@ -2,45 +2,32 @@ package relayer
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/ordo-network/ordo/follower"
 )
 
-// ErrNotTrusted says that what was read does not lead to the trusted block.
-var ErrNotTrusted = errors.New("not the past of the trusted block")
-
-// trustedBlock is a block of the sequencer chain that somebody trustworthy named.
-type trustedBlock struct {
-	height uint64
-	hash   [32]byte
-}
-
 // trusted is the block that the settings name, nil where they name none.
-func (c Config) trusted() (*trustedBlock, error) {
-	if c.TrustHeight == 0 && c.TrustHash == "" {
-		return nil, nil
-	}
-	raw, err := hex.DecodeString(strings.TrimPrefix(c.TrustHash, "0x"))
-	t := &trustedBlock{height: c.TrustHeight}
+func (c Config) trusted() (*follower.TrustedBlock, error) {
 	switch {
+	case c.TrustHeight == 0 && c.TrustHash == "":
+		return nil, nil
 	case c.TrustHeight == 0:
 		return nil, errors.New("trust_hash is set and trust_height is 0: name both, or neither")
-	case err != nil || len(raw) != len(t.hash):
-		return nil, fmt.Errorf("trust_hash is %q: want the hash of block %d of the sequencer chain, 64 hexadecimal digits", c.TrustHash, c.TrustHeight)
 	}
-	copy(t.hash[:], raw)
-	return t, nil
+	b, err := follower.ParseTrustedBlock(c.TrustHeight, c.TrustHash)
+	if err != nil {
+		return nil, fmt.Errorf("trust_hash is %q: want the hash of block %d of the sequencer chain: %w", c.TrustHash, c.TrustHeight, err)
+	}
+	return b, nil
 }
 
 // source reads the order from nodes that nobody trusts.
 type source struct {
-	cfg     follower.GroupConfig // trusts genesis, and the block that was read last where there is one
-	trusted *trustedBlock        // nil where none is named
+	cfg     follower.GroupConfig   // trusts genesis, and the block that was read last where there is one
+	trusted *follower.TrustedBlock // nil where none is named
 }
 
 // Run is Source.Run. The trusted block stands in for genesis: a rollup that begins above it
@@ -50,15 +37,15 @@ func (s *source) Run(ctx context.Context, from uint64, handle func(context.Conte
 	cfg := s.cfg
 	switch t := s.trusted; {
 	case t == nil:
-	case from <= t.height:
+	case from <= t.Height:
 		var err error
-		if cfg.Checkpoint, err = t.reach(ctx, cfg, from, handle); err != nil {
+		if cfg.Checkpoint, err = reach(ctx, t, cfg, from, handle); err != nil {
 			return err
 		}
-		from = t.height + 1
+		from = t.Height + 1
 	case cfg.Checkpoint.IsZero():
 		var err error
-		if cfg.Trust, err = follower.TrustHeader(cfg.Trust.ChainID(), t.height, t.hash); err != nil {
+		if cfg.Trust, err = follower.TrustHeader(cfg.Trust.ChainID(), t.Height, t.Hash); err != nil {
 			return err
 		}
 	}
@@ -71,17 +58,17 @@ func (s *source) Run(ctx context.Context, from uint64, handle func(context.Conte
 
 // reach reads up to the trusted block. A crash on the way changes nothing: what is read after
 // it begins below the block, and must lead there too.
-func (t *trustedBlock) reach(ctx context.Context, cfg follower.GroupConfig, from uint64, handle func(context.Context, []*follower.Block) error) (last follower.Checkpoint, err error) {
+func reach(ctx context.Context, t *follower.TrustedBlock, cfg follower.GroupConfig, from uint64, handle func(context.Context, []*follower.Block) error) (last follower.Checkpoint, err error) {
 	cfg.Options.TrustingPeriod = math.MaxInt64
 	reached := errors.New("reached")
 	err = read(ctx, cfg, from, func(ctx context.Context, blocks []*follower.Block) error {
 		b := blocks[0] // of the same header as the others
-		if b.Height < t.height {
+		if b.Height < t.Height {
 			return handle(ctx, blocks)
 		}
-		if b.Hash != t.hash {
+		if b.Hash != t.Hash {
 			return fmt.Errorf("block %d has hash %X, trust_hash is %X: %w; where that hash is right, former validators made up what was read: "+
-				"remove the relayer's journal, and name other sequencers", b.Height, b.Hash, t.hash, ErrNotTrusted)
+				"remove the relayer's journal, and name other sequencers", b.Height, b.Hash, t.Hash, follower.ErrNotTrusted)
 		}
 		if err := handle(ctx, blocks); err != nil {
 			return err

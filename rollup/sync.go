@@ -37,7 +37,7 @@ const (
 // genesis once that is older than the trusting period.
 type SyncOptions struct {
 	// Trusted is a block that what is read must lead to. Nothing below it expires.
-	Trusted *TrustedBlock
+	Trusted *follower.TrustedBlock
 	// TrustingPeriod stands in for that of the node's settings. The longer, the more of those
 	// who were validators once could show this node a past that was not (long-range forgery).
 	TrustingPeriod time.Duration
@@ -118,7 +118,7 @@ func (s *syncing) open(ctx context.Context) error {
 			if b.Height != t.Height {
 				return nil
 			}
-			return t.reached(b.Hash, b.Time, time.Now(), s.period)
+			return leadsTo(t, b.Hash, b.Time, time.Now(), s.period)
 		}
 	}
 	s.started = time.Now()
@@ -185,7 +185,7 @@ func trusted(all []*syncing) error {
 	for _, s := range all {
 		if _, _, firm := s.driver.state(); s.o.Trusted != nil && firm < s.o.Trusted.Height {
 			return fmt.Errorf("the data of rollup %s that is on the DA layer ends at sequencer height %d, and the trusted block has %d: nothing shows yet that what was read is the chain's past; "+
-				"sync again with the same block when more is on the layer, or with one at or below that height: %w", s.cfg.Name, firm, s.o.Trusted.Height, ErrNotTrusted)
+				"sync again with the same block when more is on the layer, or with one at or below that height: %w", s.cfg.Name, firm, s.o.Trusted.Height, follower.ErrNotTrusted)
 		}
 	}
 	return nil

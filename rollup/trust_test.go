@@ -2,7 +2,6 @@ package rollup
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"strings"
@@ -57,7 +56,7 @@ func TestSyncOldChain(t *testing.T) {
 		t.Fatalf("with a longer period: %+v, %v", want, err)
 	}
 	home = p.home(t, nil)
-	if got, err := p.sync(t, home, SyncOptions{Trusted: &TrustedBlock{40, hashes[39]}}); err != nil || got.Head != want.Head {
+	if got, err := p.sync(t, home, SyncOptions{Trusted: &follower.TrustedBlock{Height: 40, Hash: hashes[39]}}); err != nil || got.Head != want.Head {
 		t.Fatalf("to a trusted block: %+v, %v", got, err)
 	}
 	// The node starts from there: genesis is of no use to it any more.
@@ -77,10 +76,10 @@ func TestSyncOldChain(t *testing.T) {
 	}
 	// On from there, with the same block, an older one, and one that it did not come by.
 	for name, tc := range map[string]struct {
-		trusted TrustedBlock
+		trusted follower.TrustedBlock
 		ok      bool
-	}{"the same": {TrustedBlock{40, hashes[39]}, true}, "before": {TrustedBlock{30, hashes[29]}, true}, "another": {TrustedBlock{40, hashes[38]}, false}} {
-		if _, err := p.sync(t, home, SyncOptions{Trusted: &tc.trusted}); (err == nil) != tc.ok || err != nil && !errors.Is(err, ErrNotTrusted) {
+	}{"the same": {follower.TrustedBlock{Height: 40, Hash: hashes[39]}, true}, "before": {follower.TrustedBlock{Height: 30, Hash: hashes[29]}, true}, "another": {follower.TrustedBlock{Height: 40, Hash: hashes[38]}, false}} {
+		if _, err := p.sync(t, home, SyncOptions{Trusted: &tc.trusted}); (err == nil) != tc.ok || err != nil && !errors.Is(err, follower.ErrNotTrusted) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -90,44 +89,26 @@ func TestSyncLeadsToTheTrustedBlock(t *testing.T) {
 	t.Parallel()
 	p, hashes := publishOld(t)
 	home := p.home(t, nil)
-	got, err := p.sync(t, home, SyncOptions{Trusted: &TrustedBlock{39, hashes[39]}})
-	if !errors.Is(err, ErrNotTrusted) || got.Blocks != 38 {
+	got, err := p.sync(t, home, SyncOptions{Trusted: &follower.TrustedBlock{Height: 39, Hash: hashes[39]}})
+	if !errors.Is(err, follower.ErrNotTrusted) || got.Blocks != 38 {
 		t.Errorf("another block: %v, executed up to %d", err, got.Blocks)
 	}
-	if _, err := p.sync(t, p.home(t, nil), SyncOptions{Trusted: &TrustedBlock{20, hashes[19]}}); !errors.Is(err, follower.ErrExpired) {
+	if _, err := p.sync(t, p.home(t, nil), SyncOptions{Trusted: &follower.TrustedBlock{Height: 20, Hash: hashes[19]}}); !errors.Is(err, follower.ErrExpired) {
 		t.Errorf("a block of a month ago: %v", err)
 	}
-	if _, err := p.sync(t, p.home(t, func(o *InitOptions) { o.StartHeight = 30 }), SyncOptions{Trusted: &TrustedBlock{20, hashes[19]}}); err == nil || !strings.Contains(err.Error(), "start_height") {
+	if _, err := p.sync(t, p.home(t, func(o *InitOptions) { o.StartHeight = 30 }), SyncOptions{Trusted: &follower.TrustedBlock{Height: 20, Hash: hashes[19]}}); err == nil || !strings.Contains(err.Error(), "start_height") {
 		t.Errorf("a block before the rollup: %v", err)
 	}
 	// Its blob is not there yet.
 	p.step = (40*p.step + time.Minute) / 41
 	p.order(t)
-	last := TrustedBlock{41, [32]byte(p.last.Hash)}
+	last := follower.TrustedBlock{Height: 41, Hash: [32]byte(p.last.Hash)}
 	home = p.home(t, nil)
-	if got, err := p.sync(t, home, SyncOptions{Trusted: &last}); !errors.Is(err, ErrNotTrusted) || got.Height != 40 {
+	if got, err := p.sync(t, home, SyncOptions{Trusted: &last}); !errors.Is(err, follower.ErrNotTrusted) || got.Height != 40 {
 		t.Errorf("not there yet: %v, at %d", err, got.Height)
 	}
 	p.put(t, p.blob(t, 41, 41))
 	if got, err := p.sync(t, home, SyncOptions{Trusted: &last}); err != nil || got.Height != 41 {
 		t.Errorf("there: %v, at %d", err, got.Height)
-	}
-}
-
-func TestParseTrusted(t *testing.T) {
-	t.Parallel()
-	want := TrustedBlock{7, [32]byte{1, 2, 3}}
-	for _, s := range []string{hex.EncodeToString(want.Hash[:]), "0x" + strings.ToUpper(hex.EncodeToString(want.Hash[:]))} {
-		if got, err := ParseTrusted(7, s); err != nil || *got != want {
-			t.Errorf("%s: %+v, %v", s, got, err)
-		}
-		if _, err := ParseTrusted(0, s); err == nil {
-			t.Error("height 0 is trusted")
-		}
-	}
-	for _, s := range []string{"", "0x", "8f0c", strings.Repeat("z", 64)} {
-		if _, err := ParseTrusted(7, s); err == nil {
-			t.Errorf("%q is a hash", s)
-		}
 	}
 }

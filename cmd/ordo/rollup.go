@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ordo-network/ordo/follower"
 	"github.com/ordo-network/ordo/rollup"
 )
 
@@ -208,7 +209,7 @@ the hash that the command prints with what others have before you rely on it.`,
 			}
 			if cmd.Flags().Changed("trust-hash") {
 				var err error
-				if o.Trusted, err = rollup.ParseTrusted(height, hash); err != nil {
+				if o.Trusted, err = follower.ParseTrustedBlock(height, hash); err != nil {
 					return err
 				}
 			}

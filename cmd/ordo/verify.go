@@ -210,19 +210,17 @@ func (o verifyOptions) trust(block *orderv1.RollupBlock) (follower.Trust, string
 		trust, err := follower.TrustGenesis(doc)
 		return trust, fmt.Sprintf("genesis of %s with %s, %s", doc.ChainID, plural(len(doc.Validators), "validator"), o.genesis), err
 	}
-	var hash [32]byte
-	raw, err := hex.DecodeString(strings.TrimPrefix(o.trustHash, "0x"))
-	if err != nil || len(raw) != len(hash) {
-		return follower.Trust{}, "", fmt.Errorf("--trust-hash %q is not 64 hexadecimal digits", o.trustHash)
+	trusted, err := follower.ParseTrustedBlock(o.trustHeight, o.trustHash)
+	if err != nil {
+		return follower.Trust{}, "", err
 	}
-	copy(hash[:], raw)
 	// The trusted hash covers the chain ID, so it may come from the proof.
 	var header cmtproto.SignedHeader
 	if err := header.Unmarshal(block.GetSignedHeader()); err != nil || header.Header == nil {
 		return follower.Trust{}, "", errors.New("the proof is malformed: it has no header")
 	}
-	trust, err := follower.TrustHeader(header.Header.ChainID, o.trustHeight, hash)
-	return trust, fmt.Sprintf("block %d of %s with hash %X", o.trustHeight, header.Header.ChainID, hash), err
+	trust, err := follower.TrustHeader(header.Header.ChainID, trusted.Height, trusted.Hash)
+	return trust, fmt.Sprintf("block %d of %s with hash %X", trusted.Height, header.Header.ChainID, trusted.Hash), err
 }
 
 // skipTo moves the verifier's trust to just below height, and returns how many
