@@ -15,7 +15,7 @@ import (
 // batcher makes batches of bundles. What comes after a pause goes at once; otherwise it gathers
 // until there is enough, or some time has passed since the batch before. A batch costs the network
 // milliseconds of processors and disks whatever it holds, so the busier this node is, by the time
-// in which it attests what it is offered, the longer it gathers.
+// that it takes to attest what it is offered, the longer it gathers.
 type batcher struct {
 	node *Node
 	last time.Time // when the last batch was made
@@ -79,9 +79,8 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 			return 0, nil
 		}
 		full := b.bytes >= most || b.header >= room.HeaderBytes*7/8 || len(b.queue) >= order.MaxBatchBundles
-		pace := min(b.node.opts.FlushAge, paceFactor*b.node.attester.pace())
-		if since := b.node.opts.Now().Sub(b.last); !full && since < pace {
-			return pace - since, nil
+		if wait := b.pace(room.Epoch) - b.node.opts.Now().Sub(b.last); !full && wait > 0 {
+			return wait, nil
 		}
 		if err := b.disperse(ctx, room, b.cut(most, room.HeaderBytes)); err != nil {
 			return 0, err
@@ -89,9 +88,19 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// paceFactor is how many times as long as an attestation takes it is from one batch to the next.
-// All validators attest each other's batches at the same time, on several cores.
-const paceFactor = 12
+// attestingShare is the part of a node's processors that all lanes' batches may take up together: one in so many.
+const attestingShare = 6
+
+// pace is the time from one batch to the next. Each member attests the batches of all, and the others
+// are about as busy as this one.
+func (b *batcher) pace(epoch uint64) time.Duration {
+	committee := b.node.chain().Committee(epoch)
+	if committee == nil {
+		return 0
+	}
+	lanes, workers := time.Duration(len(committee.Members)), time.Duration(b.node.opts.Workers)
+	return min(b.node.opts.FlushAge, attestingShare*lanes*b.node.attester.pace()/workers)
+}
 
 func (b *batcher) clear() { b.queue, b.bytes, b.header = nil, 0, 0 }
 

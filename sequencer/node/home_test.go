@@ -48,7 +48,7 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		{"ordo.toml", "block_time = '100ms'", "block_time = '1ms'", "pacing.block_time is 1ms, want 20ms"},
 		{"ordo.toml", "block_time", "blok_time", "settings that do not exist"},
 		{"ordo.toml", "client_share = 4", "client_share = 0", "must be 1 or more"},
-		{"ordo.toml", "flush_age = '30ms'", "flush_age = '0s'", "dispersal.flush_age is 0s"},
+		{"ordo.toml", "flush_age = '100ms'", "flush_age = '0s'", "dispersal.flush_age is 0s"},
 		{"ordo.toml", "operator = ''", "operator = 'cosmos1xyz'", "dispersal.operator is"},
 		{"ordo.toml", "shard_heights = 864000", "shard_heights = 100", "retention.shard_heights is 100, want 0, or 1800"},
 		{"attestation_keys.json", `"private_key"`, `"key"`, "unknown field"},
