@@ -51,7 +51,7 @@ func startComet(ctx context.Context, o Options, validators int) (_ *comet, err e
 		return nil, fmt.Errorf("read genesis: %w", err)
 	}
 	for i := range validators {
-		p, err := s.StartOneOf(validators, "peer-"+strconv.Itoa(i), o.Binary, "bench", "peer", "--home", peers.Home(g.Dir, i))
+		p, err := s.Start("peer-"+strconv.Itoa(i), o.Binary, "bench", "peer", "--home", peers.Home(g.Dir, i))
 		if err != nil {
 			return nil, err
 		}

@@ -145,7 +145,7 @@ func (s *Network) startNode(label string, port int) error {
 	if err := Set(filepath.Join(dir, "config", "ordo.toml"), map[string]string{"client_share": "1"}); err != nil {
 		return err
 	}
-	p, err := s.StartOneOf(s.o.Validators, label, s.o.Binary, "sequencer", "start", "--home", dir, "--log-level", "warn")
+	p, err := s.Start(label, s.o.Binary, "sequencer", "start", "--home", dir, "--log-level", "warn")
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -35,7 +34,7 @@ type Process struct {
 const processGrace = 10 * time.Second
 
 // start starts the program with the arguments; the process ends when ctx does.
-func start(ctx context.Context, label, binary, log string, env, args []string) (*Process, error) {
+func start(ctx context.Context, label, binary, log string, args ...string) (*Process, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", label, err)
@@ -45,7 +44,7 @@ func start(ctx context.Context, label, binary, log string, env, args []string) (
 	cmd.SysProcAttr = subprocess.Attributes()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = processGrace
-	cmd.Stdout, cmd.Stderr, cmd.Env = out, out, env
+	cmd.Stdout, cmd.Stderr = out, out
 	p := &Process{Label: label, log: log, stop: stop, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
@@ -121,22 +120,7 @@ func NewGroup(dir, name string, keep bool) (*Group, error) {
 
 // Start adds a process to the group. Its output goes to <label>.log in the directory.
 func (g *Group) Start(label, binary string, args ...string) (*Process, error) {
-	return g.start(label, binary, nil, args)
-}
-
-// StartOneOf is Start for one of several alike that share the machine: each schedules its goroutines
-// on its part of the processors, one at least. A Go process takes all of them for its own otherwise, and what it
-// does with those that it believes idle, looking for work and marking garbage, is at the cost of the others.
-func (g *Group) StartOneOf(alike int, label, binary string, args ...string) (*Process, error) {
-	env := os.Environ()
-	if os.Getenv("GOMAXPROCS") == "" {
-		env = append(env, "GOMAXPROCS="+strconv.Itoa(max(1, runtime.NumCPU()/alike)))
-	}
-	return g.start(label, binary, env, args)
-}
-
-func (g *Group) start(label, binary string, env, args []string) (*Process, error) {
-	p, err := start(g.ctx, label, binary, filepath.Join(g.Dir, label+".log"), env, args)
+	p, err := start(g.ctx, label, binary, filepath.Join(g.Dir, label+".log"), args...)
 	if err != nil {
 		return nil, err
 	}
