@@ -98,8 +98,8 @@ func (b *batcher) pace(epoch uint64) time.Duration {
 	if committee == nil {
 		return 0
 	}
-	lanes, workers := time.Duration(len(committee.Members)), time.Duration(b.node.opts.Workers)
-	return min(b.node.opts.FlushAge, attestingShare*lanes*b.node.attester.pace()/workers)
+	attesting := time.Duration(len(committee.Members)) * b.node.attester.pace() / time.Duration(b.node.opts.Workers)
+	return min(b.node.opts.FlushAge, attestingShare*attesting)
 }
 
 func (b *batcher) clear() { b.queue, b.bytes, b.header = nil, 0, 0 }

@@ -62,7 +62,7 @@ var (
 // is no fault of the block: a newer trusted height and hash are needed.
 var ErrExpired = errors.New("trusted block has expired")
 
-// ErrNotTrusted: what was read is not the past of the block that is trusted.
+// ErrNotTrusted says that what was read is not the past of the block that is trusted.
 var ErrNotTrusted = errors.New("not the past of the trusted block")
 
 // reasons name the errors in metrics. The first that matches counts, so the
