@@ -240,8 +240,8 @@ func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) {
 	a.say(o.from, a.keeper.Stored(p))
 }
 
-// pace returns how long it takes this node to attest an offer, of late.
-func (a *attester) pace() time.Duration {
+// attestTime returns how long it takes this node to attest an offer, of late.
+func (a *attester) attestTime() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.took

@@ -98,7 +98,7 @@ func (b *batcher) pace(epoch uint64) time.Duration {
 	if committee == nil {
 		return 0
 	}
-	attesting := time.Duration(len(committee.Members)) * b.node.attester.pace() / time.Duration(b.node.opts.Workers)
+	attesting := time.Duration(len(committee.Members)) * b.node.attester.attestTime() / time.Duration(b.node.opts.Workers)
 	return min(b.node.opts.FlushAge, attestingShare*attesting)
 }
 

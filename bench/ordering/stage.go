@@ -167,6 +167,9 @@ func (st *stage) watch(ctx context.Context, entries []*entry, sent <-chan struct
 			}
 			if st.ledger.late(entries, st.o.Late)*100 > len(entries) {
 				stopSending()
+				if sent != nil {
+					<-sent
+				}
 				return true, nil
 			}
 		}

@@ -212,7 +212,7 @@ func (o verifyOptions) trust(block *orderv1.RollupBlock) (follower.Trust, string
 	}
 	trusted, err := follower.ParseTrustedBlock(o.trustHeight, o.trustHash)
 	if err != nil {
-		return follower.Trust{}, "", err
+		return follower.Trust{}, "", fmt.Errorf("--trust-hash: %w", err)
 	}
 	// The trusted hash covers the chain ID, so it may come from the proof.
 	var header cmtproto.SignedHeader
