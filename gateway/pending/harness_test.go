@@ -190,11 +190,26 @@ func (n *node) say(s *source, owner byte, sequence, orderTime uint64, bundles ..
 	for i, x := range bundles {
 		b.Bundles = append(b.Bundles, gateway.CertifiedBundle{ID: x.id, Index: uint64(i), Transactions: x.txs})
 	}
+	n.tell(s, b)
+}
+
+func (n *node) tell(s *source, b gateway.Certified) {
+	n.t.Helper()
 	select {
 	case s.batches <- b:
 	case <-time.After(await.Limit):
 		n.t.Fatalf("nobody reads what %s says", s)
 	}
+}
+
+// certifyLegs has the first source say that the owner's batch of one bundle with that many
+// legs is certified.
+func (n *node) certifyLegs(owner byte, x bundle, legs int) {
+	n.t.Helper()
+	n.tell(n.sources[0], gateway.Certified{
+		Position: order.Position{Owner: order.Owner{owner}, Mark: order.Mark{Session: 1, Sequence: 1}}, OrderTime: 1000 + uint64(owner),
+		Bundles: []gateway.CertifiedBundle{{ID: x.id, Legs: legs, Transactions: x.txs}},
+	})
 }
 
 func (n *node) pending() *evm.Pending {

@@ -8,8 +8,6 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/ordo-network/ordo/execution/terms"
-	"github.com/ordo-network/ordo/gateway"
-	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/test/await"
 )
 
@@ -169,15 +167,15 @@ func TestTermsInPending(t *testing.T) {
 	n := start(t)
 	all := terms.Terms{AllOrNothing: true}.Encode()
 	alone, several := newBundle(all, transfer(t, 0, 0, beef, 1)), newBundle(all, transfer(t, 1, 0, beef, 10))
-	b := gateway.Certified{Position: order.Position{Mark: order.Mark{Sequence: 1}}, OrderTime: 1, Bundles: []gateway.CertifiedBundle{
-		{ID: several.id, Legs: 2, Transactions: several.txs}, {ID: alone.id, Index: 1, Legs: 1, Transactions: alone.txs},
-	}}
-	n.sources[0].batches <- b
+	n.certifyLegs(1, several, 2)
+	n.certifyLegs(2, alone, 1)
 	n.shows(beef, 1)
 	n.gather(2, several)
-	n.shows(beef, 1)
+	// Certified after it was gathered: where this is shown, what was gathered was tried out.
+	n.certifyLegs(3, newBundle(transfer(t, 2, 0, beef, 100)), 1)
+	n.shows(beef, 101)
 	block, _ := n.pending().Block()
-	if len(block.Transactions()) != 1 {
+	if len(block.Transactions()) != 2 {
 		t.Errorf("%d transactions in pending", len(block.Transactions()))
 	}
 }
