@@ -213,6 +213,25 @@ func TestOpenSyncsWhatItFinds(t *testing.T) {
 	require.Equal(t, record(k, 0), got)
 }
 
+// What fills a segment's last block is no damage, and no record that was torn.
+func TestFilledBlock(t *testing.T) {
+	t.Parallel()
+	mem := newDisk(t)
+	s, err := Open("/d/s", Options{FS: mem})
+	require.NoError(t, err)
+	require.NoError(t, s.putParts(key("a", 1), 0))
+	require.NoError(t, s.putParts(key("a", 2), 0))
+	left := mem.CrashClone(vfs.CrashCloneCfg{})
+	require.NoError(t, s.Close())
+	s = open(t, "/d/s", Options{FS: left})
+	require.Zero(t, value(s.metrics.torn)+value(s.metrics.lost)+value(s.metrics.damaged))
+	for n := 1; n <= 2; n++ {
+		got, err := s.Get(key("a", n))
+		require.NoError(t, err)
+		require.Equal(t, record(key("a", n), 0), got)
+	}
+}
+
 // Bits that flip anywhere are noticed, cost only what they hit, and are mended by
 // putting the same bytes again.
 func TestBitFlips(t *testing.T) {
@@ -244,7 +263,8 @@ func TestBitFlips(t *testing.T) {
 				path := rapid.SampledFrom(paths).Draw(t, "file")
 				data, err := fs.UnsafeGetFileDataBuffer(path)
 				require.NoError(t, err)
-				flips := rapid.SliceOfNDistinct(rapid.IntRange(0, len(data)*8-1), 1, 4, rapid.ID).Draw(t, "bits")
+				used := len(bytes.TrimRight(data, "\x00")) // nothing depends on what fills the last block
+				flips := rapid.SliceOfNDistinct(rapid.IntRange(0, used*8-1), 1, 4, rapid.ID).Draw(t, "bits")
 				for _, bit := range flips {
 					data[bit/8] ^= 1 << (bit % 8)
 				}

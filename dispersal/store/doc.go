@@ -12,7 +12,8 @@
 //
 // # Files
 //
-// Records are appended to segments, <number>-<mark>.seg; many share one sync. The
+// Records are appended to segments, <number>-<mark>.seg, past the system's page cache, and many
+// share one sync. Zeroes fill the last block of each (package internal/direct). The
 // mark is 8 random bytes that start every record of the segment. Whoever writes to a
 // lane chooses a record's bytes but does not know the mark, so a scan that lost its
 // way in damage finds the next record by its mark and is not led to a forged one.

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+
+	"github.com/ordo-network/ordo/internal/direct"
 )
 
 // Open opens the store in the directory, which it makes and locks. A segment that was
@@ -23,7 +25,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		opts: opts, disk: d, metrics: m,
 		index:  index{lanes: make(map[laneKey]map[uint64]entry), segments: make(map[uint32]*segment)},
 		queue:  queue{limit: opts.QueueBytes, wake: make(chan struct{}, 1)},
-		writer: writer{disk: d, next: 1, buf: make([]byte, 0, writeBytes)},
+		writer: writer{disk: d, next: 1},
 		done:   make(chan struct{}),
 	}
 	if err := d.fs.MkdirAll(dir, 0o755); err != nil {
@@ -157,20 +159,19 @@ func (d disk) remove(file string) error {
 
 // readRecord reads the record and verifies it against the index.
 func (d disk) readRecord(g *segment, key Key, e entry) ([]byte, error) {
-	f, err := d.fs.Open(d.path(g.name() + segmentSuffix))
+	f, err := direct.Open(d.fs, d.path(g.name()+segmentSuffix))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: its segment is gone", ErrCorrupt)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
-	raw := make([]byte, headerBytes+int(e.length))
-	n, err := f.ReadAt(raw, int64(e.offset))
+	raw, err := f.Read(int64(e.offset), headerBytes+int(e.length))
 	if closed := f.Close(); closed != nil {
 		return nil, fmt.Errorf("close segment: %w", closed)
 	}
-	if n < len(raw) {
-		return nil, fmt.Errorf("%w: read %d of %d bytes: %w", ErrCorrupt, n, len(raw), err)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	h, err := decodeHeader(raw, g.mark, e.offset)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+
+	"github.com/ordo-network/ordo/internal/direct"
 )
 
 // scanned is what a segment without an index holds.
@@ -44,6 +46,9 @@ func scan(file io.ReaderAt, size int64, mark uint64) scanned {
 	for pos := int64(0); pos < size; {
 		h, err := decodeHeader(s.at(pos, headerBytes), mark, uint32(pos))
 		if err != nil {
+			if direct.Filled(s.at(pos, direct.Block)) {
+				break
+			}
 			next := s.find(pos+1, mark)
 			gaps = append(gaps, gap{pos, next})
 			pos = next

@@ -6,19 +6,15 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/ordo-network/ordo/internal/direct"
 )
-
-const writeBytes = 1 << 20
 
 // writer appends to the open segment. It belongs to one goroutine, but for open.
 type writer struct {
-	file   vfs.File // nil when no segment is open
+	file   *direct.Appender // nil when no segment is open
 	seg    *segment
 	index  segmentIndex
-	size   uint32 // written
-	synced uint32 // of it on disk
-	buf    []byte // not written yet
+	size   uint32 // appended, and on disk
 	failed error
 	next   uint32 // the next segment's number
 
@@ -134,27 +130,23 @@ func (s *Store) append(puts []*put) ([]indexed, error) {
 	records := make([]indexed, len(puts))
 	for i, p := range puts {
 		r := &records[i]
-		r.offset = w.size + uint32(len(w.buf))
-		r.header = header{key: p.key, tag: p.tag, synced: w.synced, length: uint32(p.length()), head: uint32(len(p.head)), digest: p.digest}
+		r.offset = uint32(w.file.Size())
+		r.header = header{key: p.key, tag: p.tag, synced: w.size, length: uint32(p.length()), head: uint32(len(p.head)), digest: p.digest}
 		var head [headerBytes]byte
 		// Crash from here to the end of the sync: any part of the group may be on disk.
 		// No Put of it has returned. Open keeps the records that are whole and notes
 		// those whose header is; the next segment begins in a file of its own.
-		if err := w.write(r.header.append(head[:0], w.seg.mark, r.offset)); err != nil {
-			return nil, err
-		}
-		if err := errors.Join(w.write(p.head), w.write(p.body)); err != nil {
-			return nil, err
+		for _, b := range [][]byte{r.header.append(head[:0], w.seg.mark, r.offset), p.head, p.body} {
+			if _, err := w.file.Write(b); err != nil {
+				return nil, fmt.Errorf("write segment: %w", err)
+			}
 		}
 	}
-	if err := w.flush(); err != nil {
-		return nil, err
-	}
-	if err := w.file.SyncData(); err != nil {
+	if err := w.file.Sync(); err != nil {
 		return nil, fmt.Errorf("sync segment: %w", err)
 	}
 	// Crash from here: the group is on disk, whether its Puts have returned or not.
-	w.synced = w.size
+	w.size = uint32(w.file.Size())
 	return records, nil
 }
 
@@ -177,46 +169,15 @@ func (s *Store) room() error {
 		return errors.New("no segment numbers left")
 	}
 	g := &segment{number: w.next, mark: binary.BigEndian.Uint64(mark[:]) | 1} // never that of zeroes
-	file, err := w.disk.fs.Create(w.disk.path(g.name()+segmentSuffix), diskCategory)
+	file, err := direct.Create(w.disk.fs, w.disk.path(g.name()+segmentSuffix), diskCategory)
 	if err != nil {
 		return fmt.Errorf("create segment: %w", err)
 	}
 	w.file, w.seg, w.index = file, g, newSegmentIndex(g.mark)
-	w.size, w.synced, w.next = 0, 0, w.next+1
+	w.size, w.next = 0, w.next+1
 	// Crash before this sync: an empty segment is there or not; Open removes it. The
 	// name must be durable before the first record's Put returns.
 	return w.disk.syncDir(w.disk.dir)
-}
-
-// write appends through a buffer: vfs may change what it is given to write, and
-// callers' records are not ours to change.
-func (w *writer) write(b []byte) error {
-	for len(b) > 0 {
-		n := min(len(b), writeBytes-len(w.buf))
-		w.buf, b = append(w.buf, b[:n]...), b[n:]
-		if len(w.buf) == writeBytes {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (w *writer) flush() error {
-	if len(w.buf) == 0 {
-		return nil
-	}
-	n, err := w.file.Write(w.buf)
-	if err == nil && n < len(w.buf) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		return fmt.Errorf("write segment: %w", err)
-	}
-	w.size += uint32(n)
-	w.buf = w.buf[:0]
-	return nil
 }
 
 // seal gives the open segment its index. A segment that failed gets none: Open will

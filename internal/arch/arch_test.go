@@ -55,7 +55,7 @@ var rules = []rule{
 		why:     "messages and clock readings go in, messages come out: only so can years of bad luck be simulated in seconds, from a seed",
 	},
 	{
-		name: "the shard store keeps bytes", of: []string{"/dispersal/store"}, forbids: []string{"/"}, allows: []string{"/dispersal/store", "/dispersal/shard"},
+		name: "the shard store keeps bytes", of: []string{"/dispersal/store"}, forbids: []string{"/"}, allows: []string{"/dispersal/store", "/dispersal/shard", "/internal/direct"},
 		why: "what must outlive a crash should not change with what it is used for",
 	},
 	{
@@ -63,7 +63,7 @@ var rules = []rule{
 		why: "who may connect and how much they may send is decided before anybody looks into a message",
 	},
 	{
-		name: "dispersal does not know the chain", of: []string{"/dispersal"}, forbids: []string{"/", comet}, allows: []string{"/dispersal", "/order", "/internal/pause", "/internal/replace"},
+		name: "dispersal does not know the chain", of: []string{"/dispersal"}, forbids: []string{"/", comet}, allows: []string{"/dispersal", "/order", "/internal/direct", "/internal/pause", "/internal/replace"},
 		why: "what it needs of the chain it is told as a lane.View; the chain depends on it and not the other way round",
 	},
 	{
