@@ -64,14 +64,20 @@ func (ld load) plan(start time.Time, validators int) []*entry {
 }
 
 // prepare wraps all payloads before the first is due: digests and signatures are work of
-// those who send, whose machines are others. It takes memory for all of them.
-func (ld load) prepare(ctx context.Context, s system, p *payloads) ([]parcel, error) {
+// those who send, whose machines are others. It takes memory for all of them, and that of those before.
+func (ld load) prepare(ctx context.Context, s system, p *payloads, a *arena) ([]parcel, error) {
+	a.reset()
 	parcels := make([]parcel, ld.count())
 	for i := range parcels {
-		var err error
-		if parcels[i], err = s.wrap(channelOf(i), validatorOf(i, s.validators()), p.make(ld.size)); err != nil {
+		made, err := s.wrap(channelOf(i), validatorOf(i, s.validators()), p.make(ld.size))
+		if err != nil {
 			return nil, fmt.Errorf("wrap a payload: %w", err)
 		}
+		wire, err := a.keep(made.wire)
+		if err != nil {
+			return nil, err
+		}
+		parcels[i] = parcel{made.key, wire}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -81,7 +87,7 @@ func (ld load) prepare(ctx context.Context, s system, p *payloads) ([]parcel, er
 
 // send hands in each entry at its time, and returns when all calls have returned.
 // A validator that is slow holds up its own entries only. When ctx ends the rest
-// is not sent. Parcels that were sent are let go.
+// is not sent.
 func send(ctx context.Context, s system, l *ledger, entries []*entry, parcels []parcel) {
 	queues := make([]chan int, s.validators())
 	var running sync.WaitGroup
@@ -93,10 +99,8 @@ func send(ctx context.Context, s system, l *ledger, entries []*entry, parcels []
 					if ctx.Err() != nil {
 						continue
 					}
-					p := parcels[i]
-					parcels[i] = parcel{}
-					l.enter(p.key, entries[i])
-					err := s.submit(ctx, v, p)
+					l.enter(parcels[i].key, entries[i])
+					err := s.submit(ctx, v, parcels[i])
 					if err != nil && ctx.Err() != nil {
 						err = errCut
 					}

@@ -64,6 +64,8 @@ type Options struct {
 	ProfileDir string // for CPU profiles; empty: none
 	Logger     *slog.Logger
 	Progress   func(line string)
+
+	arena *arena // of DefaultOptions; networks measured one after the other share it
 }
 
 // DefaultOptions run all parts.
@@ -72,7 +74,8 @@ func DefaultOptions() Options {
 		Validators: 4, Systems: slices.Clone(Systems), Parts: slices.Clone(Parts),
 		Size: 240 << 10, TransactionBytes: 4 << 10, Duration: 10 * time.Second,
 		SmallSize: 250, SmallRate: 5000, Crowd: 10_000, Scale: []int{4, 7, 16},
-		BlockTime: 150 * time.Millisecond, Late: time.Second, Peer: peers.DefaultSettings(),
+		BlockTime: 200 * time.Millisecond, Late: time.Second, Peer: peers.DefaultSettings(),
+		arena: new(arena),
 	}
 }
 

@@ -79,7 +79,7 @@ const (
 // more than one in a hundred payloads are late already. When it returns, nothing of
 // the load is on its way any more.
 func (st *stage) trial(ctx context.Context, ld load) (*Trial, error) {
-	parcels, err := ld.prepare(ctx, st.system, st.payloads)
+	parcels, err := ld.prepare(ctx, st.system, st.payloads, st.o.arena)
 	if err != nil {
 		return nil, err
 	}
