@@ -214,11 +214,11 @@ func TestBlobOfOneByteRepeated(t *testing.T) {
 	c := newTestChain(testValidators(0, 1))
 	var zeros []*order.Bundle
 	for i := range 8 {
-		zeros = append(zeros, bundle(i, [][]byte{make([]byte, 3<<19)}, alpha))
+		zeros = append(zeros, bundle(i, [][]byte{make([]byte, 7<<17)}, alpha))
 	}
 	c.append(zeros)
 	raw := c.blob(t, 1, 1)
-	if len(raw) < 12<<20/blobMaxRatio || len(raw) > 12<<20/blobMaxRatio+1000 {
+	if len(raw) < 7<<20/blobMaxRatio || len(raw) > 7<<20/blobMaxRatio+1000 {
 		t.Fatalf("%d bytes", len(raw))
 	}
 	got, err := NewVerifier(alpha, c.trust(t), Options{}).NextBlob(raw, c.now())

@@ -34,6 +34,7 @@ var errLie = errors.New("endpoint lies")
 // endpoint is one sequencer node and what came of it so far.
 type endpoint struct {
 	url    string
+	http   connect.HTTPClient
 	client sequencerv1connect.SequencerServiceClient
 
 	// Guarded by endpoints.mu.
@@ -92,10 +93,16 @@ type endpoints struct {
 func newEndpoints(cfg Config) *endpoints {
 	es := &endpoints{avoid: cfg.AvoidLiar, random: cfg.Random}
 	for _, url := range cfg.Endpoints {
-		es.list = append(es.list, &endpoint{url: url, client: sequencerv1connect.NewSequencerServiceClient(
-			cfg.HTTPClient, url, connect.WithReadMaxBytes(maxMessageBytes), connect.WithCodec(blockCodec{}))})
+		e := &endpoint{url: url, http: cfg.HTTPClient}
+		e.client = e.reading(blockCodec{})
+		es.list = append(es.list, e)
 	}
 	return es
+}
+
+// reading returns a client of the endpoint that decodes with the codec.
+func (e *endpoint) reading(codec connect.Codec) sequencerv1connect.SequencerServiceClient {
+	return sequencerv1connect.NewSequencerServiceClient(e.http, e.url, connect.WithReadMaxBytes(maxMessageBytes), connect.WithCodec(codec))
 }
 
 // pick returns the endpoint to use and how long to wait before. Where all must be
@@ -164,8 +171,11 @@ func (blockCodec) Marshal(m any) ([]byte, error) {
 	return proto.Marshal(msg)
 }
 
-func (blockCodec) Unmarshal(raw []byte, m any) error {
-	if err := boundMessage(raw, m); err != nil {
+func (blockCodec) Unmarshal(raw []byte, m any) error { return unmarshal(new(contentBounds), raw, m) }
+
+// unmarshal decodes a message that is within the bounds, with what was counted before.
+func unmarshal(c *contentBounds, raw []byte, m any) error {
+	if err := c.message(raw, m); err != nil {
 		return err
 	}
 	msg, ok := m.(proto.Message)
@@ -178,8 +188,8 @@ func (blockCodec) Unmarshal(raw []byte, m any) error {
 	return nil
 }
 
-// boundMessage counts what repeats in the answers that hold blocks: each has them in field 1.
-func boundMessage(raw []byte, m any) error {
+// message counts what repeats in the answers that hold blocks: each has them in field 1.
+func (c *contentBounds) message(raw []byte, m any) error {
 	many := false
 	switch m.(type) {
 	case *sequencerv1.SubscribeRollupResponse, *sequencerv1.GetRollupBlockResponse:
@@ -188,7 +198,6 @@ func boundMessage(raw []byte, m any) error {
 	default:
 		return nil
 	}
-	var c contentBounds
 	return eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch {
 		case num == 1:

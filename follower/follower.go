@@ -71,8 +71,8 @@ func (f *Follower) Run(ctx context.Context, from uint64, handle func(context.Con
 	return consume(ctx, handle, func(ctx context.Context, queue *queue[*Block]) error {
 		return f.read(ctx, func(e *endpoint) error {
 			s := &stream[sequencerv1.SubscribeRollupResponse]{reader: &f.reader, endpoint: e, headers: &v.headers}
-			s.subscribe = func(ctx context.Context, from uint64) (*connect.ServerStreamForClient[sequencerv1.SubscribeRollupResponse], error) {
-				return e.client.SubscribeRollup(ctx, connect.NewRequest(&sequencerv1.SubscribeRollupRequest{RollupId: f.cfg.Rollup[:], FromHeight: from}))
+			s.subscribe = func(ctx context.Context, from uint64) (subscription[sequencerv1.SubscribeRollupResponse], error) {
+				return e.blocks(ctx, f.cfg.Rollup, from)
 			}
 			s.accept = func(ctx context.Context, msg *sequencerv1.SubscribeRollupResponse) (alive bool, err error) {
 				if msg.GetBlock() == nil {

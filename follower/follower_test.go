@@ -92,6 +92,27 @@ func TestFollowerReadsLive(t *testing.T) {
 	}
 }
 
+// failOver has a follower read all blocks from a bad node and then a good one: it leaves the bad one
+// once, for the cause, and refuses one block for the reason, if there is one.
+func (c *testChain) failOver(t *testing.T, bad, good *testNode, cause, reason string) *Follower {
+	t.Helper()
+	cfg := c.config(t, bad, good)
+	if cause == "stalled" {
+		cfg.StallAfter = 2 * time.Second // the good node must not seem stalled as well
+	}
+	f := newFollower(t, cfg)
+	follow(t, f, c, 1, c.height())
+	if got := value(t, f.metrics.failovers.WithLabelValues(cause)); got != 1 {
+		t.Errorf("%v failovers of cause %q, want 1", got, cause)
+	}
+	if reason != "" {
+		if got := value(t, f.metrics.refused.WithLabelValues(reason)); got != 1 {
+			t.Errorf("%v blocks refused for %q, want 1", got, reason)
+		}
+	}
+	return f
+}
+
 // TestFollowerFailsOver puts a node with a fault before a good one.
 func TestFollowerFailsOver(t *testing.T) {
 	t.Parallel()
@@ -145,20 +166,7 @@ func TestFollowerFailsOver(t *testing.T) {
 				}
 				return false, nil
 			}
-			cfg := c.config(t, bad, good)
-			if tc.cause == "stalled" {
-				cfg.StallAfter = 2 * time.Second // the good node must not seem stalled as well
-			}
-			f := newFollower(t, cfg)
-			follow(t, f, c, 1, 12)
-			if got := value(t, f.metrics.failovers.WithLabelValues(tc.cause)); got != 1 {
-				t.Errorf("%v failovers of cause %q, want 1", got, tc.cause)
-			}
-			if tc.reason != "" {
-				if got := value(t, f.metrics.refused.WithLabelValues(tc.reason)); got != 1 {
-					t.Errorf("%v blocks refused for %q, want 1", got, tc.reason)
-				}
-			}
+			f := c.failOver(t, bad, good, tc.cause, tc.reason)
 			if bad, good := bad.streams.Load(), good.streams.Load(); bad != 1 || good != 1 && tc.cause != "stalled" {
 				t.Errorf("%d streams at the bad node and %d at the good, want 1 and 1", bad, good)
 			}

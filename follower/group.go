@@ -81,7 +81,7 @@ func (g *Group) Run(ctx context.Context, from uint64, handle func(ctx context.Co
 	return consume(ctx, handle, func(ctx context.Context, queue *queue[[]*Block]) error {
 		return g.read(ctx, func(e *endpoint) error {
 			s := &stream[sequencerv1.SubscribeBlocksResponse]{reader: &g.reader, endpoint: e, headers: &h}
-			s.subscribe = func(ctx context.Context, from uint64) (*connect.ServerStreamForClient[sequencerv1.SubscribeBlocksResponse], error) {
+			s.subscribe = func(ctx context.Context, from uint64) (subscription[sequencerv1.SubscribeBlocksResponse], error) {
 				req := &sequencerv1.SubscribeBlocksRequest{FromHeight: from}
 				for i := range g.rollups {
 					req.RollupIds = append(req.RollupIds, g.rollups[i][:])

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"connectrpc.com/connect"
 )
 
 // Why a stream is given up although nothing is known to be wrong with the endpoint.
@@ -30,7 +28,7 @@ type stream[M any] struct {
 	*reader
 	endpoint  *endpoint
 	headers   *headers
-	subscribe func(ctx context.Context, from uint64) (*connect.ServerStreamForClient[M], error)
+	subscribe func(ctx context.Context, from uint64) (subscription[M], error)
 	// accept verifies a message. It may say, without an error, that the stream is not alive.
 	accept func(ctx context.Context, msg *M) (alive bool, err error)
 
@@ -38,6 +36,14 @@ type stream[M any] struct {
 	behind   bool
 	reported time.Time // when progress was last logged
 	height   uint64    // and at which height
+}
+
+// subscription is what connect makes of a stream.
+type subscription[M any] interface {
+	Receive() bool
+	Msg() *M
+	Err() error
+	Close() error
 }
 
 type received[M any] struct {

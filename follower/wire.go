@@ -104,15 +104,20 @@ func DecodeBlock(raw []byte) (*orderv1.RollupBlock, error) {
 // boundBlock counts what repeats in an encoded RollupBlock.
 func boundBlock(raw []byte) error { return new(contentBounds).block(raw) }
 
-// contentBounds counts what a block holds, for a rollup or for many: all that one message
-// has. Fields that stand there twice are joined by who decodes them, so no count begins anew.
+// contentBounds counts what a block holds, for a rollup in all messages that it comes in, for
+// many in one message. Fields that stand there twice are joined by who decodes them, so no
+// count begins anew.
 type contentBounds struct {
-	rollups, legs, transactions, hashes, voids int
-	parts                                      voidParts
+	bytes, rollups, legs, transactions, hashes, voids int
+	parts                                             voidParts
 }
 
-// block counts what an encoded RollupBlock has.
+// block counts what an encoded RollupBlock has, or a piece of one.
 func (c *contentBounds) block(raw []byte) error {
+	c.bytes += len(raw)
+	if err := atMost("bytes of a block", c.bytes, MaxBlockBytes); err != nil {
+		return err
+	}
 	return eachBytes(raw, func(num protowire.Number, b []byte) error {
 		switch num {
 		case fieldBlockSignedHeader:

@@ -6,7 +6,7 @@ const (
 	// MaxBundleBytes bounds the canonical encoding of one bundle.
 	MaxBundleBytes = 1 << 20
 	// MaxBatchBytes bounds the canonical encoding of one batch.
-	MaxBatchBytes = 4 << 20
+	MaxBatchBytes = 2 << 20
 	// MaxHeaderBytes bounds the canonical encoding of one batch header.
 	MaxHeaderBytes = 128 << 10
 	// MaxCertificateBytes bounds the canonical encoding of one certificate.
@@ -25,7 +25,7 @@ const (
 	// MaxLegTransactions bounds the transactions of one leg.
 	MaxLegTransactions = 1 << 14
 	// MaxBatchBundles bounds the bundles of one batch.
-	MaxBatchBundles = 1 << 14
+	MaxBatchBundles = 1 << 13
 	// MaxChainIDLen is CometBFT's bound on a chain ID, in bytes.
 	MaxChainIDLen = 50
 	// maxTreeLeaves bounds the range that a namespace proof may speak of.

@@ -21,7 +21,7 @@ const (
 	// MaxKeyBytes bounds the key of a validator.
 	MaxKeyBytes = 64
 	// MaxBatchBytes bounds a batch.
-	MaxBatchBytes = 4 << 20
+	MaxBatchBytes = 2 << 20
 
 	// maxMatrixShards is where the code changes. Multiplying by a matrix over
 	// GF(2^8) costs time in proportion to the number of parity shards: for few it

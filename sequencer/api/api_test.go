@@ -247,11 +247,14 @@ func TestBundleStatus(t *testing.T) {
 		status(t, cl, foreign.ID(chainID), v1.BundleState_BUNDLE_STATE_ORDERED)
 	}
 	check()
+	waiting.leave(ids[expiring], expiring.Expiry)
 	c.commit(nil)
-	waiting.set(nil, ids[expiring])
 	status(t, cl, ids[expiring], v1.BundleState_BUNDLE_STATE_RECEIVED) // block 4 may still order it
 	c.commit(nil)
 	status(t, cl, ids[expiring], v1.BundleState_BUNDLE_STATE_EXPIRED)
+	if len(waiting.Left()) > 0 {
+		t.Fatal("the pool may forget what is noted")
+	}
 	check()
 	stop()
 	c.commit(nil) // while nobody looks

@@ -174,10 +174,7 @@ func (c *testChain) follow(t testing.TB, url string, rollup order.RollupID, to u
 	defer func() { _ = stream.Close() }()
 	var out []*follower.Block
 	for uint64(len(out)) < to {
-		if !receive(stream) {
-			t.Fatal(stream.Err())
-		}
-		b, err := v.Next(stream.Msg().Block, c.state.LastBlockTime)
+		b, err := v.Next(nextBlock(t, stream), c.state.LastBlockTime)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,10 +44,7 @@ func BenchmarkStream(b *testing.B) {
 			b.Fatal(err)
 		}
 		for range blocks {
-			if !stream.Receive() {
-				b.Fatal(stream.Err())
-			}
-			for _, l := range stream.Msg().Block.Legs {
+			for _, l := range nextBlock(b, stream).Legs {
 				bytes += int64(l.Record.Length)
 			}
 		}

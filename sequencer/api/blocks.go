@@ -15,8 +15,9 @@ import (
 const (
 	// maxRollups bounds the rollups of one SubscribeBlocks.
 	maxRollups = 4096
-	// messageBytes is about how much a message of many parts has: enough that a thousand
-	// rollups with nothing in a block take a message or two.
+	// messageBytes is about how much a message of a stream has, where what it holds can be
+	// divided: enough that a thousand rollups with nothing in a block take a message or two,
+	// and few enough that no buffer for one is too large to be used again.
 	messageBytes = 1 << 20
 )
 

@@ -24,7 +24,7 @@ const (
 )
 
 // budget is memory that calls share. A reader that takes its data slowly holds its part
-// until the write's deadline, so no client has more than its share.
+// for as long as it keeps the deadline of each write, so no client has more than its share.
 type budget struct {
 	limit, clientMost int64
 

@@ -25,6 +25,7 @@ import (
 	orderv1 "github.com/ordo-network/ordo/order/v1"
 	"github.com/ordo-network/ordo/sequencer/api"
 	"github.com/ordo-network/ordo/sequencer/ordering"
+	"github.com/ordo-network/ordo/sequencer/pool"
 )
 
 const chainID = "ordo-test"
@@ -210,6 +211,7 @@ func layOut(height uint64, certs []*order.Certificate, dropped []int) (cmttypes.
 type testPool struct {
 	mu   sync.Mutex
 	held map[order.BundleID]bool
+	left []pool.Left
 	fail error
 }
 
@@ -238,6 +240,28 @@ func (p *testPool) Has(id order.BundleID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.held[id]
+}
+
+func (p *testPool) Left() []pool.Left {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.left)
+}
+
+func (p *testPool) Forget(left []pool.Left) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range left {
+		delete(p.held, l.ID)
+		p.left = slices.DeleteFunc(p.left, func(o pool.Left) bool { return o == l })
+	}
+}
+
+// leave has the bundle leave without a block.
+func (p *testPool) leave(id order.BundleID, expiry uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = append(p.left, pool.Left{ID: id, Expiry: expiry})
 }
 
 func (p *testPool) set(fail error, forget ...order.BundleID) {

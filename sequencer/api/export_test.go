@@ -7,6 +7,13 @@ func (s *Server) HoldProofs(ctx context.Context, client string) (release func(),
 	return s.proofs.take(ctx, clientOf(client), s.proofs.limit)
 }
 
+// HeldData is what legs' data takes of the memory that calls share.
+func (s *Server) HeldData() int64 {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	return s.budget.used
+}
+
 // HeldParts is what blocks without data take of the memory that calls share.
 func (s *Server) HeldParts() int64 {
 	s.parts.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"github.com/ordo-network/ordo/internal/pebblelog"
 	"github.com/ordo-network/ordo/order"
 	"github.com/ordo-network/ordo/sequencer/ordering"
+	"github.com/ordo-network/ordo/sequencer/pool"
 )
 
 // Keys of the index:
@@ -52,15 +53,17 @@ type fate struct {
 }
 
 // index knows the fate of the bundles of recent blocks and of those that were
-// submitted here, what relayers claimed, and for which rollups blocks were. What blocks say is written without a sync: what a crash loses is
-// indexed again, because the height that is reached stands in the same batch as
-// what that height brought. Receipts are synced, since nothing else tells of a
-// bundle that expired.
+// submitted here, what relayers claimed, and for which rollups blocks were. What
+// blocks say is written without a sync: what a crash loses is indexed again, because
+// the height that is reached stands in the same batch as what that height brought. So
+// are receipts while the pool has the bundles on disk; they are synced before it
+// forgets one that no block carried, since nothing else tells of a bundle that expired.
 type index struct {
 	log     *slog.Logger
 	chain   *chain
 	retain  retention
 	metrics *metrics
+	pool    Pool
 
 	mu      sync.RWMutex // a fate is read before it is written
 	db      *pebble.DB
@@ -70,7 +73,7 @@ type index struct {
 // retention is for how many heights something is kept; 0 keeps all.
 type retention struct{ bundles, claims, presence uint64 }
 
-func openIndex(dir string, retain retention, c *chain, m *metrics, log *slog.Logger) (*index, error) {
+func openIndex(dir string, retain retention, c *chain, from Pool, m *metrics, log *slog.Logger) (*index, error) {
 	cache := pebble.NewCache(4 << 20)
 	defer cache.Unref()
 	db, err := pebble.Open(dir, &pebble.Options{
@@ -80,7 +83,7 @@ func openIndex(dir string, retain retention, c *chain, m *metrics, log *slog.Log
 	if err != nil {
 		return nil, fmt.Errorf("open bundle index %s: %w", dir, err)
 	}
-	return &index{log: log, chain: c, retain: retain, metrics: m, db: db}, nil
+	return &index{log: log, chain: c, retain: retain, metrics: m, pool: from, db: db}, nil
 }
 
 func (x *index) close() error { return x.db.Close() }
@@ -90,7 +93,8 @@ const retryIndex = 10 * time.Second
 
 // follow indexes block after block until the context ends. A block that cannot be
 // indexed is tried again and again: the node orders without an index, and must not
-// stop for want of one.
+// stop for want of one. Only where nothing can be written here the pool fills up with
+// what has expired.
 func (x *index) follow(ctx context.Context) {
 	for {
 		err := x.catchUp(ctx)
@@ -112,6 +116,9 @@ func (x *index) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := x.note(next); err != nil { // what the pool found when it was opened
+		return err
+	}
 	for next++; ; next++ {
 		next = max(next, x.chain.earliest()) // what was pruned before it was indexed is gone
 		if err := x.chain.head.wait(ctx, next); err != nil {
@@ -126,6 +133,9 @@ func (x *index) catchUp(ctx context.Context) error {
 		}
 		if err := x.add(s); err != nil {
 			return fmt.Errorf("index block %d: %w", next, err)
+		}
+		if err := x.note(next); err != nil {
+			return err
 		}
 		if next%pruneEvery == 0 {
 			if err := x.prune(next); err != nil {
@@ -199,25 +209,60 @@ func (x *index) addDropped(batch *pebble.Batch, s *served) error {
 	return nil
 }
 
-// received notes that this node took the bundle in. It is on disk on return.
+// received notes that this node took the bundle in.
 func (x *index) received(id order.BundleID, expiry uint64) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	batch := x.db.NewBatch()
 	defer func() { _ = batch.Close() }()
-	err := func() error {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		before, err := x.get(id)
-		if err != nil || before.kind != fateUnknown {
-			return err
-		}
-		x.set(batch, id, fate{kind: fateReceived, height: expiry})
-		return x.db.Apply(batch, pebble.NoSync)
-	}()
-	if err != nil || batch.Empty() {
+	if err := x.receive(batch, id, expiry); err != nil {
 		return err
 	}
-	// Outside the lock, so that concurrent receipts share one sync.
-	return x.db.LogData(nil, pebble.Sync)
+	return batch.Commit(pebble.NoSync)
+}
+
+// receive notes a bundle of which nothing better is known.
+func (x *index) receive(batch *pebble.Batch, id order.BundleID, expiry uint64) error {
+	before, err := x.get(id)
+	if err == nil && before.kind == fateUnknown {
+		x.set(batch, id, fate{kind: fateReceived, height: expiry})
+	}
+	return err
+}
+
+// note puts on disk what is known of bundles that left the pool without a block having carried
+// them, when blocks up to the height are indexed.
+func (x *index) note(height uint64) error {
+	left := x.pool.Left()
+	if len(left) == 0 {
+		return nil
+	}
+	if err := x.keep(left, height); err != nil {
+		return fmt.Errorf("index bundles that left the pool: %w", err)
+	}
+	// A crash before this brings the bundles back, and they leave again.
+	x.pool.Forget(left)
+	return nil
+}
+
+func (x *index) keep(left []pool.Left, height uint64) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	batch := x.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	for _, l := range left {
+		// One that expired so long ago may have been ordered by a block that is forgotten.
+		if keep := x.retain.bundles; keep > 0 && l.Expiry+keep/2 < height {
+			continue
+		}
+		if err := x.receive(batch, l.ID, l.Expiry); err != nil {
+			return err
+		}
+	}
+	if err := batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	return x.db.LogData(nil, pebble.Sync) // and with it the receipts before
 }
 
 // fate returns what became of the bundle, and the height up to which that is known.

@@ -5,14 +5,19 @@ import (
 
 	"github.com/ordo-network/ordo/dispersal"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/sequencer/pool"
 )
 
 // Pool takes bundles in. Submit returns once the bundle is on disk; its errors are
 // those of package pool and of package order.
 type Pool interface {
 	Submit(ctx context.Context, raw []byte) (order.BundleID, error)
-	// Has reports whether the bundle waits to be ordered.
+	// Has reports whether the bundle waits to be ordered, or has left and is not forgotten.
 	Has(id order.BundleID) bool
+	// Left returns the bundles that left without a block having carried them; what it returned
+	// is on disk until Forget.
+	Left() []pool.Left
+	Forget(left []pool.Left)
 }
 
 // Params are what a client must know of the chain and of this node's part in it.

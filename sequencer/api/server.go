@@ -65,6 +65,7 @@ type Server struct {
 	budget  *budget // of legs' data
 	proofs  *budget // of void batches
 	legs    *certLegs
+	early   early
 	certain *cache[order.BundleID, moment] // bundles that were certified when asked about
 	metrics *metrics
 
@@ -91,9 +92,10 @@ func New(opts Options) (*Server, error) {
 		followed: newClass("followed", opts.Limits.ManyRollups, opts.Limits.ClientShare, 0),
 		certain:  newCache[order.BundleID, moment](certainBundles, certainBundles), legs: newCertLegs(opts.ChainID),
 	}
+	s.early = early{s: s, rollups: make(map[order.RollupID]int)}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.chain = newChain(opts, newBatches(s.stopping, opts, m), m)
-	if s.index, err = openIndex(opts.IndexDir, retention{opts.Retain, opts.RetainClaims, opts.RetainPresence}, s.chain, m, opts.Logger); err != nil {
+	if s.index, err = openIndex(opts.IndexDir, retention{opts.Retain, opts.RetainClaims, opts.RetainPresence}, s.chain, opts.Pool, m, opts.Logger); err != nil {
 		s.stop()
 		return nil, err
 	}

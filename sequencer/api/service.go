@@ -30,7 +30,6 @@ func (s *Server) SubmitBundle(ctx context.Context, req *connect.Request[v1.Submi
 	case err != nil:
 		return nil, submitError(err)
 	default:
-		// A crash before this is on disk loses no more than an answer that was not given.
 		if err := s.index.received(id, bundle.Expiry); err != nil {
 			return nil, connect.NewError(connect.CodeInternal, err)
 		}
@@ -58,15 +57,13 @@ func (s *Server) GetBundleStatus(_ context.Context, req *connect.Request[v1.GetB
 		res.State, res.Height, res.Index = v1.BundleState_BUNDLE_STATE_ORDERED, f.height, f.index
 	case certified:
 		res.State = v1.BundleState_BUNDLE_STATE_CERTIFIED
-	case pooled:
-		res.State = v1.BundleState_BUNDLE_STATE_RECEIVED
-	case f.kind == fateDropped:
-		res.State, res.Height, res.Reason = v1.BundleState_BUNDLE_STATE_DROPPED, f.height, f.reason
 	case f.kind == fateReceived && indexed >= f.height:
 		// Every block that could have ordered it is indexed, and none did.
 		res.State = v1.BundleState_BUNDLE_STATE_EXPIRED
-	case f.kind == fateReceived:
+	case pooled, f.kind == fateReceived:
 		res.State = v1.BundleState_BUNDLE_STATE_RECEIVED
+	case f.kind == fateDropped:
+		res.State, res.Height, res.Reason = v1.BundleState_BUNDLE_STATE_DROPPED, f.height, f.reason
 	}
 	return connect.NewResponse(res), nil
 }

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/ordo-network/ordo/order"
+	orderv1 "github.com/ordo-network/ordo/order/v1"
 	v1 "github.com/ordo-network/ordo/sequencer/v1"
 )
 
@@ -45,9 +47,41 @@ func (s *Server) SubscribeRollup(ctx context.Context, req *connect.Request[v1.Su
 		defer release()
 		block := b.parts[0].block
 		block.Validators = out.newValidators(b.served)
-		return stream.Send(&v1.SubscribeRollupResponse{Block: block, LatestHeight: s.chain.latest()})
+		return sendBlock(block, s.chain.latest(), stream.Send)
 	}
 	return out.run(ctx)
+}
+
+// sendBlock sends a block, in several messages where it is large: who sends and who reads
+// them then has a buffer for one that serves for all blocks, and not one for each block.
+// Legs and void batches are not divided.
+func sendBlock(block *orderv1.RollupBlock, latest uint64, send func(*v1.SubscribeRollupResponse) error) error {
+	legs, voids := block.Legs, block.VoidBatches
+	block.Legs, block.VoidBatches = nil, nil
+	msg, size := &v1.SubscribeRollupResponse{Block: block, LatestHeight: latest}, 0
+	// roomFor sends what there is where so much would not fit as well.
+	roomFor := func(n int) error {
+		if size += n; size == n || size <= messageBytes {
+			return nil
+		}
+		msg.More = true
+		err := send(msg)
+		msg, size = &v1.SubscribeRollupResponse{Block: new(orderv1.RollupBlock), LatestHeight: latest}, n
+		return err
+	}
+	for _, l := range legs {
+		if err := roomFor(proto.Size(l)); err != nil {
+			return err
+		}
+		msg.Block.Legs = append(msg.Block.Legs, l)
+	}
+	for _, v := range voids {
+		if err := roomFor(proto.Size(v)); err != nil {
+			return err
+		}
+		msg.Block.VoidBatches = append(msg.Block.VoidBatches, v)
+	}
+	return send(msg)
 }
 
 // blockStream is a stream of blocks to one client, of one rollup or of many.
@@ -199,7 +233,17 @@ func (s *Server) ahead(ctx context.Context, client netip.Prefix, ids []order.Rol
 	out := make(chan *coming, max(min(aheadBlocks, aheadParts/len(ids)), 1))
 	go func() {
 		defer close(out)
+		var leave func()
+		defer func() {
+			if leave != nil {
+				leave()
+			}
+		}()
 		for ; ; height++ {
+			// At the head, and not where a client waits for blocks of another day.
+			if latest := s.chain.latest(); leave == nil && height > latest && height <= latest+aheadBlocks {
+				leave = s.early.follow(ids)
+			}
 			b := s.begin(ctx, client, ids, height)
 			select {
 			case out <- b:

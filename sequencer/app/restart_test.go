@@ -126,6 +126,10 @@ func TestPoolAfterBlocksOfOthers(t *testing.T) {
 	c.dir = stale
 	c.crash(t)
 	require.False(t, c.app.Pool().Has(x.ID(chainID)))
+	left := c.app.Pool().Left()
+	require.Len(t, left, 1)
+	require.Equal(t, short.ID(chainID), left[0].ID)
+	c.app.Pool().Forget(left)
 	require.False(t, c.app.Pool().Has(short.ID(chainID)))
 	require.True(t, c.app.Pool().Has(wait.ID(chainID)))
 }

@@ -296,7 +296,9 @@ func (n *network) content(i int, from, to uint64) (sum [32]byte) {
 		if b == nil {
 			continue // its data is on its way
 		}
-		left--
+		if !stream.Msg().More {
+			left--
+		}
 		h.Write(b.OrderingHeader)
 		for _, l := range b.Legs {
 			h.Write(l.Record.BundleId)

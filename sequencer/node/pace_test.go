@@ -49,7 +49,9 @@ func (n *network) watch(ctx context.Context, i int) *arrivals {
 			}
 			a.mu.Lock()
 			now := time.Now()
-			a.blocks = append(a.blocks, now)
+			if !stream.Msg().More {
+				a.blocks = append(a.blocks, now)
+			}
 			for _, l := range stream.Msg().Block.Legs {
 				a.bundles[string(l.Record.BundleId)] = now
 			}

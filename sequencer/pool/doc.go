@@ -7,6 +7,6 @@
 // transactions into its proposals and to peers. Bundles do not go to peers: their data
 // travels in shards. What a block carried or what has expired leaves the pool when that
 // block is committed; what was in a batch that came to nothing goes into another one.
-// The pool never holds more than its limits, one payer never more than its share of
-// them, and no payer more fees than it could pay at the last commit.
+// Beside what it finds on disk the pool never holds more than its limits, one payer never
+// more than its share of them, and no payer more fees than it could pay at the last commit.
 package pool

@@ -47,11 +47,6 @@ func Temporary(err error) bool {
 	return false
 }
 
-// done reports whether no block can carry the bundle any more.
-func done(err error) bool {
-	return errors.Is(err, ErrAlreadyOrdered) || errors.Is(err, ErrDropped) || errors.Is(err, ErrExpired)
-}
-
 // reason names an error in metrics.
 func reason(err error) string {
 	for _, r := range []struct {

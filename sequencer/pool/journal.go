@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ordo-network/ordo/internal/direct"
 )
 
 const (
@@ -21,8 +23,6 @@ const (
 	// spareSegments is what segments may hold beside bundles that wait, and once more their
 	// bytes, before those of the oldest move to the newest.
 	spareSegments = 8
-	// flushBytes is what is gathered for one write.
-	flushBytes = 1 << 20
 
 	journalDisk = vfs.DiskWriteCategory("pool-journal")
 )
@@ -48,10 +48,9 @@ type journal struct {
 	dead     []*segment        // without bundles, to be removed
 
 	// Of the writer alone.
-	file   vfs.File // of the open segment; nil where none is open
+	file   *direct.Appender // of the open segment; nil where none is open
 	open   *segment
 	last   uint64 // number in the name of the last segment
-	buf    []byte
 	failed error
 }
 
@@ -208,31 +207,22 @@ func (j *journal) write(group []*put) error {
 	// what is gone: so they are bounded, and each is moved once in a while at most.
 	old := j.oldest()
 	all := append(old, group...)
-	size := int64(len(j.buf)) // of the segment's head, where it is a new one
 	for _, p := range all {
-		j.buf = appendRecordHead(j.buf, j.open.salt, p.seq, p.raw)
-		for rest := p.raw; len(rest) > 0; {
-			n := min(len(rest), max(flushBytes-len(j.buf), 0))
-			// A copy: a file may change what it is given, and the bytes are not ours.
-			if j.buf, rest = append(j.buf, rest[:n]...), rest[n:]; len(rest) > 0 {
-				if err := j.flush(); err != nil {
-					return err
-				}
+		for _, b := range [][]byte{recordHeader(j.open.salt, p.seq, p.raw), p.raw} {
+			if _, err := j.file.Write(b); err != nil {
+				return fmt.Errorf("write: %w", err)
 			}
 		}
-		size += int64(recordHead + len(p.raw))
-	}
-	if err := j.flush(); err != nil {
-		return err
 	}
 	// A crash before this line leaves any part of the group, in any order: read keeps what is
 	// whole of it, as nobody was promised anything.
-	if err := j.file.SyncData(); err != nil {
+	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.open.size, j.bytes = j.open.size+size, j.bytes+size
+	size := j.file.Size()
+	j.open.size, j.bytes = size, j.bytes+size-j.open.size
 	for _, p := range group {
 		j.keep(p.seq, p.raw, j.open)
 	}
@@ -242,18 +232,6 @@ func (j *journal) write(group []*put) error {
 		}
 	}
 	return nil
-}
-
-func (j *journal) flush() error {
-	if len(j.buf) == 0 {
-		return nil
-	}
-	n, err := j.file.Write(j.buf)
-	if err == nil && n < len(j.buf) {
-		err = io.ErrShortWrite
-	}
-	j.buf = j.buf[:0]
-	return err
 }
 
 // room opens a segment where none is open, or the open one is large enough.
@@ -266,14 +244,16 @@ func (j *journal) room(first uint64) error {
 	}
 	j.last = max(first, j.last+1) // puts come in any order
 	name := segmentName(j.last)
-	file, err := j.fs.Create(j.fs.PathJoin(j.dir, name), journalDisk)
+	file, err := direct.Create(j.fs, j.fs.PathJoin(j.dir, name), journalDisk)
 	if err != nil {
 		return fmt.Errorf("create segment: %w", err)
 	}
 	var salt [segmentHead]byte
 	_, _ = rand.Read(salt[:]) // which never fails
 	j.file, j.open = file, &segment{name: name, salt: binary.BigEndian.Uint32(salt[:])}
-	j.buf = append(j.buf, salt[:]...)
+	if _, err := file.Write(salt[:]); err != nil {
+		return fmt.Errorf("write segment: %w", err)
+	}
 	// The name must be on disk before a put returns whose bundle stands there.
 	return j.syncDir(j.dir)
 }

@@ -172,7 +172,7 @@ func writeSegment(t *testing.T, fs vfs.FS, number uint64, content []byte, sync b
 }
 
 func encoded(salt uint32, seq uint64, raw []byte) []byte {
-	return append(appendRecordHead(nil, salt, seq, raw), raw...)
+	return append(recordHeader(salt, seq, raw), raw...)
 }
 
 // Killed while it moves a bundle to another segment, a process leaves a copy that may not be
@@ -204,4 +204,41 @@ func TestNoRecordIsFoundWithinABundle(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, p.Has(b.ID(chainID)))
 	require.Equal(t, 1, p.bundles.Len())
+}
+
+// What left without a block is told of until it is forgotten, whatever crash comes between.
+func TestLeftSurvivesACrash(t *testing.T) {
+	c, fs := newFakeChain(), vfs.NewCrashableMem()
+	p := newPool(t, c, Options{Dir: "/pool", fs: fs})
+	id := submit(t, p, bundle(0, 0, func(b *order.Bundle) { b.Expiry = 12 }))
+	c.set(func(c *fakeChain) { c.height = 13 })
+	p.Update(12, nil, nil)
+	require.Len(t, p.Left(), 1)
+
+	q := newPool(t, c, Options{Dir: "/pool", fs: fs.CrashClone(vfs.CrashCloneCfg{})})
+	require.True(t, q.Empty(), "no batch may have it any more")
+	require.True(t, q.Has(id))
+	left := q.Left()
+	require.Len(t, left, 1)
+	require.Equal(t, id, left[0].ID)
+	require.EqualValues(t, 12, left[0].Expiry)
+	q.Forget(left)
+	require.False(t, q.Has(id))
+	require.Zero(t, q.bytes)
+	require.Empty(t, q.journal.live)
+}
+
+// Who does not take note of what left fills the pool: nothing else bounds it.
+func TestLeftCounts(t *testing.T) {
+	c := newFakeChain()
+	p := newPool(t, c, Options{Limits: Limits{Bundles: 4}})
+	for n := range 4 {
+		submit(t, p, bundle(n, 0, func(b *order.Bundle) { b.Expiry = 12 }))
+	}
+	c.set(func(c *fakeChain) { c.height = 13 })
+	p.Update(12, nil, nil)
+	_, err := p.Submit(context.Background(), bundle(9, 0, nil))
+	require.ErrorIs(t, err, ErrFull)
+	p.Forget(p.Left())
+	submit(t, p, bundle(9, 0, nil))
 }

@@ -23,21 +23,18 @@ func (p *Pool) SetLane(owner order.Owner, open func() bool) {
 		waiting = append(waiting, elem.Value.(*entry).summary)
 	}
 	ids, valid := order.VerifySummaries(p.chainID, owner, waiting)
-	var gone []uint64
+	gone := 0
 	for i, id := range ids {
-		if valid[i] {
-			continue
-		}
-		if seq, ok := p.remove(id); ok {
-			gone = append(gone, seq)
+		if !valid[i] {
+			p.leave(id)
+			gone++
 		}
 	}
-	if len(gone) > 0 {
-		p.log.Warn("accepted bundles are signed for another lane and left out: their payers may sign them for this one", "bundles", len(gone), "lane", owner.String())
+	if gone > 0 {
+		p.log.Warn("accepted bundles are signed for another lane and left out: their payers may sign them for this one", "bundles", gone, "lane", owner.String())
 	}
 	p.lane.Store(&lane{owner, open})
 	if p.bundles.Len() > 0 {
 		p.signal()
 	}
-	p.journal.delete(gone)
 }

@@ -18,7 +18,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	}
 	m := &metrics{
 		bundles: gauge("bundles", "Bundles that wait to be ordered."),
-		bytes:   gauge("bytes", "Canonical bytes of the bundles that wait to be ordered."),
+		bytes:   gauge("bytes", "Canonical bytes of the bundles that wait to be ordered, or have left and are not noted yet."),
 		txs:     gauge("transactions", "Ordinary transactions that wait for a block."),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordo_pool_refused_total", Help: "Bundles and transactions refused, by reason.",

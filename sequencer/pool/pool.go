@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -90,8 +92,17 @@ type Pool struct {
 	byID    map[order.BundleID]*list.Element
 	expiry  map[uint64][]order.BundleID
 	payers  map[order.Payer]*account
-	bytes   int
+	left    map[order.BundleID]Left // counts in the pool's bounds until it is forgotten
+	bytes   int                     // of left, too
 	taking  taking
+}
+
+// Left is a bundle that left without a block having carried it.
+type Left struct {
+	ID     order.BundleID
+	Expiry uint64
+	seq    uint64
+	bytes  int
 }
 
 type entry struct {
@@ -130,7 +141,7 @@ func New(chain Chain, opts Options) (*Pool, error) {
 		chain: chain, chainID: opts.ChainID, limits: opts.Limits, log: opts.Logger, journal: j, metrics: m,
 		txs: newTxQueue(), ready: make(chan struct{}, 1), bundles: list.New(),
 		byID: make(map[order.BundleID]*list.Element), expiry: make(map[uint64][]order.BundleID),
-		payers: make(map[order.Payer]*account),
+		payers: make(map[order.Payer]*account), left: make(map[order.BundleID]Left),
 	}
 	if err := p.load(); err != nil {
 		return nil, errors.Join(err, j.close())
@@ -138,7 +149,7 @@ func New(chain Chain, opts Options) (*Pool, error) {
 	return p, nil
 }
 
-// load takes in the journal; SetLane checks its signatures. What is done with is deleted. What has been
+// load takes in the journal; SetLane checks its signatures. What is done with leaves. What has been
 // acknowledged is kept beyond limits, and though the rules have changed against it:
 // they may change again before it expires.
 func (p *Pool) load() error {
@@ -156,21 +167,33 @@ func (p *Pool) load() error {
 		}
 		e := &entry{seq: seq, raw: raw, bundle: b, summary: b.Summary()}
 		e.id = e.summary.ID(p.chainID)
-		if _, twice := p.byID[e.id]; twice || rules != nil && done(p.judge(e, rules)) {
-			gone = append(gone, seq)
-			return
+		if was := p.remove(e.id); was != nil { // the last counts: it may be signed for another lane
+			gone = append(gone, was.seq)
 		}
-		p.insert(e)
+		var against error
+		if rules != nil {
+			against = p.judge(e, rules)
+		}
+		switch {
+		case errors.Is(against, ErrAlreadyOrdered), errors.Is(against, ErrDropped):
+			gone = append(gone, seq)
+		case errors.Is(against, ErrExpired):
+			p.insert(e)
+			p.leave(e.id)
+		default:
+			p.insert(e)
+		}
 	})
-	if n := p.bundles.Len(); n+len(gone) > 0 {
-		p.log.Info("loaded accepted bundles", "waiting", n, "bytes", p.bytes, "done_with", len(gone))
+	if n := p.bundles.Len(); n+len(gone)+len(p.left) > 0 {
+		p.log.Info("loaded accepted bundles", "waiting", n, "bytes", p.bytes, "done_with", len(gone)+len(p.left))
 	}
 	p.journal.delete(gone)
 	return nil
 }
 
 // Submit takes in a bundle from the node's API. When it returns without error, the
-// bundle is on disk and stays there until a block carries it or it expires.
+// bundle is on disk and stays there until a block carries it, or it has expired and Left's
+// reader has noted that.
 // Submitting it again is harmless.
 // Errors: see errors.go; order.ErrEncoding, order.ErrInvalid, order.ErrSignature.
 func (p *Pool) Submit(ctx context.Context, raw []byte) (order.BundleID, error) {
@@ -262,8 +285,8 @@ func (p *Pool) judge(e *entry, rules *ordering.Rules) error {
 
 // room reports whether the pool's bounds let the entry in.
 func (p *Pool) room(e *entry, balance uint64) error {
-	if p.bytes+len(e.raw) > p.limits.Bytes || p.bundles.Len() >= p.limits.Bundles {
-		return fmt.Errorf("%d bundles of %d bytes wait: %w", p.bundles.Len(), p.bytes, ErrFull)
+	if p.bytes+len(e.raw) > p.limits.Bytes || p.bundles.Len()+len(p.left) >= p.limits.Bundles {
+		return fmt.Errorf("%d bundles of %d bytes wait: %w", p.bundles.Len()+len(p.left), p.bytes, ErrFull)
 	}
 	var a account
 	if have := p.payers[e.bundle.Payer]; have != nil {
@@ -296,11 +319,11 @@ func (p *Pool) insert(e *entry) {
 	p.signal()
 }
 
-// remove takes a bundle out and returns its number, or reports that it is not here.
-func (p *Pool) remove(id order.BundleID) (seq uint64, ok bool) {
+// remove takes a bundle out and returns it, nil where it is not here.
+func (p *Pool) remove(id order.BundleID) *entry {
 	elem, ok := p.byID[id]
 	if !ok {
-		return 0, false
+		return nil
 	}
 	p.taking.removed(elem)
 	e := p.bundles.Remove(elem).(*entry)
@@ -316,7 +339,20 @@ func (p *Pool) remove(id order.BundleID) (seq uint64, ok bool) {
 	if a.bundles == 0 {
 		delete(p.payers, e.bundle.Payer)
 	}
-	return e.seq, true
+	return e
+}
+
+// leave takes a bundle out that no block has carried.
+func (p *Pool) leave(id order.BundleID) {
+	e := p.remove(id)
+	if e == nil {
+		return
+	}
+	if before, ok := p.left[id]; ok { // it was signed for another lane then
+		p.forget(before)
+	}
+	p.left[id] = Left{id, e.bundle.Expiry, e.seq, len(e.raw)}
+	p.bytes += len(e.raw)
 }
 
 // Update follows a commit: what the block carried, and what has expired, leaves
@@ -331,8 +367,8 @@ func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) {
 	}
 	var gone []uint64
 	for _, id := range carried {
-		if seq, ok := p.remove(id); ok {
-			gone = append(gone, seq)
+		if e := p.remove(id); e != nil {
+			gone = append(gone, e.seq)
 		}
 	}
 	for expiry, ids := range p.expiry {
@@ -340,9 +376,7 @@ func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) {
 			continue
 		}
 		for _, id := range ids {
-			if seq, ok := p.remove(id); ok {
-				gone = append(gone, seq)
-			}
+			p.leave(id)
 		}
 		delete(p.expiry, expiry)
 	}
@@ -354,12 +388,39 @@ func (p *Pool) Update(height uint64, carried []order.BundleID, txs [][]byte) {
 	p.journal.delete(gone)
 }
 
-// Has reports whether the bundle waits here.
+// Left returns what left without a block having carried it. It stays on disk until Forget, so that
+// who tells clients what became of their bundles can write that down before.
+func (p *Pool) Left() []Left {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.left))
+}
+
+// Forget deletes what Left has returned.
+func (p *Pool) Forget(left []Left) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forget(slices.DeleteFunc(slices.Clone(left), func(l Left) bool { return p.left[l.ID] != l })...)
+	p.gauge()
+}
+
+func (p *Pool) forget(left ...Left) {
+	gone := make([]uint64, len(left))
+	for i, l := range left {
+		delete(p.left, l.ID)
+		p.bytes -= l.bytes
+		gone[i] = l.seq
+	}
+	p.journal.delete(gone)
+}
+
+// Has reports whether the bundle waits here, or has left and is not forgotten.
 func (p *Pool) Has(id order.BundleID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, ok := p.byID[id]
-	return ok
+	_, waits := p.byID[id]
+	_, left := p.left[id]
+	return waits || left
 }
 
 // Empty reports whether nothing waits here, neither bundles nor transactions.

@@ -8,6 +8,8 @@ import (
 	"hash/crc32"
 	"io"
 	"slices"
+
+	"github.com/ordo-network/ordo/internal/direct"
 )
 
 // A journal keeps accepted bundles on disk, by number of arrival, in segments that are only
@@ -16,14 +18,15 @@ import (
 //
 //	length of the bundle 4 | CRC-32C of all that follows, from the salt on, 4 | number of arrival 8 | bundle
 //
-// big endian. Where a crash has cut off a record or the disk has damaged one, the next is
-// looked for where none may begin: nobody knows the salt, and so nobody writes into a bundle what
-// passes for a record with the number of somebody else's.
+// big endian, and zeroes fill the last block (package internal/direct). Where a crash has cut
+// off a record or the disk has damaged one, the next is looked for where none may begin: nobody
+// knows the salt, and so nobody writes into a bundle what passes for a record with the number of
+// somebody else's.
 //
 // Bundles live for less than a second as a rule: a segment goes when all its bundles are gone,
 // and none is written twice but those that outlive many that came after them. That a bundle is
-// gone is nowhere on disk: one that comes back after a crash is found carried or expired, and is
-// deleted again.
+// gone is nowhere on disk: one that comes back after a crash is found carried or expired, and
+// leaves again.
 const (
 	segmentHead   = 4
 	recordHead    = 16
@@ -89,6 +92,9 @@ func (j *journal) read(name string) error {
 	defer j.mu.Unlock()
 	for len(raw) > 0 {
 		seq, bundle, size, ok := decodeRecord(s.salt, raw)
+		if !ok && direct.Filled(raw) {
+			break
+		}
 		raw = raw[size:]
 		if !ok {
 			// Of the records that a crash cut off any part may be there, in any order; no put of
@@ -124,9 +130,10 @@ func decodeRecord(salt uint32, b []byte) (seq uint64, bundle []byte, size int, o
 	return binary.BigEndian.Uint64(b[8:]), b[recordHead:size:size], size, true
 }
 
-func appendRecordHead(b []byte, salt uint32, seq uint64, bundle []byte) []byte {
+func recordHeader(salt uint32, seq uint64, bundle []byte) []byte {
 	var number [8]byte
 	binary.BigEndian.PutUint64(number[:], seq)
+	b := make([]byte, 0, recordHead)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(bundle)))
 	b = binary.BigEndian.AppendUint32(b, crc32.Update(crc32.Update(salt, castagnoli, number[:]), castagnoli, bundle))
 	return append(b, number[:]...)

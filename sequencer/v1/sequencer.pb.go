@@ -681,7 +681,10 @@ type SubscribeRollupResponse struct {
 	// Absent where the next block's data is on its way still.
 	Block *v1.RollupBlock `protobuf:"bytes,1,opt,name=block,proto3" json:"block,omitempty"`
 	// Height of the chain when the message was sent: how far the stream is behind.
-	LatestHeight  uint64 `protobuf:"varint,2,opt,name=latest_height,json=latestHeight,proto3" json:"latest_height,omitempty"`
+	LatestHeight uint64 `protobuf:"varint,2,opt,name=latest_height,json=latestHeight,proto3" json:"latest_height,omitempty"`
+	// The block goes on in the next message, whose block has nothing but legs and void
+	// batches, one of either at least: they follow those that came before.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -728,6 +731,13 @@ func (x *SubscribeRollupResponse) GetLatestHeight() uint64 {
 		return x.LatestHeight
 	}
 	return 0
+}
+
+func (x *SubscribeRollupResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type SubscribeBlocksRequest struct {
@@ -2192,10 +2202,11 @@ const file_sequencer_v1_sequencer_proto_rawDesc = "" +
 	"\x16SubscribeRollupRequest\x12\x1b\n" +
 	"\trollup_id\x18\x01 \x01(\fR\brollupId\x12\x1f\n" +
 	"\vfrom_height\x18\x02 \x01(\x04R\n" +
-	"fromHeight\"p\n" +
+	"fromHeight\"\x84\x01\n" +
 	"\x17SubscribeRollupResponse\x120\n" +
 	"\x05block\x18\x01 \x01(\v2\x1a.ordo.order.v1.RollupBlockR\x05block\x12#\n" +
-	"\rlatest_height\x18\x02 \x01(\x04R\flatestHeight\"X\n" +
+	"\rlatest_height\x18\x02 \x01(\x04R\flatestHeight\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"X\n" +
 	"\x16SubscribeBlocksRequest\x12\x1d\n" +
 	"\n" +
 	"rollup_ids\x18\x01 \x03(\fR\trollupIds\x12\x1f\n" +

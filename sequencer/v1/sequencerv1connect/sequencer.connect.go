@@ -89,8 +89,9 @@ type SequencerServiceClient interface {
 	// GetRollupBlock returns what one block holds for one rollup, with proofs.
 	GetRollupBlock(context.Context, *connect.Request[v1.GetRollupBlockRequest]) (*connect.Response[v1.GetRollupBlockResponse], error)
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
-	// without gap, as blocks are committed. It waits where data cannot be had now; each
-	// second a message without a block says that it does.
+	// without gap, as blocks are committed. A large block comes in several messages, which
+	// belong together. It waits where data cannot be had now; each second a message without
+	// a block says that it does, but never between the messages of one block.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest]) (*connect.ServerStreamForClient[v1.SubscribeRollupResponse], error)
 	// SubscribeBlocks streams what each block holds for many rollups, in one stream: for
 	// each height from from_height on first a message with the block, then messages with
@@ -309,8 +310,9 @@ type SequencerServiceHandler interface {
 	// GetRollupBlock returns what one block holds for one rollup, with proofs.
 	GetRollupBlock(context.Context, *connect.Request[v1.GetRollupBlockRequest]) (*connect.Response[v1.GetRollupBlockResponse], error)
 	// SubscribeRollup streams GetRollupBlock for each height from from_height on,
-	// without gap, as blocks are committed. It waits where data cannot be had now; each
-	// second a message without a block says that it does.
+	// without gap, as blocks are committed. A large block comes in several messages, which
+	// belong together. It waits where data cannot be had now; each second a message without
+	// a block says that it does, but never between the messages of one block.
 	SubscribeRollup(context.Context, *connect.Request[v1.SubscribeRollupRequest], *connect.ServerStream[v1.SubscribeRollupResponse]) error
 	// SubscribeBlocks streams what each block holds for many rollups, in one stream: for
 	// each height from from_height on first a message with the block, then messages with
