@@ -25,6 +25,7 @@ type gathering struct {
 	coming  int // shards that those who were asked and have not answered hold
 	held    int // shards that verified
 	shares  [][]byte
+	fastest time.Duration // answer of another holder; 0 before there is one
 }
 
 // holding is what one holder has.
@@ -38,6 +39,7 @@ type given struct {
 	holding
 	share []byte
 	err   error
+	took  time.Duration
 }
 
 // run returns once the batch can be rebuilt. Errors: ErrUnavailable.
@@ -48,8 +50,10 @@ func (g *gathering) run(ctx context.Context) error {
 		return err
 	}
 	answers := make(chan given, len(g.holders)) // has room for all, so nobody who answers late waits
-	hedge := time.NewTimer(g.r.o.Hedge)
+	patience := g.r.patience.get(g.r.o.Hedge)
+	hedge := time.NewTimer(patience)
 	defer hedge.Stop()
+	defer func() { g.r.patience.note(g.fastest) }()
 	for !g.memory.Ready() {
 		for g.asked < len(g.holders) && g.held+g.coming < g.layout.DataShards() {
 			g.ask(ctx, answers)
@@ -68,7 +72,7 @@ func (g *gathering) run(ctx context.Context) error {
 				g.r.metrics.hedged.Inc()
 				g.ask(ctx, answers)
 			}
-			hedge.Reset(g.r.o.Hedge)
+			hedge.Reset(patience)
 		case <-ctx.Done():
 			return fmt.Errorf("batch %s: %d of %d shards in time: %w", g.core.Position, g.held, g.layout.DataShards(), ErrUnavailable)
 		}
@@ -100,12 +104,14 @@ func (g *gathering) ask(ctx context.Context, answers chan<- given) {
 	g.asked++
 	g.coming += h.run.Count
 	go func() {
+		asked := time.Now()
 		a := given{holding: h, err: ErrNoShare}
 		for _, source := range g.r.o.Sources {
 			if a.share, a.err = source.Share(ctx, h.owner, g.core); a.err == nil || ctx.Err() != nil {
 				break
 			}
 		}
+		a.took = time.Since(asked)
 		answers <- a
 	}()
 }
@@ -131,6 +137,9 @@ func (g *gathering) take(a given) {
 		g.r.metrics.badShare.Inc()
 		g.r.o.Logger.Warn("a validator gives a share that is not of the batch", "position", g.core.String(), "holder", a.owner.String(), "error", err)
 		return
+	}
+	if a.owner != g.r.o.Self && (g.fastest == 0 || a.took < g.fastest) {
+		g.fastest = a.took
 	}
 	g.shares = append(g.shares, a.share)
 	g.held += a.run.Count

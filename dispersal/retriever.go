@@ -22,6 +22,9 @@ var (
 	ErrNoShare = errors.New("no such share here")
 	// ErrUnavailable is returned for a batch of which too few shares could be had now.
 	ErrUnavailable = errors.New("too few shares can be had, try again later")
+	// ErrAhead is returned for a batch that is wanted ahead of its block, where too many are
+	// held that are.
+	ErrAhead = errors.New("too many batches wait for the blocks that order them")
 )
 
 // ShareSource gives shares of batches.
@@ -58,7 +61,7 @@ type RetrieverOptions struct {
 	Sources    []ShareSource
 	CacheBytes int64         // of batches in memory; default 64 MiB
 	Concurrent int           // batches rebuilt at a time; default 8
-	Hedge      time.Duration // after which more holders are asked than should be enough; default 150 ms
+	Hedge      time.Duration // after which, at the soonest, more holders are asked than should be enough; default 150 ms
 	Timeout    time.Duration // of one batch; default 30 s
 
 	Logger     *slog.Logger          // may be nil
@@ -74,6 +77,8 @@ type Retriever struct {
 	flights singleflight.Group
 	memory  sync.Pool // of *shard.Rebuilder
 	cache   *cache
+
+	patience patience
 }
 
 // NewRetriever makes a retriever for a node that has no lane of its own.
@@ -121,11 +126,42 @@ func (r *Retriever) Batch(ctx context.Context, core order.BatchCore, committee *
 		r.metrics.cacheHits.Inc()
 		return found.batch, found.void, nil
 	}
+	return r.fly(ctx, core, committee)
+}
+
+// Ahead returns the batch as Batch does, and holds it in memory until Batch is called for it, or
+// for some seconds. Who asks is ahead of the block that orders the batch: where memory is full of
+// others that wait for their blocks nothing is rebuilt, for it would be forgotten before it is
+// needed, and the work done twice. Errors: ErrAhead, those of Batch.
+func (r *Retriever) Ahead(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *Void, error) {
+	if core.Epoch != committee.Epoch {
+		return nil, nil, fmt.Errorf("batch of epoch %d, committee of epoch %d: %w", core.Epoch, committee.Epoch, order.ErrEpoch)
+	}
+	found, ok := r.cache.expect(core.ID(), int64(core.Length), time.Now())
+	if !ok {
+		return nil, nil, fmt.Errorf("batch %s: %w", core.Position, ErrAhead)
+	}
+	if found != nil {
+		r.metrics.cacheHits.Inc()
+		return found.batch, found.void, nil
+	}
+	return r.fly(ctx, core, committee)
+}
+
+// fly rebuilds the batch, or waits for who does.
+func (r *Retriever) fly(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *Void, error) {
+	id := core.ID()
 	done := r.flights.DoChan(string(id[:]), func() (any, error) {
 		// It goes on where one of those who wait gives up.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Timeout)
 		defer cancel()
-		return r.rebuild(ctx, core, committee)
+		found, err := r.rebuild(ctx, core, committee)
+		if err != nil {
+			r.cache.fail(id)
+			return nil, err
+		}
+		r.cache.add(found, time.Now())
+		return found, nil
 	})
 	select {
 	case result := <-done:
@@ -141,7 +177,7 @@ func (r *Retriever) Batch(ctx context.Context, core order.BatchCore, committee *
 
 // Keep puts a batch into memory that this node made itself.
 func (r *Retriever) Keep(id order.BatchID, b *order.Batch, size int) {
-	r.cache.add(&cached{id: id, batch: b, size: int64(size)})
+	r.cache.add(&cached{id: id, batch: b, size: int64(size)}, time.Now())
 }
 
 func (r *Retriever) rebuild(ctx context.Context, core order.BatchCore, committee *order.Committee) (*cached, error) {
@@ -190,7 +226,6 @@ func (r *Retriever) rebuild(ctx context.Context, core order.BatchCore, committee
 			found.size += int64(len(s))
 		}
 	}
-	r.cache.add(found)
 	return found, nil
 }
 

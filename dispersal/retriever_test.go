@@ -321,19 +321,115 @@ func (h *holders) sees(t *testing.T, v *Void, decodes bool) {
 
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
-	c := newCache(10 * (1000 + cachedOverhead))
+	c, now := newCache(10*(1000+cachedOverhead)), time.Now()
 	for i := range 100 {
-		c.add(&cached{id: order.BatchID{byte(i)}, size: 1000})
+		c.add(&cached{id: order.BatchID{byte(i)}, size: 1000}, now)
 		c.get(order.BatchID{0}) // used all the time
 	}
 	if c.get(order.BatchID{0}) == nil || c.get(order.BatchID{50}) != nil || c.get(order.BatchID{99}) == nil {
 		t.Error("not those used last are kept")
 	}
-	if c.bytes > c.limit || c.byUse.Len() != len(c.byID) || len(c.byID) != 10 {
+	if c.bytes > c.limit || c.used.Len() != len(c.byID) || len(c.byID) != 10 {
 		t.Errorf("%d batches of %d bytes", len(c.byID), c.bytes)
 	}
-	c.add(&cached{id: order.BatchID{200}, size: c.limit})
+	c.add(&cached{id: order.BatchID{200}, size: c.limit}, now)
 	if c.bytes != 0 || len(c.byID) != 0 {
 		t.Errorf("one that is too large leaves %d bytes", c.bytes)
+	}
+}
+
+// What is ahead of its block stays until it was read, however much else is; and no more is taken
+// than that can be said of.
+func TestCacheKeepsWhatIsAhead(t *testing.T) {
+	t.Parallel()
+	const size = 1000
+	id := func(i int) order.BatchID { return order.BatchID{byte(i >> 8), byte(i)} }
+	c, now := newCache(16*(size+cachedOverhead)), time.Now()
+	for i := range 12 {
+		if b, ok := c.expect(id(i), size, now); b != nil || !ok {
+			t.Fatalf("no room for batch %d", i)
+		}
+		if i > 0 { // one is still being rebuilt
+			c.add(&cached{id: id(i), size: size}, now)
+		}
+	}
+	if _, ok := c.expect(id(12), size, now); ok {
+		t.Fatal("more than three quarters are ahead")
+	}
+	for i := 100; i < 200; i++ {
+		c.add(&cached{id: id(i), size: size}, now)
+	}
+	for i := 1; i < 12; i++ {
+		if b, ok := c.expect(id(i), size, now); b == nil || !ok {
+			t.Fatalf("batch %d has gone before its block came", i)
+		}
+	}
+	// A block reads one, one fails, and one is asked for by a block while it is rebuilt: each
+	// makes room.
+	for i, leave := range []func(){func() { c.get(id(1)) }, func() { c.fail(id(0)) }} {
+		if leave(); c.reserved != 11*(size+cachedOverhead) {
+			t.Fatalf("%d bytes are ahead", c.reserved)
+		}
+		if _, ok := c.expect(id(20+i), size, now); !ok {
+			t.Fatal("there is no room where one has left")
+		}
+	}
+	if c.get(id(20)) != nil || c.reserved != 11*(size+cachedOverhead) {
+		t.Fatal("what a block waits for is ahead of it")
+	}
+	c.add(&cached{id: id(20), size: size}, now)
+	if b, ok := c.expect(id(20), size, now); b == nil || !ok { // of those used, one is ahead again
+		t.Fatal("what is here does not count as ahead")
+	}
+	// What no block orders does not hold up others for ever.
+	later := now.Add(aheadFor + time.Second)
+	c.fail(id(21))
+	for i := 30; i < 42; i++ {
+		if _, ok := c.expect(id(i), size, later); !ok {
+			t.Fatalf("no room for batch %d, %d bytes are reserved", i, c.reserved)
+		}
+	}
+	for i := 30; i < 42; i++ {
+		c.add(&cached{id: id(i), size: 100 * size}, later) // larger than was said, such as the proof that one is void
+	}
+	if c.bytes > c.limit || c.ahead.Len()+c.used.Len() != len(c.byID) || len(c.expected) != 0 {
+		t.Errorf("%d bytes, %d and %d batches, %d in all", c.bytes, c.ahead.Len(), c.used.Len(), len(c.byID))
+	}
+	held := int64(0)
+	for _, e := range c.byID {
+		held += e.Value.(*cached).counted
+	}
+	if held != c.reserved {
+		t.Errorf("%d bytes are reserved, %d counted", c.reserved, held)
+	}
+}
+
+// Others are asked after four times as long as usual, and one who is slow does not make that
+// the usual time.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	const least = 150 * time.Millisecond
+	var p patience
+	if got := p.get(least); got != least {
+		t.Errorf("%v at first", got)
+	}
+	for range 100 {
+		p.note(100 * time.Millisecond)
+	}
+	if got := p.get(least); got < 390*time.Millisecond || got > 400*time.Millisecond {
+		t.Errorf("%v where all take 100 ms", got)
+	}
+	for range 100 {
+		p.note(10 * time.Second)
+	}
+	if got := p.get(least); got != maxPatience {
+		t.Errorf("%v where all take 10 s", got)
+	}
+	p.note(0) // nobody answered
+	for range 40 {
+		p.note(time.Millisecond)
+	}
+	if got := p.get(least); got != least {
+		t.Errorf("%v where all are fast again", got)
 	}
 }

@@ -39,9 +39,14 @@ func (s *ordo) received(ctx context.Context) ([]float64, error) {
 	return scrapeAll(ctx, s.All[:s.Validators], "ordo_transport_received_bytes_total", cometReceived)
 }
 
-// rollupOf names the rollup that a channel's payloads are for.
-func rollupOf(ch channel) order.RollupID {
-	return order.NewRollupID([channels]string{bulk: "bench-bulk", sample: "bench-sample"}[ch])
+// rollupOf names the rollup that a channel's payloads are for. Each validator's samples have one
+// of their own: what counts is when a batch is certified where it was made, and a validator
+// rebuilds every batch in which those who wait there for certificates have something.
+func rollupOf(ch channel, validator int) order.RollupID {
+	if ch == bulk {
+		return order.NewRollupID("bench-bulk")
+	}
+	return order.NewRollupID(fmt.Sprintf("bench-sample-%d", validator))
 }
 
 func (s *ordo) wrap(ch channel, validator int, payload []byte) (parcel, error) {
@@ -49,7 +54,7 @@ func (s *ordo) wrap(ch channel, validator int, payload []byte) (parcel, error) {
 	for size := s.o.TransactionBytes; len(payload) > size; payload = payload[size:] {
 		txs = append(txs, payload[:size:size])
 	}
-	return s.sign(validator, []order.Leg{{RollupID: rollupOf(ch), Transactions: append(txs, payload)}})
+	return s.sign(validator, []order.Leg{{RollupID: rollupOf(ch, validator), Transactions: append(txs, payload)}})
 }
 
 // sign makes a bundle of the legs for the validator's lane.

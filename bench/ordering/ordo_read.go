@@ -19,41 +19,57 @@ import (
 // quietRollup has no data: who follows it learns of blocks when they are committed.
 var quietRollup = order.NewRollupID("bench-quiet")
 
-// follow follows each channel's rollup, and one without data that gives the times of
+// follow follows the rollups that have payloads, and one without data that gives the times of
 // the blocks; and it listens at each validator for certificates of the samples, but
 // where a node of its own serves the order.
 func (s *ordo) follow(ctx context.Context, l *ledger, ready func()) error {
 	from := s.Height() + 1
 	group, ctx := errgroup.WithContext(ctx)
 	var stands sync.WaitGroup
-	follow := func(rollup order.RollupID, handle func(*follower.Block)) error {
+	// follow runs a reader that calls its argument after each block.
+	follow := func(run func(context.Context, func()) error) {
+		stands.Add(1)
+		first := sync.OnceFunc(stands.Done)
+		group.Go(func() error { return run(ctx, first) })
+	}
+	single := func(rollup order.RollupID, handle func(*follower.Block)) error {
 		f, err := s.follower(rollup, follower.Config{})
 		if err != nil {
 			return err
 		}
-		stands.Add(1)
-		first := sync.OnceFunc(stands.Done)
-		group.Go(func() error {
+		follow(func(ctx context.Context, read func()) error {
 			return f.Run(ctx, from, func(_ context.Context, b *follower.Block) error {
 				handle(b)
-				first()
+				read()
 				return nil
 			})
 		})
 		return nil
 	}
-	for ch := range channels {
-		if err := follow(rollupOf(ch), func(b *follower.Block) { enterBlock(l, b) }); err != nil {
-			return err
-		}
+	err := single(rollupOf(bulk, 0), func(b *follower.Block) { enterBlock(l, b) })
+	if err != nil {
+		return err
 	}
-	err := follow(quietRollup, func(b *follower.Block) {
+	err = single(quietRollup, func(b *follower.Block) {
 		s.Saw(b.Height)
 		l.head(b.Height)
 	})
 	if err != nil {
 		return err
 	}
+	samples, err := s.samples()
+	if err != nil {
+		return err
+	}
+	follow(func(ctx context.Context, read func()) error {
+		return samples.Run(ctx, from, func(_ context.Context, blocks []*follower.Block) error {
+			for _, b := range blocks {
+				enterBlock(l, b)
+			}
+			read()
+			return nil
+		})
+	})
 	// Where a node of its own serves the order, nothing is asked of validators: what they
 	// would fetch to answer would count with what they hand each other.
 	listened := s.Validators
@@ -79,6 +95,21 @@ func (s *ordo) follow(ctx context.Context, l *ledger, ready func()) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// samples follows the rollups of all validators' samples, over one stream.
+func (s *ordo) samples() (*follower.Group, error) {
+	trust, err := follower.TrustGenesisFile(s.Genesis)
+	if err != nil {
+		return nil, err
+	}
+	rollups := make([]order.RollupID, s.Validators)
+	for v := range rollups {
+		rollups[v] = rollupOf(sample, v)
+	}
+	return follower.NewGroup(follower.GroupConfig{
+		Rollups: rollups, Endpoints: []string{s.ReadFrom()}, Trust: trust, Logger: s.o.Logger, HTTPClient: testnet.HTTPClient(nil),
+	})
 }
 
 // follower follows a rollup at the node to read from, trusting the genesis alone.
@@ -110,7 +141,7 @@ const maxCertifiedBytes = 32 << 20
 // certified listens at a validator for the samples' certificates.
 func (s *ordo) certified(ctx context.Context, validator int, l *ledger, stands func()) error {
 	client := sequencerv1connect.NewSequencerServiceClient(testnet.HTTPClient(nil), s.URLs[validator], connect.WithReadMaxBytes(maxCertifiedBytes))
-	rollup := rollupOf(sample)
+	rollup := rollupOf(sample, validator)
 	stream, err := client.SubscribeCertified(ctx, connect.NewRequest(&sequencerv1.SubscribeCertifiedRequest{RollupId: rollup[:]}))
 	if err != nil {
 		return fmt.Errorf("subscribe to certificates of validator %d: %w", validator, err)

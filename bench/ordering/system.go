@@ -24,7 +24,6 @@ type channel int
 const (
 	bulk channel = iota
 	sample
-	channels
 )
 
 // system is a running network. Its methods may be called concurrently.

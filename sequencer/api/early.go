@@ -86,8 +86,8 @@ func (e *early) rebuild(ctx context.Context, slots chan struct{}) {
 		}
 		go func() {
 			defer func() { <-slots }()
-			// What fails is tried again when a block orders it.
-			_, _ = e.s.chain.batches.get(ctx, cert.Header.Core(e.s.opts.ChainID), false)
+			// What fails, or has no room, is tried again when a block orders it.
+			_, _ = e.s.chain.batches.ahead(ctx, cert.Header.Core(e.s.opts.ChainID), false)
 		}()
 	}
 }

@@ -36,6 +36,9 @@ type Batches interface {
 	// its epoch holds. Where it is void it also returns what shows that, and the batch
 	// only if the shards give one. An error says that neither can be had now.
 	Batch(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *dispersal.Void, error)
+	// Ahead does the same for a batch that a block is yet to order, and holds it in memory
+	// until Batch is called for it. Errors: dispersal.ErrAhead where there is no room for that.
+	Ahead(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *dispersal.Void, error)
 }
 
 // Lanes is the node's own part in dispersal. Methods are called from many goroutines.
