@@ -178,7 +178,7 @@ func (l *library) forked(c *order.Certificate, committee *order.Committee) {
 }
 
 // storeAge is how long others' certificates gather on their way to the disk.
-const storeAge = 20 * time.Millisecond
+const storeAge = 50 * time.Millisecond
 
 // run puts certificates on disk. What has not got there is not among the tips.
 func (l *library) run(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -171,8 +172,8 @@ const (
 	// refinements of the search bring it within 5% of where trials begin to fail.
 	refinements = 4
 	// confirmations is how often a rate that was found, and does not hold for twice as
-	// long, is lowered by a tenth.
-	confirmations = 6
+	// long, is lowered by as much as the search tells apart.
+	confirmations = 12
 )
 
 // highest finds the highest rate that the network bears, and measures it for twice
@@ -208,7 +209,7 @@ func (o Options) highest(ctx context.Context, st *stage, part string) (*Trial, e
 		if err != nil || !t.Overloaded || i == confirmations || o.RateMBps != 0 {
 			return t, err
 		}
-		rate *= 0.9
+		rate *= math.Pow(2, -1./(1<<refinements))
 	}
 }
 
