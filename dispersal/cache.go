@@ -11,9 +11,9 @@ import (
 const (
 	// aheadQuarters is how many quarters of a cache batches that are ahead of their block may take.
 	aheadQuarters = 3
-	// aheadFor is how long a batch counts as ahead: a block orders what is certified within a few
-	// seconds, if at all.
-	aheadFor = 10 * time.Second
+	// aheadFor is how long a batch counts as ahead. A block orders what is certified sooner; what
+	// no reader asks for after that, or what is ordered later, holds no room for longer.
+	aheadFor = 3 * time.Second
 	// cachedOverhead is what a batch takes in memory beside its bytes, roughly.
 	cachedOverhead = 1 << 10
 )
@@ -40,6 +40,7 @@ type cached struct {
 	void  *Void
 	size  int64
 
+	read    bool      // by a block: it will not be ahead any more
 	since   time.Time // zero unless it is ahead
 	counted int64     // of reserved
 }
@@ -61,13 +62,25 @@ func (c *cache) get(id order.BatchID) *cached {
 		return nil
 	}
 	b := e.Value.(*cached)
+	b.read = true
 	c.demote(b)
 	c.used.MoveToFront(c.byID[id])
 	return b
 }
 
-// expect makes room for a batch that is ahead, unless it is here already. It returns false where
-// there is no room.
+// peek returns a batch that is here, or nil, and changes nothing.
+func (c *cache) peek(id order.BatchID) *cached {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.byID[id]; e != nil {
+		return e.Value.(*cached)
+	}
+	return nil
+}
+
+// expect returns a batch that is here, and otherwise makes room for one that will be ahead. It
+// returns false where there is none. A batch that is here is ahead from now on, unless there is
+// no room for that or a block has read it.
 func (c *cache) expect(id order.BatchID, size int64, now time.Time) (b *cached, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,25 +88,24 @@ func (c *cache) expect(id order.BatchID, size int64, now time.Time) (b *cached, 
 		c.demote(e.Value.(*cached))
 	}
 	size += cachedOverhead
-	e := c.byID[id]
-	switch {
-	case e != nil && !e.Value.(*cached).since.IsZero():
-		return e.Value.(*cached), true
-	case c.expected[id] != 0:
-		return nil, true
-	case c.reserved+size > c.limit/4*aheadQuarters:
-		return nil, false
-	case e == nil:
-		c.expected[id] = size
-		c.reserved += size
+	room := c.reserved+size <= c.limit/4*aheadQuarters
+	if e := c.byID[id]; e != nil {
+		if b = e.Value.(*cached); room && !b.read && b.since.IsZero() {
+			c.used.Remove(e)
+			c.byID[id] = c.ahead.PushFront(b)
+			b.since, b.counted = now, size
+			c.reserved += size
+		}
+		return b, true
+	}
+	if c.expected[id] != 0 {
 		return nil, true
 	}
-	b = e.Value.(*cached)
-	c.used.Remove(e)
-	c.byID[id] = c.ahead.PushFront(b)
-	b.since, b.counted = now, size
-	c.reserved += size
-	return b, true
+	if room {
+		c.expected[id] = size
+		c.reserved += size
+	}
+	return nil, room
 }
 
 // forget gives back the room of a batch that was expected.
@@ -120,14 +132,18 @@ func (c *cache) demote(b *cached) {
 	c.byID[b.id] = c.used.PushFront(b)
 }
 
-// add takes in a batch: one that was expected is ahead from now on.
+// add takes in a batch. One that was expected is ahead from now on, unless it is larger than was
+// said, as one that is void is: what shows that must not push out others.
 func (c *cache) add(b *cached, now time.Time) {
 	b.size += cachedOverhead
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	expected := c.expected[b.id]
-	if c.byID[b.id] != nil {
+	if c.byID[b.id] != nil || b.size > expected {
 		c.forget(b.id)
+		expected = 0
+	}
+	if c.byID[b.id] != nil {
 		return
 	}
 	if expected > 0 {

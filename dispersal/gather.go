@@ -25,7 +25,9 @@ type gathering struct {
 	coming  int // shards that those who were asked and have not answered hold
 	held    int // shards that verified
 	shares  [][]byte
-	fastest time.Duration // answer of another holder; 0 before there is one
+	out     map[order.Owner]time.Time // who was asked, when, and has not answered; without this node
+	fastest time.Duration             // answer of another holder; 0 before there is one
+	hedged  bool
 }
 
 // holding is what one holder has.
@@ -53,7 +55,8 @@ func (g *gathering) run(ctx context.Context) error {
 	patience := g.r.patience.get(g.r.o.Hedge)
 	hedge := time.NewTimer(patience)
 	defer hedge.Stop()
-	defer func() { g.r.patience.note(g.fastest) }()
+	g.out = make(map[order.Owner]time.Time)
+	defer g.note()
 	for !g.memory.Ready() {
 		for g.asked < len(g.holders) && g.held+g.coming < g.layout.DataShards() {
 			g.ask(ctx, answers)
@@ -65,7 +68,9 @@ func (g *gathering) run(ctx context.Context) error {
 		case a := <-answers:
 			g.coming -= a.run.Count
 			g.take(a)
+			delete(g.out, a.owner)
 		case <-hedge.C:
+			g.hedged = true
 			// Half as many more: a lie or a silence costs one wait, not one for each.
 			for wanted := max(1, (g.layout.DataShards()-g.held)/2); wanted > 0 && g.asked < len(g.holders); {
 				wanted -= g.holders[g.asked].run.Count
@@ -103,8 +108,11 @@ func (g *gathering) ask(ctx context.Context, answers chan<- given) {
 	h := g.holders[g.asked]
 	g.asked++
 	g.coming += h.run.Count
+	asked := time.Now()
+	if h.owner != g.r.o.Self {
+		g.out[h.owner] = asked
+	}
 	go func() {
-		asked := time.Now()
 		a := given{holding: h, err: ErrNoShare}
 		for _, source := range g.r.o.Sources {
 			if a.share, a.err = source.Share(ctx, h.owner, g.core); a.err == nil || ctx.Err() != nil {
@@ -114,6 +122,18 @@ func (g *gathering) ask(ctx context.Context, answers chan<- given) {
 		a.took = time.Since(asked)
 		answers <- a
 	}()
+}
+
+// note tells how long holders take: the fastest of those that were asked, whether or not it has
+// answered by now.
+func (g *gathering) note() {
+	least := g.fastest
+	for _, asked := range g.out {
+		if waits := time.Since(asked); least == 0 || waits < least {
+			least = waits
+		}
+	}
+	g.r.patience.note(least, g.hedged)
 }
 
 // take adds a share if it is one.

@@ -15,21 +15,23 @@ const (
 
 // patience is how long to wait for shares before more holders are asked than should be enough.
 // Where all take long, since everybody is busy, asking more of them would be more work for all.
-// It goes by the fastest answer for each batch, so that one who is slow, or wants to seem so,
-// does not change it for long: then others are asked, and answer.
+//
+// It grows only by batches for which more were asked: there at least one is honest of those that
+// were, and the fastest is not slow by intent. As many as may be faulty can be all that is asked
+// at first, and would otherwise set the time in which they are expected.
 type patience struct {
 	mu    sync.Mutex
 	usual time.Duration // a mean of which the last eight weigh most
 }
 
-// note takes in the fastest answer for a batch; 0 where there was none.
-func (p *patience) note(took time.Duration) {
-	if took == 0 {
-		return
-	}
+// note takes in the least time that a holder took for a batch, or has taken so far; 0 where none
+// was asked. Hedged is whether more were asked than should have been enough.
+func (p *patience) note(least time.Duration, hedged bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.usual += (min(took, maxPatience) - p.usual) / 8
+	if least = min(least, maxPatience); least > 0 && (hedged || least < p.usual) {
+		p.usual += (least - p.usual) / 8
+	}
 }
 
 // get returns the patience, at least that much.

@@ -130,7 +130,7 @@ func (r *Retriever) Batch(ctx context.Context, core order.BatchCore, committee *
 }
 
 // Ahead returns the batch as Batch does, and holds it in memory until Batch is called for it, or
-// for some seconds. Who asks is ahead of the block that orders the batch: where memory is full of
+// for three seconds. Who asks is ahead of the block that orders the batch: where memory is full of
 // others that wait for their blocks nothing is rebuilt, for it would be forgotten before it is
 // needed, and the work done twice. Errors: ErrAhead, those of Batch.
 func (r *Retriever) Ahead(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *Void, error) {
@@ -155,8 +155,14 @@ func (r *Retriever) fly(ctx context.Context, core order.BatchCore, committee *or
 		// It goes on where one of those who wait gives up.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Timeout)
 		defer cancel()
+		if found := r.cache.peek(id); found != nil {
+			return found, nil // another flight ended between the look into the cache and this one
+		}
 		found, err := r.rebuild(ctx, core, committee)
 		if err != nil {
+			// Who asks from now on makes a flight of its own, which gives back the room that it
+			// expects to fill; who has joined this one has that given back here.
+			r.flights.Forget(string(id[:]))
 			r.cache.fail(id)
 			return nil, err
 		}

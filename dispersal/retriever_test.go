@@ -319,6 +319,46 @@ func (h *holders) sees(t *testing.T, v *Void, decodes bool) {
 	}
 }
 
+// What is wanted ahead of its block is rebuilt where it can be held until that comes, and is not
+// rebuilt again then.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	h := hold(t, 4, []*order.Bundle{bundle(t, 1000)}, nil)
+	length := int64(h.core.Length)
+	r := h.retriever(t, func(o *RetrieverOptions) { o.CacheBytes = 2 * (length + cachedOverhead) })
+	batch, void, err := r.Ahead(t.Context(), h.core, h.committee)
+	if err != nil || void != nil || string(batch.Encode()) != string(h.batch.Encode()) {
+		t.Fatalf("ahead: void %v, %v", void != nil, err)
+	}
+	asked := h.asked.Load()
+	next := h.core
+	next.Sequence++
+	if _, _, err := r.Ahead(t.Context(), next, h.committee); !errors.Is(err, ErrAhead) {
+		t.Fatalf("a batch for which there is no room: %v", err)
+	}
+	for i := range 10 {
+		r.Keep(order.BatchID{byte(i)}, h.batch, int(length))
+	}
+	h.check(t, r)
+	if got := h.asked.Load(); got != asked {
+		t.Errorf("%d shares were asked for again", got-asked)
+	}
+	// Its block has come, so there is room: nobody has this one, which gives that back.
+	for range 3 {
+		if _, _, err := r.Ahead(t.Context(), next, h.committee); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("a batch that nobody has: %v", err)
+		}
+	}
+	if r.cache.reserved != 0 || len(r.cache.expected) != 0 {
+		t.Errorf("%d bytes are reserved for nothing", r.cache.reserved)
+	}
+	other := h.core
+	other.Epoch++
+	if _, _, err := r.Ahead(t.Context(), other, h.committee); !errors.Is(err, order.ErrEpoch) {
+		t.Errorf("of another epoch: %v", err)
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	c, now := newCache(10*(1000+cachedOverhead)), time.Now()
@@ -378,8 +418,8 @@ func TestCacheKeepsWhatIsAhead(t *testing.T) {
 		t.Fatal("what a block waits for is ahead of it")
 	}
 	c.add(&cached{id: id(20), size: size}, now)
-	if b, ok := c.expect(id(20), size, now); b == nil || !ok { // of those used, one is ahead again
-		t.Fatal("what is here does not count as ahead")
+	if b, ok := c.expect(id(1), size, now); b == nil || !ok || c.reserved != 11*(size+cachedOverhead) {
+		t.Fatal("what a block has read is ahead again")
 	}
 	// What no block orders does not hold up others for ever.
 	later := now.Add(aheadFor + time.Second)
@@ -389,8 +429,11 @@ func TestCacheKeepsWhatIsAhead(t *testing.T) {
 			t.Fatalf("no room for batch %d, %d bytes are reserved", i, c.reserved)
 		}
 	}
-	for i := 30; i < 42; i++ {
-		c.add(&cached{id: id(i), size: 100 * size}, later) // larger than was said, such as the proof that one is void
+	for i := 30; i < 42; i++ { // half of them larger than was said, such as the proof that one is void
+		c.add(&cached{id: id(i), size: int64(1+i%2) * size}, later)
+	}
+	if c.ahead.Len() != 6 {
+		t.Errorf("%d batches are ahead", c.ahead.Len())
 	}
 	if c.bytes > c.limit || c.ahead.Len()+c.used.Len() != len(c.byID) || len(c.expected) != 0 {
 		t.Errorf("%d bytes, %d and %d batches, %d in all", c.bytes, c.ahead.Len(), c.used.Len(), len(c.byID))
@@ -404,6 +447,31 @@ func TestCacheKeepsWhatIsAhead(t *testing.T) {
 	}
 }
 
+// As many as may be faulty are all that is asked at first. That they answer just in time does not
+// make all wait longer.
+func TestPatienceIsNotRaisedByFew(t *testing.T) {
+	t.Parallel()
+	const hedge = 40 * time.Millisecond
+	h := hold(t, 4, []*order.Bundle{bundle(t, 1000)}, nil)
+	r := h.retriever(t, func(o *RetrieverOptions) {
+		o.Hedge, o.Self, o.CacheBytes = hedge, order.Owner{4}, 1
+	})
+	h.how[order.Owner{1}] = func(ctx context.Context, share []byte) ([]byte, error) {
+		select {
+		case <-time.After(r.patience.get(hedge) * 3 / 4):
+		case <-ctx.Done():
+		}
+		return share, nil
+	}
+	for range 20 {
+		h.check(t, r)
+	}
+	// On a busy machine one comes late now and then, and others are asked.
+	if got := r.patience.get(hedge); got > 3*hedge {
+		t.Errorf("others are asked after %v, %v at first", got, hedge)
+	}
+}
+
 // Others are asked after four times as long as usual, and one who is slow does not make that
 // the usual time.
 func TestPatience(t *testing.T) {
@@ -414,20 +482,20 @@ func TestPatience(t *testing.T) {
 		t.Errorf("%v at first", got)
 	}
 	for range 100 {
-		p.note(100 * time.Millisecond)
+		p.note(100*time.Millisecond, true)
 	}
 	if got := p.get(least); got < 390*time.Millisecond || got > 400*time.Millisecond {
 		t.Errorf("%v where all take 100 ms", got)
 	}
 	for range 100 {
-		p.note(10 * time.Second)
+		p.note(10*time.Second, true)
 	}
 	if got := p.get(least); got != maxPatience {
 		t.Errorf("%v where all take 10 s", got)
 	}
-	p.note(0) // nobody answered
+	p.note(0, true) // nobody was asked
 	for range 40 {
-		p.note(time.Millisecond)
+		p.note(time.Millisecond, false)
 	}
 	if got := p.get(least); got != least {
 		t.Errorf("%v where all are fast again", got)

@@ -135,17 +135,9 @@ func (b *batches) get(ctx context.Context, core order.BatchCore, old bool) (*con
 	}
 }
 
-// ahead returns what a batch holds that a block is yet to order. Where there is no room to keep it
-// for that, wanted says whether it is got nevertheless. Errors: dispersal.ErrAhead, those of get.
-func (b *batches) ahead(ctx context.Context, core order.BatchCore, wanted bool) (*content, error) {
-	c, err := b.tryAhead(ctx, core)
-	if wanted && errors.Is(err, dispersal.ErrAhead) {
-		return b.get(ctx, core, false)
-	}
-	return c, err
-}
-
-func (b *batches) tryAhead(ctx context.Context, core order.BatchCore) (*content, error) {
+// ahead returns what a batch holds that a block is yet to order, which is kept for that block.
+// Errors: dispersal.ErrAhead where there is no room for that, and others.
+func (b *batches) ahead(ctx context.Context, core order.BatchCore) (*content, error) {
 	b.open.RLock()
 	defer b.open.RUnlock()
 	if b.stopping.Err() != nil {

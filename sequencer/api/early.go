@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"github.com/ordo-network/ordo/dispersal"
 	"github.com/ordo-network/ordo/internal/pause"
 	"github.com/ordo-network/ordo/order"
 )
@@ -87,9 +89,20 @@ func (e *early) rebuild(ctx context.Context, slots chan struct{}) {
 		go func() {
 			defer func() { <-slots }()
 			// What fails, or has no room, is tried again when a block orders it.
-			_, _ = e.s.chain.batches.ahead(ctx, cert.Header.Core(e.s.opts.ChainID), false)
+			_, _ = e.s.chain.batches.ahead(ctx, cert.Header.Core(e.s.opts.ChainID))
 		}()
 	}
+}
+
+// get returns what a certified batch holds to who wants it now, and keeps it where streams of
+// blocks will.
+func (e *early) get(ctx context.Context, cert *order.Certificate, core order.BatchCore) (*content, error) {
+	if e.wanted(cert) {
+		if c, err := e.s.chain.batches.ahead(ctx, core); !errors.Is(err, dispersal.ErrAhead) {
+			return c, err
+		}
+	}
+	return e.s.chain.batches.get(ctx, core, false)
 }
 
 func (e *early) wanted(cert *order.Certificate) bool {

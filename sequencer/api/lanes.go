@@ -122,7 +122,7 @@ func (s *Server) openCertified(ctx context.Context, cert *order.Certificate, id 
 	if err != nil {
 		return nil
 	}
-	from, err := s.chain.batches.ahead(ctx, core, true)
+	from, err := s.early.get(ctx, cert, core)
 	if err != nil {
 		return nil
 	}

@@ -37,7 +37,7 @@ type Batches interface {
 	// only if the shards give one. An error says that neither can be had now.
 	Batch(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *dispersal.Void, error)
 	// Ahead does the same for a batch that a block is yet to order, and holds it in memory
-	// until Batch is called for it. Errors: dispersal.ErrAhead where there is no room for that.
+	// for some seconds, until Batch is called for it. Errors: dispersal.ErrAhead where there is no room for that.
 	Ahead(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *dispersal.Void, error)
 }
 

@@ -46,7 +46,7 @@ type Config struct {
 		WindowBytes  uint64          `toml:"window_bytes" comment:"Bytes of batches that this validator may have on their way to a certificate. When it is full, bundles wait in the pool."`
 		PeerBytes    int             `toml:"peer_bytes" comment:"Memory for what one other validator has sent and this one has not dealt with; beyond it, its connection is not read."`
 		PeerRate     float64         `toml:"peer_rate" comment:"Bytes per second that are read from one other validator."`
-		CacheBytes   int64           `toml:"cache_bytes" comment:"Memory for batches that readers asked for."`
+		CacheBytes   int64           `toml:"cache_bytes" comment:"Memory for batches that readers asked for, or will when a block orders them."`
 		SegmentBytes int64           `toml:"segment_bytes" comment:"Size of the files that shards and certificates are kept in. What is too old is removed file by file."`
 		QueueBytes   int64           `toml:"queue_bytes" comment:"Bytes that may wait for the disk; validators that send more are told to try again."`
 	} `toml:"dispersal" comment:"How validators hand each other batches."`
