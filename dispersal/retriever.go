@@ -118,8 +118,8 @@ func newRetriever(o RetrieverOptions, m *metrics, l *layouts) *Retriever {
 // being rebuilt waits for the same answer. The result is shared: it must not be changed.
 // Errors: ErrUnavailable, order.ErrEpoch, shard.ErrLength, the context's.
 func (r *Retriever) Batch(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *Void, error) {
-	if core.Epoch != committee.Epoch {
-		return nil, nil, fmt.Errorf("batch of epoch %d, committee of epoch %d: %w", core.Epoch, committee.Epoch, order.ErrEpoch)
+	if err := sameEpoch(core, committee); err != nil {
+		return nil, nil, err
 	}
 	id := core.ID()
 	if found := r.cache.get(id); found != nil {
@@ -134,8 +134,8 @@ func (r *Retriever) Batch(ctx context.Context, core order.BatchCore, committee *
 // others that wait for their blocks nothing is rebuilt, for it would be forgotten before it is
 // needed, and the work done twice. Errors: ErrAhead, those of Batch.
 func (r *Retriever) Ahead(ctx context.Context, core order.BatchCore, committee *order.Committee) (*order.Batch, *Void, error) {
-	if core.Epoch != committee.Epoch {
-		return nil, nil, fmt.Errorf("batch of epoch %d, committee of epoch %d: %w", core.Epoch, committee.Epoch, order.ErrEpoch)
+	if err := sameEpoch(core, committee); err != nil {
+		return nil, nil, err
 	}
 	found, ok := r.cache.expect(core.ID(), int64(core.Length), time.Now())
 	if !ok {
@@ -146,6 +146,13 @@ func (r *Retriever) Ahead(ctx context.Context, core order.BatchCore, committee *
 		return found.batch, found.void, nil
 	}
 	return r.fly(ctx, core, committee)
+}
+
+func sameEpoch(core order.BatchCore, committee *order.Committee) error {
+	if core.Epoch != committee.Epoch {
+		return fmt.Errorf("batch of epoch %d, committee of epoch %d: %w", core.Epoch, committee.Epoch, order.ErrEpoch)
+	}
+	return nil
 }
 
 // fly rebuilds the batch, or waits for who does.

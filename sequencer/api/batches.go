@@ -140,17 +140,7 @@ func (b *batches) get(ctx context.Context, core order.BatchCore, old bool) (*con
 func (b *batches) ahead(ctx context.Context, core order.BatchCore) (*content, error) {
 	b.open.RLock()
 	defer b.open.RUnlock()
-	if b.stopping.Err() != nil {
-		return nil, errClosed
-	}
-	committee, err := b.committees.at(ctx, core.Epoch)
-	if err != nil {
-		return nil, fmt.Errorf("read the committee: %w", err)
-	}
-	c := new(content)
-	c.batch, c.shown, err = b.source.Ahead(ctx, core, committee)
-	c.void = c.shown != nil
-	return c, err
+	return b.ask(ctx, core, b.source.Ahead)
 }
 
 func (b *batches) fetch(ctx context.Context, core order.BatchCore, old bool) (*content, error) {
@@ -161,7 +151,12 @@ func (b *batches) fetch(ctx context.Context, core order.BatchCore, old bool) (*c
 		case <-ctx.Done():
 		}
 	}
-	if ctx.Err() != nil {
+	return b.ask(ctx, core, b.source.Batch)
+}
+
+// ask has the source give the batch, unless the server is stopping.
+func (b *batches) ask(ctx context.Context, core order.BatchCore, source func(context.Context, order.BatchCore, *order.Committee) (*order.Batch, *dispersal.Void, error)) (*content, error) {
+	if b.stopping.Err() != nil {
 		return nil, errClosed
 	}
 	committee, err := b.committees.at(ctx, core.Epoch)
@@ -169,7 +164,7 @@ func (b *batches) fetch(ctx context.Context, core order.BatchCore, old bool) (*c
 		return nil, fmt.Errorf("read the committee: %w", err)
 	}
 	c := new(content)
-	c.batch, c.shown, err = b.source.Batch(ctx, core, committee)
+	c.batch, c.shown, err = source(ctx, core, committee)
 	c.void = c.shown != nil
 	return c, err
 }
