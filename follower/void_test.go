@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"lukechampine.com/blake3"
 
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/order"
@@ -84,25 +85,26 @@ func (b *testBatch) garble() *testBatch {
 	b.shares[3].Shards[0] ^= 1
 	var leaves [4][]byte
 	for i, s := range b.shares {
-		leaves[i] = hash(0, s.Shards)
+		leaf := blake3.Sum256(s.Shards)
+		leaves[i] = leaf[:]
 	}
-	left, right := hash(1, leaves[0], leaves[1]), hash(1, leaves[2], leaves[3])
+	left, right := node(leaves[0], leaves[1]), node(leaves[2], leaves[3])
 	for i, s := range b.shares {
 		s.Proof = bytes.Join([][]byte{leaves[i^1], [][]byte{right, left}[i/2]}, nil)
 	}
 	// As docs/spec/shards.md has it.
-	doc, digest := []byte("ordo/erasure-root/v1\x00"), layout.Digest()
+	doc, digest := []byte("ordo/erasure-root/v2\x00"), layout.Digest()
 	doc = append(doc, digest[:]...)
 	for _, n := range []int{layout.N(), layout.DataShards(), layout.TotalShards(), layout.ShardSize(int(b.header.Length))} {
 		doc = binary.BigEndian.AppendUint32(doc, uint32(n))
 	}
 	doc = binary.BigEndian.AppendUint64(doc, b.header.Length)
-	b.header.Root = sha256.Sum256(append(doc, hash(1, left, right)...))
+	b.header.Root = sha256.Sum256(append(doc, node(left, right)...))
 	return b
 }
 
-func hash(prefix byte, parts ...[]byte) []byte {
-	sum := sha256.Sum256(append([]byte{prefix}, bytes.Join(parts, nil)...))
+func node(l, r []byte) []byte {
+	sum := sha256.Sum256(bytes.Join([][]byte{{1}, l, r}, nil))
 	return sum[:]
 }
 

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"lukechampine.com/blake3"
+
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/order"
 )
@@ -321,7 +323,7 @@ func forge(l *shard.Layout, coded *shard.Coded, length int) *forged {
 		shards := slices.Clone(s.Shards)
 		shards[0] += byte(i % 3)
 		f.shards = append(f.shards, shards)
-		leaves = append(leaves, sha256.Sum256(append([]byte{0}, shards...)))
+		leaves = append(leaves, blake3.Sum256(shards))
 	}
 	f.rows = [][][32]byte{leaves}
 	for row := leaves; len(row) > 1; {
@@ -336,7 +338,7 @@ func forge(l *shard.Layout, coded *shard.Coded, length int) *forged {
 		f.rows, row = append(f.rows, up), up
 	}
 	digest, top := l.Digest(), f.rows[len(f.rows)-1][0]
-	b := append([]byte("ordo/erasure-root/v1\x00"), digest[:]...)
+	b := append([]byte("ordo/erasure-root/v2\x00"), digest[:]...)
 	for _, v := range []int{l.N(), l.DataShards(), l.TotalShards(), size} {
 		b = binary.BigEndian.AppendUint32(b, uint32(v))
 	}

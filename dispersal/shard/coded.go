@@ -7,7 +7,6 @@ import "fmt"
 // at once, except that many may call Share between two Encodes.
 type Coded struct {
 	layout *Layout
-	hasher hasher
 	buf    []byte   // all shards, one after the other
 	shards [][]byte // into buf
 	tree   tree
@@ -33,9 +32,6 @@ func (c *Coded) Encode(l *Layout, batch []byte) error {
 // reset makes room for the shards, whose content is then arbitrary.
 func (c *Coded) reset(l *Layout, size int) {
 	c.layout = l
-	if c.hasher.sha == nil {
-		c.hasher = newHasher()
-	}
 	if need := l.total * size; cap(c.buf) < need {
 		c.buf = make([]byte, need)
 	} else {
@@ -59,7 +55,7 @@ func (c *Coded) commit(batchBytes int, known func(shard int) bool) {
 	leaves := c.tree.rows[0]
 	for i, s := range c.shards {
 		if !known(i) {
-			c.hasher.leaf(&leaves[i], s)
+			leaves[i] = leaf(s)
 		}
 	}
 	c.root = c.layout.root(batchBytes, c.tree.grow())

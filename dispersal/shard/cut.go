@@ -20,12 +20,9 @@ func (l *Layout) Cut(batchBytes int, s *Share, count int) (*Share, error) {
 	if count < 1 || count > run.Count {
 		return nil, fmt.Errorf("cut %d shards of %d: %w", count, run.Count, ErrShare)
 	}
-	v := verifiers.Get().(*verifier)
-	defer verifiers.Put(v)
 	row := make([]Hash, 0, run.Count+2) // nodes that are known, from first to last
 	for i := range run.Count {
-		v.leaf(&v.leaves[i], s.Shards[i*size:(i+1)*size])
-		row = append(row, v.leaves[i])
+		row = append(row, leaf(s.Shards[i*size:(i+1)*size]))
 	}
 	out := &Share{First: s.First, Shards: s.Shards[: count*size : count*size]}
 	given := s.Proof

@@ -23,7 +23,7 @@
 //
 // The root binds every shard to its index (Merkle tree), and with them the
 // layout, the batch's length and the shards' size. So under one root at most one
-// value can be shown for each index, unless SHA-256 is broken. Call what the root
+// value can be shown for each index, unless BLAKE3 or SHA-256 is broken. Call what the root
 // commits to v_0 .. v_{T-1}; who made it may have put anything there.
 //
 // The code is maximum distance separable: any k shards lie on exactly one

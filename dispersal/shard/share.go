@@ -40,7 +40,7 @@ type Share struct {
 	Proof  []byte // nodes of the Merkle tree, 32 bytes each
 }
 
-const rootDomain = "ordo/erasure-root/v1\x00"
+const rootDomain = "ordo/erasure-root/v2\x00"
 
 // root binds the tree to the shape of what it is a tree of.
 func (l *Layout) root(batchBytes int, tree Hash) Root {
@@ -63,12 +63,11 @@ func checkLength(batchBytes int) error {
 
 // verifier is the memory that verifying takes.
 type verifier struct {
-	hasher
 	leaves [MaxShards]Hash // of the share
 	nodes  [MaxShards]Hash
 }
 
-var verifiers = sync.Pool{New: func() any { return &verifier{hasher: newHasher()} }}
+var verifiers = sync.Pool{New: func() any { return new(verifier) }}
 
 // Verify checks that the shards of s are those that root commits to at their
 // indexes, for a batch of that many bytes coded by this layout.
@@ -95,7 +94,7 @@ func (v *verifier) verify(l *Layout, root Root, batchBytes int, s *Share) (Range
 	}
 	leaves, nodes := v.leaves[:run.Count], v.nodes[:run.Count]
 	for i := range leaves {
-		v.leaf(&leaves[i], s.Shards[i*size:(i+1)*size])
+		leaves[i] = leaf(s.Shards[i*size : (i+1)*size])
 	}
 	copy(nodes, leaves)
 	top, err := climb(nodes, run.First, l.total, s.Proof)

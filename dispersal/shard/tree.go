@@ -3,29 +3,13 @@ package shard
 import (
 	"crypto/sha256"
 	"errors"
-	"hash"
 )
 
-// Hash is a SHA-256.
+// Hash is of a shard (leaf) or of two hashes (hashNode).
 type Hash [sha256.Size]byte
 
 // errPath is a proof with too few nodes or too many.
 var errPath = errors.New("the proof's number of nodes does not fit its place in the tree")
-
-var leafPrefix = []byte{0}
-
-// hasher hashes leaves without copying them.
-type hasher struct{ sha hash.Hash }
-
-func newHasher() hasher { return hasher{sha256.New()} }
-
-// leaf writes the hash of a leaf to out.
-func (h hasher) leaf(out *Hash, shard []byte) {
-	h.sha.Reset()
-	h.sha.Write(leafPrefix)
-	h.sha.Write(shard)
-	h.sha.Sum(out[:0])
-}
 
 func hashNode(left, right *Hash) Hash {
 	var b [1 + 2*sha256.Size]byte
@@ -35,7 +19,7 @@ func hashNode(left, right *Hash) Hash {
 	return sha256.Sum256(b[:])
 }
 
-// tree is the Merkle tree of RFC 6962. rows[0] are the leaves; a last node
+// tree is a Merkle tree of RFC 6962's shape. rows[0] are the leaves; a last node
 // without a sibling stands for itself one row up.
 type tree struct {
 	rows [][]Hash
