@@ -48,6 +48,7 @@ type offered struct {
 	peer    *transport.Peer // nil for this node itself
 	batch   *order.SignedBatch
 	share   []byte
+	settle  func() // its peer may send more, although the share is still in use; nil for this node itself
 	release func() // of what share aliases
 	since   time.Time
 }
@@ -81,7 +82,8 @@ func (a *attester) say(to order.Owner, answers []lane.Answer) {
 	}
 }
 
-// take begins to judge an offer. It does not wait; o.release is called at the end.
+// take begins to judge an offer. It does not wait; o.release is called at the end, which for a
+// share that was stored is when it is no longer one of the last.
 func (a *attester) take(ctx context.Context, o offered) {
 	turn := make(chan struct{})
 	a.mu.Lock()
@@ -102,7 +104,12 @@ func (a *attester) take(ctx context.Context, o offered) {
 	all.at[o.batch.Header.Mark]++
 	a.mu.Unlock()
 	a.node.running.Go(func() {
-		defer o.release()
+		stored := false
+		defer func() {
+			if !stored {
+				o.release()
+			}
+		}()
 		checked, refusal := a.check(ctx, &o, all.checks)
 		if before != nil {
 			<-before
@@ -115,7 +122,12 @@ func (a *attester) take(ctx context.Context, o offered) {
 			a.node.fault(o.peer, fmt.Errorf("offer of batch %s: %w", o.batch.Header.Position, refusal))
 		}
 		if verdict.Store != nil {
-			a.store(ctx, &o, verdict.Store)
+			if stored = a.store(ctx, &o, verdict.Store); stored {
+				if o.settle != nil {
+					o.settle()
+				}
+				a.node.recent.add(o.batch, o.share, o.release)
+			}
 		}
 	})
 }
@@ -219,8 +231,8 @@ func (a *attester) judge(o *offered, checked *lane.Checked, refusal *lane.Refusa
 	return verdict
 }
 
-// store puts the record on disk, then lets the attestation go.
-func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) {
+// store puts the record on disk, then lets the attestation go. It tells whether it could.
+func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) bool {
 	p := r.Batch.Header.Position
 	err := a.node.opts.Shards.PutParts(ctx, certificateKey(p), a.node.height(), r.Head(), o.share)
 	// Crash here: the record is on disk and nobody knows. The owner offers the batch
@@ -232,12 +244,13 @@ func (a *attester) store(ctx context.Context, o *offered, r *lane.Record) {
 			a.node.opts.Logger.Warn("a share was not stored", "position", p.String(), "error", err)
 		}
 		a.say(o.from, a.keeper.Failed(p, errors.Is(err, store.ErrConflict)))
-		return
+		return false
 	}
 	took := a.node.opts.Now().Sub(o.since)
 	a.took += (took - a.took) / 16
 	a.node.metrics.attest.Observe(took.Seconds())
 	a.say(o.from, a.keeper.Stored(p))
+	return true
 }
 
 // attestTime returns how long it takes this node to attest an offer, of late.

@@ -384,7 +384,7 @@ func counter(t testing.TB, v *validator, name, label string) float64 {
 	}
 	for _, f := range all {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == name && len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == label {
+			if f.GetName() == name && (label == "" || len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == label) {
 				return m.GetCounter().GetValue()
 			}
 		}

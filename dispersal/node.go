@@ -37,6 +37,7 @@ type Node struct {
 	puller    *puller
 	server    *server
 	mender    *mender
+	recent    *recent
 	retriever *Retriever
 }
 
@@ -48,6 +49,7 @@ func New(opts Options) (*Node, error) {
 	n := &Node{
 		opts: opts, metrics: newMetrics(), layouts: new(layouts), workers: make(chan struct{}, opts.Workers),
 		coders: sync.Pool{New: func() any { return new(shard.Coded) }}, viewed: make(chan struct{}, 1),
+		recent: newRecent(opts.RecentBytes),
 	}
 	if err := n.metrics.register(opts.Registerer); err != nil {
 		return nil, err

@@ -75,7 +75,10 @@ type Options struct {
 	Posted     func(height uint64) uint64
 	Workers    int   // that check signatures and shares; default GOMAXPROCS
 	CacheBytes int64 // of batches in memory; default 64 MiB
-	Transport  transport.Limits
+	// RecentBytes bounds the shares that stay in memory once they are stored, for who asks soon;
+	// default 8 MiB, what comes in a fifth of a second where a network is as busy as it can be.
+	RecentBytes int
+	Transport   transport.Limits
 
 	Now        func() time.Time      // nil is time.Now
 	Logger     *slog.Logger          // may be nil
@@ -114,6 +117,9 @@ func (o *Options) complete() error {
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
+	}
+	if o.RecentBytes == 0 {
+		o.RecentBytes = 8 << 20
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -1,6 +1,7 @@
 package dispersal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,41 +99,54 @@ func (s *server) share(p *transport.Peer, request uint64, get *transport.GetShar
 	case <-p.Context().Done():
 		return
 	}
-	batch, share, err := s.node.held(get.Position, get.Batch)
+	held, err := s.node.held(get.Position, get.Batch)
 	if err != nil {
 		_ = p.Send(transport.NotFoundOutgoing(request))
 		return
 	}
 	var header []byte
 	if get.Header {
-		header = batch.Encode()
+		header = held.batch.Encode()
 	}
-	_ = p.Send(transport.ShareOutgoing(request, header, share))
+	out := transport.ShareOutgoing(request, header, held.share)
+	out.Done = func() { s.node.recent.done(held) }
+	_ = p.Send(out)
 }
 
 // Share returns this node's share of the batch, encoded as docs/spec/shards.md says.
 // Errors: store.ErrNotFound; store.ErrCorrupt for a share that is being mended.
 func (n *Node) Share(_ context.Context, p order.Position, epoch uint64, id order.BatchID) ([]byte, error) {
-	batch, share, err := n.held(p, id)
-	if err == nil && batch.Header.Epoch != epoch {
-		return nil, fmt.Errorf("batch %s of epoch %d, want %d: %w", p, batch.Header.Epoch, epoch, store.ErrNotFound)
+	held, err := n.held(p, id)
+	if err != nil {
+		return nil, err
 	}
-	return share, err
+	defer n.recent.done(held)
+	if held.batch.Header.Epoch != epoch {
+		return nil, fmt.Errorf("batch %s of epoch %d, want %d: %w", p, held.batch.Header.Epoch, epoch, store.ErrNotFound)
+	}
+	return bytes.Clone(held.share), nil
 }
 
-// held reads what this node attested.
-func (n *Node) held(p order.Position, id order.BatchID) (*order.SignedBatch, []byte, error) {
-	batch, share, err := n.attester.share(p)
-	if errors.Is(err, store.ErrCorrupt) {
-		n.mender.mend(p)
+// held finds what this node attested, in memory or on disk. The caller gives it back to recent.
+func (n *Node) held(p order.Position, id order.BatchID) (*lent, error) {
+	held := n.recent.get(p)
+	if held != nil {
+		n.metrics.recentHits.Inc()
+	} else {
+		batch, share, err := n.attester.share(p)
+		if errors.Is(err, store.ErrCorrupt) {
+			n.mender.mend(p)
+		}
+		if err != nil {
+			return nil, err
+		}
+		held = &lent{batch: batch, share: share, release: func() {}, users: 1}
 	}
-	if err != nil {
-		return nil, nil, err
+	if got := held.batch.Header.ID(n.opts.ChainID); got != id {
+		n.recent.done(held)
+		return nil, fmt.Errorf("batch %s at %s, this node attested %s: %w", id, p, got, store.ErrNotFound)
 	}
-	if got := batch.Header.ID(n.opts.ChainID); got != id {
-		return nil, nil, fmt.Errorf("batch %s at %s, this node attested %s: %w", id, p, got, store.ErrNotFound)
-	}
-	return batch, share, nil
+	return held, nil
 }
 
 // ownShares is this node's store as a source of shares.

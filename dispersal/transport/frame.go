@@ -119,12 +119,18 @@ type Frame struct {
 	held *budget
 }
 
-// Release gives the frame's memory back, and the peer leave to send more.
-func (f *Frame) Release() {
+// Settle gives the peer leave to send more, while the frame's memory is in use for another purpose,
+// and bounded by that. Release is still to be called.
+func (f *Frame) Settle() {
 	if f.held != nil {
 		f.held.release(charge(len(f.buf)))
 		f.held = nil
 	}
+}
+
+// Release gives the frame's memory back, and the peer leave to send more.
+func (f *Frame) Release() {
+	f.Settle()
 	f.Body = nil
 	if c := class(len(f.buf)); c >= 0 {
 		frames[c].Put(f)
