@@ -179,9 +179,9 @@ func TestPiecesAreBoundedTogether(t *testing.T) {
 		piece []byte
 		most  int // pieces that fit one block
 	}{
-		"bytes":        {field(99, make([]byte, 1<<20)), 67},
+		"bytes":        {field(99, make([]byte, 1<<20)), MaxBlockBytes>>20 - 1},
 		"legs":         {some(10_000, field(fieldBlockLegs, nil)), 26},
-		"transactions": {some(100, field(fieldBlockLegs, some(10_000, field(fieldLegTransactions, []byte{1})))), 6},
+		"transactions": {some(100, field(fieldBlockLegs, some(10_000, field(fieldLegTransactions, []byte{1})))), maxBlockTransactions / 1_000_000},
 		"hashes":       {field(fieldBlockNamespaceProof, some(100, field(fieldNamespaceProofNodes, nil))), 2},
 		"void batches": {some(1000, field(fieldBlockVoidBatches, nil)), 16},
 		"holders":      {some(200, field(fieldBlockVoidBatches, some(100, field(fieldVoidBatchHolders, nil)))), 13},

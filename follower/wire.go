@@ -16,10 +16,10 @@ import (
 // Bounds of what is read. They are checked before anything is decoded.
 const (
 	// MaxBlockBytes bounds an encoded RollupBlock. The largest that the chain's bounds
-	// allow is one of 16 MiB of batches, all of one rollup, each void for its last leg:
+	// allow is one of 24 MiB of batches, all of one rollup, each void for its last leg:
 	//
-	//	16 MiB    the legs' data
-	//	16 MiB    shards of the same batches, exactly k of each (shards.md)
+	//	24 MiB    the legs' data
+	//	24 MiB    shards of the same batches, exactly k of each (shards.md)
 	//	 5 MiB    records and documents of bundles with several legs: for one of two legs at
 	//	          most 407 bytes, whose summary takes 253 of the 3 MiB of certificates; for
 	//	          more legs less of what the summary takes, for one 128 of 179
@@ -32,7 +32,7 @@ const (
 	//	            10.4 KiB  200 holders, core, tags and lengths of 200 shares
 	//
 	// This holds for any stakes. The API's tests hold it against the chain's bounds.
-	MaxBlockBytes = 68 << 20
+	MaxBlockBytes = 84 << 20
 	// maxBlockLegs is more than the certificates that fit a block can stand for.
 	maxBlockLegs = 1 << 18
 	// maxVoidBatches is how many batches a block may hold.
@@ -52,8 +52,8 @@ const (
 	maxProofHashes = 128
 	// maxGroupHashes is more than the proofs take of all rollups that fit a message.
 	maxGroupHashes = 1 << 17
-	// maxBlockTransactions is more than fit 16 MiB of batches, where each takes three bytes.
-	maxBlockTransactions = 6 << 20
+	// maxBlockTransactions is more than fit 24 MiB of batches, where each takes three bytes.
+	maxBlockTransactions = 9 << 20
 	// minSiblingBytes is what a leg's summary takes: two hashes and two numbers. Shorter ones
 	// would take far more in memory than on the wire.
 	minSiblingBytes = 2*34 + 2*2

@@ -92,7 +92,7 @@ func DefaultConfig() Config {
 	c.Dispersal.FlushAge = config.Duration(100 * time.Millisecond)
 	c.Dispersal.BatchBytes, c.Dispersal.WindowBytes = 1<<20, 32<<20
 	c.Dispersal.PeerBytes, c.Dispersal.PeerRate = 32<<20, 256<<20
-	c.Dispersal.CacheBytes = 32 << 20
+	c.Dispersal.CacheBytes = 64 << 20
 	c.Dispersal.SegmentBytes, c.Dispersal.QueueBytes = 64<<20, 64<<20
 	c.Metrics.Listen = "127.0.0.1:26603"
 	c.Pacing.BlockTime = config.Duration(100 * time.Millisecond)

@@ -18,10 +18,10 @@ type Params = orderingv1.Params
 const (
 	maxFeePerKilobyte = 1 << 40
 	maxExpiryBlocks   = 1 << 20
-	// Followers take blocks of 64 MiB: that much data, as much again to show that batches
+	// Followers take blocks of 84 MiB: that much data, as much again to show that batches
 	// of it are void, records of legs, and for each batch that is void up to 115 KiB of
 	// proofs, whatever the stakes (follower.MaxBlockBytes has the sum).
-	maxBlockBytes            = 16 << 20
+	maxBlockBytes            = 24 << 20
 	maxBlockCertificates     = 256
 	maxBlockCertificateBytes = 3 << 20
 	// A block is full where the largest batch that there may be has no room any more: a
@@ -39,14 +39,14 @@ const (
 
 // DefaultParams returns the rules of a new chain: 1 uordo for 1,000 bytes, a
 // minute of 100 ms blocks until a bundle must have been ordered, 1 MiB a batch and
-// 16 MiB and 256 batches a block, an epoch a minute, two weeks of epochs kept.
+// 24 MiB and 256 batches a block, an epoch a minute, two weeks of epochs kept.
 func DefaultParams() Params {
 	return Params{
 		FeePerKilobyte:            1000,
 		MaxExpiryBlocks:           600,
 		MaxBundleBytes:            256 << 10,
 		MaxBatchBytes:             1 << 20,
-		MaxBlockBytes:             16 << 20,
+		MaxBlockBytes:             24 << 20,
 		MaxBlockCertificates:      maxBlockCertificates,
 		MaxBlockCertificateBytes:  2 << 20,
 		EpochBlocks:               600,
