@@ -89,7 +89,7 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 }
 
 // attestingShare is the part of a node's processors that all lanes' batches may take up together: one in so many.
-const attestingShare = 3
+const attestingShare = 5
 
 // pace is the time from one batch to the next. Each member attests the batches of all, and the others
 // are about as busy as this one.

@@ -54,7 +54,7 @@ type Options struct {
 	// Shares are asked for what peers do not have. May be empty.
 	Shares []ShareSource
 
-	// BatchBytes is the size from which a batch is not waited with, default 1 MiB;
+	// BatchBytes is the size from which a batch is not waited with, default 2 MiB;
 	// FlushAge the longest that a bundle waits for others, default 100 ms.
 	BatchBytes int
 	FlushAge   time.Duration
@@ -95,7 +95,7 @@ func (o *Options) complete() error {
 		return errors.New("dispersal node: batch bytes out of bounds")
 	}
 	if o.BatchBytes == 0 {
-		o.BatchBytes = 1 << 20
+		o.BatchBytes = shard.MaxBatchBytes
 	}
 	if o.FlushAge == 0 {
 		o.FlushAge = 100 * time.Millisecond

@@ -90,7 +90,7 @@ func DefaultConfig() Config {
 	c.API.MaxSubmits, c.API.MaxReads, c.API.ClientShare = limits.Submits, limits.Reads, limits.ClientShare
 	c.Dispersal.Listen = "127.0.0.1:26604"
 	c.Dispersal.FlushAge = config.Duration(100 * time.Millisecond)
-	c.Dispersal.BatchBytes, c.Dispersal.WindowBytes = 1<<20, 32<<20
+	c.Dispersal.BatchBytes, c.Dispersal.WindowBytes = shard.MaxBatchBytes, 32<<20
 	c.Dispersal.PeerBytes, c.Dispersal.PeerRate = 32<<20, 256<<20
 	c.Dispersal.CacheBytes = 64 << 20
 	c.Dispersal.SegmentBytes, c.Dispersal.QueueBytes = 64<<20, 64<<20
