@@ -48,6 +48,7 @@ type offered struct {
 	peer    *transport.Peer // nil for this node itself
 	batch   *order.SignedBatch
 	share   []byte
+	memory  int    // that share is in
 	settle  func() // its peer may send more, although the share is still in use; nil for this node itself
 	release func() // of what share aliases
 	since   time.Time
@@ -126,7 +127,7 @@ func (a *attester) take(ctx context.Context, o offered) {
 				if o.settle != nil {
 					o.settle()
 				}
-				a.node.recent.add(o.batch, o.share, o.release)
+				a.node.recent.add(verdict.Store.Batch, o.share, o.memory, o.release)
 			}
 		}
 	})

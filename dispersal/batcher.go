@@ -153,11 +153,11 @@ func (b *batcher) disperse(ctx context.Context, room lane.Room, n int) error {
 	for i, q := range b.queue[:n] {
 		batch.Bundles[i], p.Bundles[i] = q.bundle, q.summary
 	}
-	buf := b.node.buffers.get(batch.Size())
+	buf := b.node.batches.get(batch.Size())
 	raw := batch.Append((*buf)[:0])
 	p.Length = len(raw)
 	err = p.Coded.Encode(layout, raw)
-	b.node.buffers.put(buf)
+	b.node.batches.put(buf)
 	if err != nil {
 		return fmt.Errorf("code batch: %w", err)
 	}
@@ -192,7 +192,7 @@ func sleepOr(ctx context.Context, c <-chan struct{}) error {
 	return ctx.Err()
 }
 
-// buffers lends memory for shares.
+// buffers lends memory for what is about as large each time.
 type buffers struct{ pool sync.Pool }
 
 func (b *buffers) get(size int) *[]byte {

@@ -22,9 +22,10 @@ type Node struct {
 	metrics *metrics
 	mesh    *transport.Mesh
 	layouts *layouts
-	workers chan struct{} // holds a token for each worker at work
-	coders  sync.Pool     // of *shard.Coded
-	buffers buffers
+	workers chan struct{}  // holds a token for each worker at work
+	coders  sync.Pool      // of *shard.Coded
+	batches buffers        // for batches as they are encoded
+	shares  buffers        // for shares that are sent
 	running sync.WaitGroup // what offers and requests of peers started
 
 	view   atomic.Pointer[lane.View]

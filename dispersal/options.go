@@ -75,8 +75,9 @@ type Options struct {
 	Posted     func(height uint64) uint64
 	Workers    int   // that check signatures and shares; default GOMAXPROCS
 	CacheBytes int64 // of batches in memory; default 64 MiB
-	// RecentBytes bounds the shares that stay in memory once they are stored, for who asks soon;
-	// default 8 MiB, what comes in a fifth of a second where a network is as busy as it can be.
+	// RecentBytes bounds the memory of shares that stay there once they are stored, for who asks soon;
+	// default 12 MiB, what comes in a fifth of a second where a network is as busy as it can be.
+	// Below 0 none stay.
 	RecentBytes int
 	Transport   transport.Limits
 
@@ -119,7 +120,7 @@ func (o *Options) complete() error {
 		o.CacheBytes = 64 << 20
 	}
 	if o.RecentBytes == 0 {
-		o.RecentBytes = 8 << 20
+		o.RecentBytes = 12 << 20
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -222,12 +222,12 @@ func (o *owner) send(ctx context.Context, sends []lane.Send) {
 		if s.Offer == nil {
 			continue
 		}
-		buf := o.node.buffers.get(len(s.Offer.Share.Shards) + len(s.Offer.Share.Proof) + 64)
+		buf := o.node.shares.get(len(s.Offer.Share.Shards) + len(s.Offer.Share.Proof) + 64)
 		share := s.Offer.Share.Append((*buf)[:0])
-		release := func() { o.node.buffers.put(buf) }
+		release := func() { o.node.shares.put(buf) }
 		if s.To == o.node.opts.Self {
 			o.node.attester.take(ctx, offered{
-				from: s.To, batch: s.Offer.Batch, share: share, release: release, since: o.node.opts.Now(),
+				from: s.To, batch: s.Offer.Batch, share: share, memory: cap(*buf), release: release, since: o.node.opts.Now(),
 			})
 			continue
 		}

@@ -92,7 +92,7 @@ func (n *Node) offered(p *transport.Peer, f *transport.Frame) error {
 	if d.Batch.Header.Owner != p.Owner {
 		return fmt.Errorf("%s offers a batch of %s: %w", p.Owner, d.Batch.Header.Owner, transport.ErrFrame)
 	}
-	n.attester.take(p.Context(), offered{from: p.Owner, peer: p, batch: d.Batch, share: d.Share, settle: f.Settle, release: f.Release, since: n.opts.Now()})
+	n.attester.take(p.Context(), offered{from: p.Owner, peer: p, batch: d.Batch, share: d.Share, memory: f.Memory(), settle: f.Settle, release: f.Release, since: n.opts.Now()})
 	return nil
 }
 

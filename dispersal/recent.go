@@ -6,7 +6,7 @@ import (
 	"github.com/ordo-network/ordo/order"
 )
 
-// lentBytes is about what a share takes beside its own bytes and its batch's header.
+// lentBytes is about what a share takes beside its memory and its batch's header.
 const lentBytes = 1 << 10
 
 // recent holds the shares that were stored last. Who reads at the head of the order asks
@@ -33,9 +33,10 @@ type lent struct {
 
 func newRecent(most int) *recent { return &recent{most: most, at: make(map[order.Position]*lent)} }
 
-// add holds the share until newer ones have taken its room, and then calls release.
-func (r *recent) add(batch *order.SignedBatch, share []byte, release func()) {
-	added := &lent{batch: batch, share: share, release: release, cost: len(share) + batch.Header.Size() + lentBytes, users: 1}
+// add holds the share, which is in so many bytes of memory, until newer ones have taken its room,
+// and then calls release.
+func (r *recent) add(batch *order.SignedBatch, share []byte, memory int, release func()) {
+	added := &lent{batch: batch, share: share, release: release, cost: memory + 2*batch.Header.Size() + lentBytes, users: 1}
 	var free []*lent
 	r.mu.Lock()
 	if old := r.at[batch.Header.Position]; old != nil {
@@ -46,7 +47,7 @@ func (r *recent) add(batch *order.SignedBatch, share []byte, release func()) {
 		r.queue = append(r.queue, added)
 		r.bytes += added.cost
 	}
-	for r.bytes > r.most {
+	for r.bytes > r.most && len(r.queue) > 0 {
 		oldest := r.queue[0]
 		r.queue[0], r.queue = nil, r.queue[1:]
 		r.bytes -= oldest.cost

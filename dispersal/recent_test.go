@@ -13,7 +13,7 @@ import (
 func newest(r *recent, seq uint64, size int, released *atomic.Int64) order.Position {
 	batch := &order.SignedBatch{}
 	batch.Header.Session, batch.Header.Sequence = 1, seq
-	r.add(batch, make([]byte, size), func() { released.Add(1) })
+	r.add(batch, make([]byte, size), size, func() { released.Add(1) })
 	return batch.Header.Position
 }
 

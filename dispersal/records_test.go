@@ -54,7 +54,7 @@ func holds(h *order.BatchHeader, b *order.Batch) bool {
 // A record that the disk damaged is fetched from peers and written again as it was.
 func TestDamagedRecordIsMended(t *testing.T) {
 	t.Parallel()
-	w := start(t, 4, func(o *Options) { o.RecentBytes = 1 })
+	w := start(t, 4, func(o *Options) { o.RecentBytes = -1 })
 	w.connected()
 	bs := bundles(t, 30, 2000)
 	w.validators[0].source.submit(bs...)
@@ -114,7 +114,7 @@ func damage(t *testing.T, dir string, what []byte) {
 // What is old goes from the disk, what is not stays.
 func TestRetention(t *testing.T) {
 	t.Parallel()
-	w := startOn(t, 4, store.Options{SegmentBytes: 1}, func(o *Options) { o.RetainBlocks, o.RecentBytes = 10, 1 })
+	w := startOn(t, 4, store.Options{SegmentBytes: 1}, func(o *Options) { o.RetainBlocks, o.RecentBytes = 10, -1 })
 	w.connected()
 	v := w.validators[1]
 	some := func() {

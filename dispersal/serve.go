@@ -93,16 +93,19 @@ func (s *server) certificates(p *transport.Peer, pull pulling) {
 }
 
 func (s *server) share(p *transport.Peer, request uint64, get *transport.GetShare) {
-	select {
-	case s.reads <- struct{}{}:
-		defer func() { <-s.reads }()
-	case <-p.Context().Done():
-		return
-	}
-	held, err := s.node.held(get.Position, get.Batch)
-	if err != nil {
-		_ = p.Send(transport.NotFoundOutgoing(request))
-		return
+	held := s.node.inMemory(get.Position, get.Batch)
+	if held == nil {
+		select {
+		case s.reads <- struct{}{}:
+			defer func() { <-s.reads }()
+		case <-p.Context().Done():
+			return
+		}
+		var err error
+		if held, err = s.node.onDisk(get.Position, get.Batch); err != nil {
+			_ = p.Send(transport.NotFoundOutgoing(request))
+			return
+		}
 	}
 	var header []byte
 	if get.Header {
@@ -116,9 +119,12 @@ func (s *server) share(p *transport.Peer, request uint64, get *transport.GetShar
 // Share returns this node's share of the batch, encoded as docs/spec/shards.md says.
 // Errors: store.ErrNotFound; store.ErrCorrupt for a share that is being mended.
 func (n *Node) Share(_ context.Context, p order.Position, epoch uint64, id order.BatchID) ([]byte, error) {
-	held, err := n.held(p, id)
-	if err != nil {
-		return nil, err
+	held := n.inMemory(p, id)
+	if held == nil {
+		var err error
+		if held, err = n.onDisk(p, id); err != nil {
+			return nil, err
+		}
 	}
 	defer n.recent.done(held)
 	if held.batch.Header.Epoch != epoch {
@@ -127,26 +133,33 @@ func (n *Node) Share(_ context.Context, p order.Position, epoch uint64, id order
 	return bytes.Clone(held.share), nil
 }
 
-// held finds what this node attested, in memory or on disk. The caller gives it back to recent.
-func (n *Node) held(p order.Position, id order.BatchID) (*lent, error) {
+// inMemory returns what this node attested, or nil. Whoever has it gives it back to recent.
+func (n *Node) inMemory(p order.Position, id order.BatchID) *lent {
 	held := n.recent.get(p)
-	if held != nil {
-		n.metrics.recentHits.Inc()
-	} else {
-		batch, share, err := n.attester.share(p)
-		if errors.Is(err, store.ErrCorrupt) {
-			n.mender.mend(p)
-		}
-		if err != nil {
-			return nil, err
-		}
-		held = &lent{batch: batch, share: share, release: func() {}, users: 1}
+	if held == nil {
+		return nil
 	}
-	if got := held.batch.Header.ID(n.opts.ChainID); got != id {
+	if held.batch.Header.ID(n.opts.ChainID) != id {
 		n.recent.done(held)
+		return nil
+	}
+	n.metrics.recentHits.Inc()
+	return held
+}
+
+// onDisk reads what this node attested.
+func (n *Node) onDisk(p order.Position, id order.BatchID) (*lent, error) {
+	batch, share, err := n.attester.share(p)
+	if errors.Is(err, store.ErrCorrupt) {
+		n.mender.mend(p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if got := batch.Header.ID(n.opts.ChainID); got != id {
 		return nil, fmt.Errorf("batch %s at %s, this node attested %s: %w", id, p, got, store.ErrNotFound)
 	}
-	return held, nil
+	return &lent{batch: batch, share: share, release: func() {}, users: 1}, nil
 }
 
 // ownShares is this node's store as a source of shares.

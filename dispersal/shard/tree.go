@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Hash is of a shard (leaf) or of two hashes (hashNode).
+// Hash is a BLAKE3 of a shard (leaf), or a SHA-256 of two hashes (hashNode).
 type Hash [sha256.Size]byte
 
 // errPath is a proof with too few nodes or too many.

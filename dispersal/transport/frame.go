@@ -110,7 +110,7 @@ func appendHead(b []byte, t Type, body int) []byte {
 }
 
 // Frame is a message received. Whoever it is handed to calls Release once, after
-// which neither it nor what aliases Body may be used.
+// which neither it nor what aliases Body may be used, and Settle before that, if at all.
 type Frame struct {
 	Type Type
 	Body []byte
@@ -118,6 +118,9 @@ type Frame struct {
 	buf  []byte
 	held *budget
 }
+
+// Memory is what the frame takes of it, in bytes.
+func (f *Frame) Memory() int { return len(f.buf) }
 
 // Settle gives the peer leave to send more, while the frame's memory is in use for another purpose,
 // and bounded by that. Release is still to be called.

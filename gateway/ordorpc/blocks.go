@@ -17,9 +17,9 @@ const (
 	maxReading = 8
 	// notedWithin bounds the wait for a node that was seen to execute a height.
 	notedWithin = 3 * time.Second
-	// maxKept and maxKeptBytes bound what is kept of them.
+	// maxKept and maxKeptBytes bound what is kept of them: one of the largest, or many.
 	maxKept      = 64
-	maxKeptBytes = 16 << 20
+	maxKeptBytes = 32 << 20
 )
 
 // blocks reads what sequencer blocks hold for the rollup, and keeps the last ones.

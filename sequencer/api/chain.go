@@ -44,9 +44,9 @@ var (
 )
 
 const (
-	// recentBytes bounds what the recent heights hold together; the newest one
-	// stays whatever its size.
-	recentBytes = 32 << 20
+	// recentBytes bounds what the recent heights hold together, two full ones at least; the
+	// newest one stays whatever its size.
+	recentBytes = 52 << 20
 	// recentHeights bounds their number: a block costs some kilobytes although it is empty.
 	recentHeights = 64
 	// legBytes is about what a leg takes in the tree.

@@ -38,14 +38,14 @@ const (
 )
 
 // DefaultParams returns the rules of a new chain: 1 uordo for 1,000 bytes, a
-// minute of 100 ms blocks until a bundle must have been ordered, 1 MiB a batch and
+// minute of 100 ms blocks until a bundle must have been ordered, 2 MiB a batch and
 // 24 MiB and 256 batches a block, an epoch a minute, two weeks of epochs kept.
 func DefaultParams() Params {
 	return Params{
 		FeePerKilobyte:            1000,
 		MaxExpiryBlocks:           600,
 		MaxBundleBytes:            256 << 10,
-		MaxBatchBytes:             1 << 20,
+		MaxBatchBytes:             order.MaxBatchBytes,
 		MaxBlockBytes:             24 << 20,
 		MaxBlockCertificates:      maxBlockCertificates,
 		MaxBlockCertificateBytes:  2 << 20,
