@@ -14,7 +14,7 @@ const (
 	// MaxMessageClaims bounds the claims of one message.
 	MaxMessageClaims = 64
 	// MaxClaimBytes bounds the encoding of one claim, and so what it takes in the state.
-	MaxClaimBytes = 16 << 10
+	MaxClaimBytes = 20 << 10
 	// MaxRelayerPending bounds the claims of one relayer about one rollup that wait,
 	// MaxRollupPending those of all relayers.
 	MaxRelayerPending = 64

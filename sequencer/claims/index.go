@@ -103,7 +103,7 @@ func wholeSet(entries []eigenda.Entry, first follower.Range) int {
 
 const (
 	// maxClaimBytes is the chain's bound on the encoding of a claim.
-	maxClaimBytes = 16 << 10
+	maxClaimBytes = 20 << 10
 	// claimOverhead is what a claim takes without its parts, partOverhead a part without
 	// its commitment, at most.
 	claimOverhead = 34 + 2 + len(layer) + 2*11
