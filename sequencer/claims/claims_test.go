@@ -230,7 +230,7 @@ func TestPartsBecomeOneClaim(t *testing.T) {
 	// Certificates too large for one claim.
 	big := []eigenda.Entry{p(0), p(1), p(2)}
 	for i := range big {
-		big[i].Commitment = make([]byte, 6<<10)
+		big[i].Commitment = make([]byte, maxClaimBytes/3)
 	}
 	if got := claimsOf(big); len(got) != 3 || got[0].To != 0 {
 		t.Errorf("%d claims", len(got))
