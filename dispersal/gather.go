@@ -1,6 +1,7 @@
 package dispersal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,10 +22,10 @@ type gathering struct {
 	memory *shard.Rebuilder
 
 	holders []holding
-	asked   int // of holders
-	coming  int // shards that those who were asked and have not answered hold
-	held    int // shards that verified
-	shares  [][]byte
+	asked   int                       // of holders
+	coming  int                       // shards that those who were asked and have not answered hold
+	held    int                       // shards that verified
+	shares  []given                   // that verified
 	out     map[order.Owner]time.Time // who was asked, when, and has not answered; without this node
 	fastest time.Duration             // answer of another holder; 0 before there is one
 	hedged  bool
@@ -39,9 +40,16 @@ type holding struct {
 // given is what a holder answered.
 type given struct {
 	holding
-	share []byte
-	err   error
-	took  time.Duration
+	share   []byte
+	release func() // of the share; may be nil
+	err     error
+	took    time.Duration
+}
+
+func (a *given) done() {
+	if a.release != nil {
+		a.release()
+	}
 }
 
 // run returns once the batch can be rebuilt. Errors: ErrUnavailable.
@@ -51,7 +59,7 @@ func (g *gathering) run(ctx context.Context) error {
 	if err := g.list(); err != nil {
 		return err
 	}
-	answers := make(chan given, len(g.holders)) // has room for all, so nobody who answers late waits
+	answers := make(chan given) // who answers when it is over gives the share back
 	patience := g.r.patience.get(g.r.o.Hedge)
 	hedge := time.NewTimer(patience)
 	defer hedge.Stop()
@@ -115,12 +123,16 @@ func (g *gathering) ask(ctx context.Context, answers chan<- given) {
 	go func() {
 		a := given{holding: h, err: ErrNoShare}
 		for _, source := range g.r.o.Sources {
-			if a.share, a.err = source.Share(ctx, h.owner, g.core); a.err == nil || ctx.Err() != nil {
+			if a.share, a.release, a.err = source.Share(ctx, h.owner, g.core); a.err == nil || ctx.Err() != nil {
 				break
 			}
 		}
 		a.took = time.Since(asked)
-		answers <- a
+		select {
+		case answers <- a:
+		case <-ctx.Done():
+			a.done()
+		}
 	}()
 }
 
@@ -134,6 +146,13 @@ func (g *gathering) note() {
 		}
 	}
 	g.r.patience.note(least, g.hedged)
+}
+
+// release gives back the shares.
+func (g *gathering) release() {
+	for i := range g.shares {
+		g.shares[i].done()
+	}
 }
 
 // take adds a share if it is one.
@@ -154,6 +173,7 @@ func (g *gathering) take(a given) {
 		err = g.memory.Add(share)
 	}
 	if err != nil {
+		a.done()
 		g.r.metrics.badShare.Inc()
 		g.r.o.Logger.Warn("a validator gives a share that is not of the batch", "position", g.core.String(), "holder", a.owner.String(), "error", err)
 		return
@@ -161,7 +181,7 @@ func (g *gathering) take(a given) {
 	if a.owner != g.r.o.Self && (g.fastest == 0 || a.took < g.fastest) {
 		g.fastest = a.took
 	}
-	g.shares = append(g.shares, a.share)
+	g.shares = append(g.shares, a)
 	g.held += a.run.Count
 }
 
@@ -169,12 +189,16 @@ func (g *gathering) take(a given) {
 // for what the last of them has beyond that. A validator with much stake holds the batch
 // several times over, and who reads a proof pays for its bytes.
 func (g *gathering) proof() ([][]byte, error) {
+	shares := make([][]byte, len(g.shares))
+	for i, a := range g.shares {
+		shares[i] = bytes.Clone(a.share)
+	}
 	over := g.held - g.layout.DataShards()
 	if over <= 0 {
-		return g.shares, nil
+		return shares, nil
 	}
-	last := len(g.shares) - 1
-	share, err := shard.DecodeShare(g.shares[last])
+	last := len(shares) - 1
+	share, err := shard.DecodeShare(shares[last])
 	if err != nil {
 		return nil, err
 	}
@@ -183,5 +207,6 @@ func (g *gathering) proof() ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(g.shares[:last:last], cut.Append(nil)), nil
+	shares[last] = cut.Append(nil)
+	return shares, nil
 }

@@ -151,9 +151,13 @@ func (m *mender) signed(ctx context.Context, core order.BatchCore, committee *or
 			continue
 		}
 		ask, cancel := context.WithTimeout(ctx, pullTimeout)
-		batch, _, err := peerShares{m.node}.ask(ask, holder, get)
+		batch, _, release, err := peerShares{m.node}.ask(ask, holder, get)
 		cancel()
-		if err != nil || batch == nil {
+		if err != nil {
+			continue
+		}
+		release()
+		if batch == nil {
 			continue
 		}
 		if id, err := committee.VerifyBatch(m.node.opts.ChainID, batch); err == nil && id == get.Batch {

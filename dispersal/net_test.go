@@ -341,6 +341,26 @@ func (w *network) settle(bs []*order.Bundle) {
 	})
 }
 
+// orderSome submits bundles to the first validator, and waits until they are ordered.
+func (w *network) orderSome() []*order.Bundle {
+	w.t.Helper()
+	bs := bundles(w.t, 30, 2000)
+	w.validators[0].source.submit(bs...)
+	await.Until(w.t, "all is certified", func() bool { return certified(w.validators, bs) })
+	w.settle(bs)
+	return bs
+}
+
+// rebuild has a validator rebuild a batch, which must be what its header tells.
+func (w *network) rebuild(v *validator, c *order.Certificate) *order.Batch {
+	w.t.Helper()
+	batch, void, err := v.Retriever().Batch(w.t.Context(), c.Header.Core(chainID), w.view.Committee(c.Header.Epoch))
+	if err != nil || void != nil || !holds(&c.Header, batch) {
+		w.t.Fatalf("validator %v, batch %v: void %v, %v, or not what its header tells", v.owner, c.Header.Position, void != nil, err)
+	}
+	return batch
+}
+
 // batch is one that the owner signs for the mark, and the validator's share of it.
 func (w *network) batch(owner *validator, at order.Mark, to *validator) (*order.SignedBatch, []byte) {
 	w.t.Helper()

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/ordo-network/ordo/order"
-	"github.com/ordo-network/ordo/test/await"
 )
 
 // newest holds a share at a position, whose release is counted.
@@ -92,10 +91,7 @@ func TestReadersAtTheHeadNeedNoDisk(t *testing.T) {
 	t.Parallel()
 	w := start(t, 4, nil)
 	w.connected()
-	bs := bundles(t, 30, 2000)
-	w.validators[0].source.submit(bs...)
-	await.Until(t, "all is certified", func() bool { return certified(w.validators, bs) })
-	w.settle(bs)
+	w.orderSome()
 	hits := func() (n float64) {
 		for _, v := range w.validators {
 			n += counter(t, v, "ordo_dispersal_recent_shares_total", "")
@@ -104,10 +100,7 @@ func TestReadersAtTheHeadNeedNoDisk(t *testing.T) {
 	}
 	before, reader := hits(), w.validators[3]
 	for _, c := range w.ordered {
-		batch, _, err := reader.Retriever().Batch(t.Context(), c.Header.Core(chainID), w.view.Committee(c.Header.Epoch))
-		if err != nil || !holds(&c.Header, batch) {
-			t.Fatalf("batch %v: %v", c.Header.Position, err)
-		}
+		w.rebuild(reader, c)
 	}
 	if n := hits() - before; n < 2*float64(len(w.ordered)) {
 		t.Errorf("%d batches were rebuilt with %v shares from memory, want two for each", len(w.ordered), n)

@@ -18,21 +18,11 @@ func TestRetrieveFromPeers(t *testing.T) {
 	t.Parallel()
 	w := start(t, 4, nil)
 	w.connected()
-	bs := bundles(t, 30, 2000)
-	w.validators[0].source.submit(bs...)
-	await.Until(t, "all is certified", func() bool { return certified(w.validators, bs) })
-	w.settle(bs)
+	bs := w.orderSome()
 	for _, v := range w.validators {
 		n := 0
 		for _, c := range w.ordered {
-			batch, void, err := v.Retriever().Batch(t.Context(), c.Header.Core(chainID), w.view.Committee(c.Header.Epoch))
-			if err != nil || void != nil {
-				t.Fatalf("validator %v, batch %v: void %v, %v", v.owner, c.Header.Position, void != nil, err)
-			}
-			if !holds(&c.Header, batch) {
-				t.Errorf("batch %v is not what its header tells", c.Header.Position)
-			}
-			n += len(batch.Bundles)
+			n += len(w.rebuild(v, c).Bundles)
 		}
 		if n != len(bs) {
 			t.Errorf("validator %v rebuilt %d bundles, want %d", v.owner, n, len(bs))

@@ -1,7 +1,6 @@
 package dispersal
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,9 +29,10 @@ var (
 // ShareSource gives shares of batches.
 type ShareSource interface {
 	// Share returns, as docs/spec/shards.md encodes it, the share of the batch that the
-	// holder has. It may return anything else as well: shares are verified. It returns
-	// soon after the context has ended. Errors: ErrNoShare, and others.
-	Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error)
+	// holder has. It may return anything else as well: shares are verified. The bytes stay
+	// as they are until release is called, once; it is nil where nobody waits for that. Share
+	// returns soon after the context has ended. Errors: ErrNoShare, and others.
+	Share(ctx context.Context, holder order.Owner, core order.BatchCore) (share []byte, release func(), err error)
 }
 
 // Void shows that a batch is not what its header says: whoever has it rebuilds the batch
@@ -205,7 +205,10 @@ func (r *Retriever) rebuild(ctx context.Context, core order.BatchCore, committee
 		return nil, err
 	}
 	memory := r.memory.Get().(*shard.Rebuilder)
-	defer r.memory.Put(memory)
+	defer func() {
+		memory.Clear()
+		r.memory.Put(memory)
+	}()
 	if core.Length > shard.MaxBatchBytes {
 		return nil, fmt.Errorf("batch of %d bytes: %w", core.Length, shard.ErrLength)
 	}
@@ -213,6 +216,7 @@ func (r *Retriever) rebuild(ctx context.Context, core order.BatchCore, committee
 		return nil, err
 	}
 	g := &gathering{r: r, core: core, layout: layout, memory: memory}
+	defer g.release()
 	if err := g.run(ctx); err != nil {
 		return nil, err
 	}
@@ -220,7 +224,7 @@ func (r *Retriever) rebuild(ctx context.Context, core order.BatchCore, committee
 	found := &cached{id: core.ID(), size: int64(core.Length)}
 	raw, err := memory.Batch()
 	if err == nil {
-		found.batch, err = r.open(core, bytes.Clone(raw))
+		found.batch, err = r.open(core, raw)
 	} else if !errors.Is(err, shard.ErrVoid) {
 		return nil, err
 	}

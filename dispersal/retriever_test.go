@@ -1,6 +1,7 @@
 package dispersal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/ordo-network/ordo/dispersal/lane"
 	"github.com/ordo-network/ordo/dispersal/shard"
 	"github.com/ordo-network/ordo/order"
+	"github.com/ordo-network/ordo/test/await"
 )
 
 // holders is a committee whose members answer as told.
@@ -27,20 +29,37 @@ type holders struct {
 	mu    sync.Mutex
 	how   map[order.Owner]func(ctx context.Context, share []byte) ([]byte, error)
 	asked atomic.Int32
+	lent  atomic.Int32 // shares that were not given back
 }
 
-func (h *holders) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error) {
+func (h *holders) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, func(), error) {
 	h.asked.Add(1)
 	if core.ID() != h.core.ID() {
-		return nil, ErrNoShare
+		return nil, nil, ErrNoShare
 	}
 	h.mu.Lock()
 	how := h.how[holder]
 	h.mu.Unlock()
 	if how != nil {
-		return how(ctx, h.shares[holder])
+		share, err := how(ctx, h.shares[holder])
+		if err != nil {
+			return nil, nil, err
+		}
+		share, release := h.lend(share)
+		return share, release, nil
 	}
-	return h.shares[holder], nil
+	share, release := h.lend(h.shares[holder])
+	return share, release, nil
+}
+
+// lend returns the share in memory that means nothing any more once it was given back.
+func (h *holders) lend(share []byte) ([]byte, func()) {
+	h.lent.Add(1)
+	lent := bytes.Clone(share)
+	return lent, func() {
+		clear(lent)
+		h.lent.Add(-1)
+	}
 }
 
 // hold makes a committee of n and a batch of bundles that it holds; content replaces the
@@ -86,6 +105,10 @@ func holdBy(t testing.TB, stakes []uint64, bs []*order.Bundle, spoil func(raw []
 		}
 		h.shares[m.Owner] = share.Append(nil)
 	}
+	t.Cleanup(func() {
+		// Who answers late gives the share back himself.
+		await.Until(t, "each share is given back once", func() bool { return h.lent.Load() == 0 })
+	})
 	return h
 }
 
@@ -122,6 +145,12 @@ func lie(_ context.Context, share []byte) ([]byte, error) {
 func silence(ctx context.Context, _ []byte) ([]byte, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+// late answers when nobody waits any more.
+func late(ctx context.Context, share []byte) ([]byte, error) {
+	<-ctx.Done()
+	return share, nil
 }
 
 func absent(context.Context, []byte) ([]byte, error) { return nil, errors.New("connection refused") }
@@ -162,7 +191,8 @@ func TestRetrieves(t *testing.T) {
 // whatever the others do.
 func TestRetrievesDespite(t *testing.T) {
 	t.Parallel()
-	for name, how := range map[string]func(context.Context, []byte) ([]byte, error){"liars": lie, "silent": silence, "absent": absent} {
+	for name, how := range map[string]func(context.Context, []byte) ([]byte, error){"liars": lie, "silent": silence, "late": late, "absent": absent} {
+		slow := name == "silent" || name == "late"
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := hold(t, 7, bundles(t, 5, 1000), nil)
@@ -170,7 +200,7 @@ func TestRetrievesDespite(t *testing.T) {
 				h.how[order.Owner{byte(i + 1)}] = how
 			}
 			r := h.retriever(t, func(o *RetrieverOptions) {
-				if name == "silent" {
+				if slow {
 					o.Hedge = 20 * time.Millisecond
 				}
 			})
@@ -178,7 +208,7 @@ func TestRetrievesDespite(t *testing.T) {
 			if n := value(t, r.metrics.badShare); (n > 0) != (name == "liars") {
 				t.Errorf("%v bad shares counted", n)
 			}
-			if n := value(t, r.metrics.hedged); (n > 0) != (name == "silent") {
+			if n := value(t, r.metrics.hedged); (n > 0) != slow {
 				t.Errorf("%v hedged requests counted", n)
 			}
 		})

@@ -119,6 +119,16 @@ func (s *server) share(p *transport.Peer, request uint64, get *transport.GetShar
 // Share returns this node's share of the batch, encoded as docs/spec/shards.md says.
 // Errors: store.ErrNotFound; store.ErrCorrupt for a share that is being mended.
 func (n *Node) Share(_ context.Context, p order.Position, epoch uint64, id order.BatchID) ([]byte, error) {
+	held, err := n.share(p, epoch, id)
+	if err != nil {
+		return nil, err
+	}
+	defer n.recent.done(held)
+	return bytes.Clone(held.share), nil
+}
+
+// share is Share of memory that whoever has it gives back to recent.
+func (n *Node) share(p order.Position, epoch uint64, id order.BatchID) (*lent, error) {
 	held := n.inMemory(p, id)
 	if held == nil {
 		var err error
@@ -126,11 +136,11 @@ func (n *Node) Share(_ context.Context, p order.Position, epoch uint64, id order
 			return nil, err
 		}
 	}
-	defer n.recent.done(held)
 	if held.batch.Header.Epoch != epoch {
+		n.recent.done(held)
 		return nil, fmt.Errorf("batch %s of epoch %d, want %d: %w", p, held.batch.Header.Epoch, epoch, store.ErrNotFound)
 	}
-	return bytes.Clone(held.share), nil
+	return held, nil
 }
 
 // inMemory returns what this node attested, or nil. Whoever has it gives it back to recent.
@@ -168,33 +178,43 @@ type ownShares struct {
 	self     order.Owner
 }
 
-func (o ownShares) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error) {
+func (o ownShares) Share(_ context.Context, holder order.Owner, core order.BatchCore) ([]byte, func(), error) {
 	if holder != o.self {
-		return nil, ErrNoShare
+		return nil, nil, ErrNoShare
 	}
-	return o.attester.node.Share(ctx, core.Position, core.Epoch, core.ID())
+	n := o.attester.node
+	held, err := n.share(core.Position, core.Epoch, core.ID())
+	if err != nil {
+		return nil, nil, err
+	}
+	return held.share, func() { n.recent.done(held) }, nil
 }
 
 // peerShares asks validators over their connections.
 type peerShares struct{ node *Node }
 
-func (s peerShares) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error) {
-	_, share, err := s.ask(ctx, holder, &transport.GetShare{Position: core.Position, Epoch: core.Epoch, Batch: core.ID()})
-	return share, err
+func (s peerShares) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, func(), error) {
+	_, share, release, err := s.ask(ctx, holder, &transport.GetShare{Position: core.Position, Epoch: core.Epoch, Batch: core.ID()})
+	return share, release, err
 }
 
-func (s peerShares) ask(ctx context.Context, holder order.Owner, get *transport.GetShare) (*order.SignedBatch, []byte, error) {
+// ask returns what the holder has. The share is the connection's memory until release is called.
+func (s peerShares) ask(ctx context.Context, holder order.Owner, get *transport.GetShare) (_ *order.SignedBatch, share []byte, release func(), err error) {
 	f, err := s.node.mesh.Request(ctx, holder, get.Outgoing())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	defer f.Release()
+	defer func() {
+		if err != nil {
+			f.Release()
+		}
+	}()
 	if f.Type != transport.TypeShare {
-		return nil, nil, fmt.Errorf("validator %s answers %v: %w", holder, f.Type, ErrNoShare)
+		return nil, nil, nil, fmt.Errorf("validator %s answers %v: %w", holder, f.Type, ErrNoShare)
 	}
 	batch, share, err := transport.DecodeShare(f.Body)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return batch, append([]byte(nil), share...), nil
+	return batch, share, f.Release, nil
 }

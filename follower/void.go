@@ -1,7 +1,6 @@
 package follower
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,7 +29,7 @@ type proven struct {
 // the erasure root. Any shards under that root, enough of them, rebuild the same
 // batch or show that there is none.
 func openVoids(rollup order.RollupID, batches []*orderv1.VoidBatch, legs []Leg, lacking map[order.BatchID]bool, known map[order.BatchID]proven) (out []*orderv1.VoidBatch, ids []order.BatchID, err error) {
-	r := rebuilder{layouts: make(map[uint64]layout), keep: known != nil}
+	r := rebuilder{layouts: make(map[uint64]layout)}
 	var fresh []proven
 	for i, vb := range batches {
 		core, err := openCore(vb.GetCore())
@@ -117,7 +116,6 @@ func openCore(raw []byte) (order.BatchCore, error) {
 type rebuilder struct {
 	layouts map[uint64]layout // by epoch
 	shards  shard.Rebuilder
-	keep    bool // batches are kept beyond the next call
 }
 
 // layout is made of holders once: it costs more than comparing them.
@@ -153,8 +151,7 @@ func (r *rebuilder) layout(epoch uint64, holders []*orderv1.Holder) (layout, err
 }
 
 // rebuild returns the batch that the shares give, nil where they are the code of no
-// batch, or of bytes that are none. It stays valid until the next call. An error says
-// that they prove neither.
+// batch, or of bytes that are none. An error says that they prove neither.
 func (r *rebuilder) rebuild(core order.BatchCore, vb *orderv1.VoidBatch) (*order.Batch, *orderv1.VoidBatch, error) {
 	if core.Length > shard.MaxBatchBytes {
 		return nil, nil, fmt.Errorf("it has %d bytes, at most %d", core.Length, shard.MaxBatchBytes)
@@ -188,9 +185,6 @@ func (r *rebuilder) rebuild(core order.BatchCore, vb *orderv1.VoidBatch) (*order
 		return nil, shown, nil
 	case err != nil:
 		return nil, nil, err
-	}
-	if r.keep {
-		content = bytes.Clone(content)
 	}
 	if batch, err := order.DecodeBatch(content); err == nil {
 		return batch, shown, nil

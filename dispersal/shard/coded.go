@@ -6,9 +6,14 @@ import "fmt"
 // be called again and again and reuses the memory. It is not for several goroutines
 // at once, except that many may call Share between two Encodes.
 type Coded struct {
+	codeword
+	buf []byte // all shards, one after the other
+}
+
+// codeword is all shards of a batch, and the tree over them.
+type codeword struct {
 	layout *Layout
-	buf    []byte   // all shards, one after the other
-	shards [][]byte // into buf
+	shards [][]byte
 	tree   tree
 	root   Root
 }
@@ -20,8 +25,10 @@ func (c *Coded) Encode(l *Layout, batch []byte) error {
 	if err := checkLength(len(batch)); err != nil {
 		return err
 	}
-	c.reset(l, l.ShardSize(len(batch)))
-	clear(c.buf[copy(c.buf, batch) : l.data*c.size()])
+	size := l.ShardSize(len(batch))
+	c.buf = room(c.buf, l.total*size)
+	c.lay(l, size, c.buf, nil)
+	clear(c.buf[copy(c.buf, batch) : l.data*size])
 	if err := l.code.Encode(c.shards); err != nil {
 		return fmt.Errorf("code batch: %w", err)
 	}
@@ -29,29 +36,35 @@ func (c *Coded) Encode(l *Layout, batch []byte) error {
 	return nil
 }
 
-// reset makes room for the shards, whose content is then arbitrary.
-func (c *Coded) reset(l *Layout, size int) {
-	c.layout = l
-	if need := l.total * size; cap(c.buf) < need {
-		c.buf = make([]byte, need)
-	} else {
-		c.buf = c.buf[:need]
+// room returns memory of that many bytes, arbitrary ones: the memory given where it is enough.
+func room(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
 	}
+	return b[:n]
+}
+
+// lay puts the shards into the memory: those that first has no room for into rest.
+func (c *codeword) lay(l *Layout, size int, first, rest []byte) {
+	c.layout = l
 	if cap(c.shards) < l.total {
 		c.shards = make([][]byte, l.total)
 	}
 	c.shards = c.shards[:l.total]
 	for i := range c.shards {
-		c.shards[i] = c.buf[i*size : (i+1)*size : (i+1)*size]
+		if len(first) < size {
+			first = rest
+		}
+		c.shards[i], first = first[:size:size], first[size:]
 	}
 	c.tree.reset(l.total)
 }
 
-func (c *Coded) size() int { return len(c.shards[0]) }
+func (c *codeword) size() int { return len(c.shards[0]) }
 
 // commit computes the root over the shards. Leaves that are known already, from
 // the same bytes, are not hashed again.
-func (c *Coded) commit(batchBytes int, known func(shard int) bool) {
+func (c *codeword) commit(batchBytes int, known func(shard int) bool) {
 	leaves := c.tree.rows[0]
 	for i, s := range c.shards {
 		if !known(i) {

@@ -14,59 +14,69 @@ var (
 )
 
 // Rebuilder collects verified shards of one batch until they give it back. Its
-// zero value is ready for Reset, which may be called for batch after batch and
-// reuses the memory. It is not for several goroutines at once.
+// zero value is ready for Reset, which may be called for batch after batch. It is
+// not for several goroutines at once.
 //
 // Memory for shards is taken only once a share has been verified: a root and a
-// length that a stranger made up cost nothing.
+// length that a stranger made up cost nothing. What the batch itself is in is taken
+// anew for each, and is the caller's in the end; the rest is used again.
 type Rebuilder struct {
-	root   Root
+	want   Root
 	length int // of the batch
 	have   []bool
 	held   int // shards that are there: never more than k
 	done   bool
 	err    error // of the batch, once done
 
-	coded Coded
+	codeword
+	data   []byte // the first k shards
+	parity []byte // the others
 }
 
-// Reset begins a batch of that root and length in bytes. What Batch returned
-// before is overwritten by what follows. Errors: ErrLength.
+// Reset begins a batch of that root and length in bytes. Errors: ErrLength.
 func (r *Rebuilder) Reset(l *Layout, root Root, batchBytes int) error {
 	if err := checkLength(batchBytes); err != nil {
 		return err
 	}
-	r.root, r.length, r.held, r.done, r.err = root, batchBytes, 0, false, nil
-	r.coded.layout = l
+	r.want, r.length, r.held, r.done, r.err = root, batchBytes, 0, false, nil
+	r.layout, r.data = l, nil
 	r.have = append(r.have[:0], make([]bool, l.total)...)
 	return nil
+}
+
+// Clear ends the batch that was begun, so that what holds it is up to the caller alone.
+func (r *Rebuilder) Clear() {
+	r.layout, r.data = nil, nil
+	clear(r.shards)
 }
 
 // Add verifies a share and copies from it what is still missing. A share that
 // fails changes nothing, and says that whoever sent it is at fault.
 // Errors: ErrShare.
 func (r *Rebuilder) Add(s *Share) error {
-	l := r.coded.layout
+	l := r.layout
 	if l == nil {
 		return fmt.Errorf("no batch is being rebuilt: %w", ErrShare)
 	}
 	v := verifiers.Get().(*verifier)
 	defer verifiers.Put(v)
-	run, err := v.verify(l, r.root, r.length, s)
+	run, err := v.verify(l, r.want, r.length, s)
 	if err != nil {
 		return err
 	}
 	size := l.ShardSize(r.length)
 	if r.held == 0 {
-		r.coded.reset(l, size)
+		r.data = make([]byte, l.data*size)
+		r.parity = room(r.parity, (l.total-l.data)*size)
+		r.lay(l, size, r.data, r.parity)
 	}
 	for i := range run.Count {
 		index := run.First + i
 		if r.held == l.data || r.have[index] {
 			continue
 		}
-		copy(r.coded.shards[index], s.Shards[i*size:])
-		r.coded.tree.rows[0][index] = v.leaves[i]
+		copy(r.shards[index], s.Shards[i*size:])
+		r.tree.rows[0][index] = v.leaves[i]
 		r.have[index] = true
 		r.held++
 	}
@@ -74,10 +84,10 @@ func (r *Rebuilder) Add(s *Share) error {
 }
 
 // Ready tells whether there are shards enough for Batch to give its answer.
-func (r *Rebuilder) Ready() bool { return r.coded.layout != nil && r.held == r.coded.layout.data }
+func (r *Rebuilder) Ready() bool { return r.layout != nil && r.held == r.layout.data }
 
-// Batch returns the batch, which stays valid until the next Reset and must not be
-// changed. It is the same, or void, for every set of shards under the root.
+// Batch returns the batch, the same memory each time. It is the same, or void, for
+// every set of shards under the root.
 // Errors: ErrVoid; ErrTooFew while not Ready.
 func (r *Rebuilder) Batch() ([]byte, error) {
 	if !r.Ready() {
@@ -89,37 +99,36 @@ func (r *Rebuilder) Batch() ([]byte, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return r.coded.buf[:r.length:r.length], nil
+	return r.data[:r.length:r.length], nil
 }
 
 func (r *Rebuilder) rebuild() error {
-	c, l := &r.coded, r.coded.layout
-	size := c.size()
+	l, size := r.layout, r.size()
 	// The decoder sees exactly k shards: given more of what is no codeword, its
 	// answer would depend on which of them it uses.
 	for i, have := range r.have {
 		if !have {
-			c.shards[i] = c.shards[i][:0]
+			r.shards[i] = r.shards[i][:0]
 		}
 	}
-	err := l.code.ReconstructData(c.shards)
-	for i := range c.shards {
-		c.shards[i] = c.shards[i][:size]
+	err := l.code.ReconstructData(r.shards)
+	for i := range r.shards {
+		r.shards[i] = r.shards[i][:size]
 	}
 	if err != nil {
 		return fmt.Errorf("decode batch: %w", err)
 	}
-	for _, b := range c.buf[r.length : l.data*size] {
+	for _, b := range r.data[r.length:] {
 		if b != 0 {
 			return fmt.Errorf("bytes after the end are not zero: %w", ErrVoid)
 		}
 	}
-	if err := l.code.Encode(c.shards); err != nil {
+	if err := l.code.Encode(r.shards); err != nil {
 		return fmt.Errorf("code batch again: %w", err)
 	}
 	// Any k shards belong to exactly one codeword: those that were given came out as they were.
-	c.commit(r.length, func(i int) bool { return r.have[i] })
-	if c.root != r.root {
+	r.commit(r.length, func(i int) bool { return r.have[i] })
+	if r.root != r.want {
 		return fmt.Errorf("coded again it has another root: %w", ErrVoid)
 	}
 	return nil

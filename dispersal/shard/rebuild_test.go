@@ -258,6 +258,7 @@ func TestRebuilderIsReused(t *testing.T) {
 		t.Errorf("before a batch: %v", err)
 	}
 	small, large := layout(t, zipf(7)), layout(t, zipf(40))
+	var batches, kept [][]byte
 	for i, step := range []struct {
 		layout *shard.Layout
 		size   int
@@ -286,6 +287,20 @@ func TestRebuilderIsReused(t *testing.T) {
 			if got, err := r.Batch(); err != nil || !bytes.Equal(got, batch) {
 				t.Fatalf("step %d: %d bytes, %v", i, len(got), err)
 			}
+		}
+		got, err := r.Batch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		batches, kept = append(batches, batch), append(kept, got)
+	}
+	r.Clear()
+	if r.Ready() {
+		t.Error("ready, and nothing is being rebuilt")
+	}
+	for i := range kept { // they are the caller's
+		if !bytes.Equal(kept[i], batches[i]) {
+			t.Errorf("batch %d is another after those that followed it", i)
 		}
 	}
 }

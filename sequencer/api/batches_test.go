@@ -103,23 +103,23 @@ func (b *testBatches) add(t testing.TB, mark order.Mark, bundles []*order.Bundle
 }
 
 // Share implements dispersal.ShareSource.
-func (b *testBatches) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error) {
+func (b *testBatches) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, func(), error) {
 	select {
 	case <-time.After(time.Duration(b.delay.Load())):
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	if err := b.meet(ctx, core.ID()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked[asked{core.ID(), holder}]++
 	shares := b.shares[core.ID()]
 	if b.down || len(shares) == 0 {
-		return nil, dispersal.ErrNoShare
+		return nil, nil, dispersal.ErrNoShare
 	}
-	return shares[holder[0]-1].Append(nil), nil
+	return shares[holder[0]-1].Append(nil), nil, nil
 }
 
 // meet holds up who asks for a batch until enough are asked for.

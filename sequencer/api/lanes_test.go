@@ -230,9 +230,9 @@ func TestFullNodeReadsFromValidators(t *testing.T) {
 	other := core
 	other.Sequence++
 	for name, ask := range map[string]func() error{
-		"another batch":  func() error { _, err := source.Share(ctx, order.Owner{1}, other); return err },
-		"nobody's API":   func() error { _, err := source.Share(ctx, order.Owner{4}, core); return err },
-		"gives no share": func() error { _, err := source.Share(ctx, order.Owner{2}, core); return err },
+		"another batch":  func() error { _, _, err := source.Share(ctx, order.Owner{1}, other); return err },
+		"nobody's API":   func() error { _, _, err := source.Share(ctx, order.Owner{4}, core); return err },
+		"gives no share": func() error { _, _, err := source.Share(ctx, order.Owner{2}, core); return err },
 	} {
 		if err := ask(); !errors.Is(err, dispersal.ErrNoShare) {
 			t.Errorf("%s: %v", name, err)
@@ -246,7 +246,7 @@ func TestFullNodeReadsFromValidators(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	for _, bad := range []string{"127.0.0.1:1", "file:///etc/passwd", "http://", elsewhere.URL} {
 		urls[order.Owner{3}] = bad
-		if _, err := source.Share(ctx, order.Owner{3}, core); err == nil {
+		if _, _, err := source.Share(ctx, order.Owner{3}, core); err == nil {
 			t.Errorf("%q gave a share", bad)
 		}
 	}

@@ -92,7 +92,7 @@ func DefaultConfig() Config {
 	c.Dispersal.FlushAge = config.Duration(100 * time.Millisecond)
 	c.Dispersal.BatchBytes, c.Dispersal.WindowBytes = shard.MaxBatchBytes, 32<<20
 	c.Dispersal.PeerBytes, c.Dispersal.PeerRate = 32<<20, 256<<20
-	c.Dispersal.CacheBytes = 64 << 20
+	c.Dispersal.CacheBytes = 40 << 20
 	c.Dispersal.SegmentBytes, c.Dispersal.QueueBytes = 64<<20, 64<<20
 	c.Metrics.Listen = "127.0.0.1:26603"
 	c.Pacing.BlockTime = config.Duration(100 * time.Millisecond)
@@ -104,7 +104,7 @@ func DefaultConfig() Config {
 	c.Retention.UnpostedShardHeights, c.Retention.ClaimHeights = 1_728_000, 12_096_000
 	c.DA.Workers, c.DA.BytesPerSecond = 1, 16<<20
 	c.DA.Layers = map[string]layers.Config{}
-	c.Runtime.MemoryTarget = 300
+	c.Runtime.MemoryTarget = 320
 	return c
 }
 

@@ -63,13 +63,13 @@ func New(api func(order.Owner) string) *Client {
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Share implements dispersal.ShareSource.
-func (c *Client) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, error) {
+func (c *Client) Share(ctx context.Context, holder order.Owner, core order.BatchCore) ([]byte, func(), error) {
 	api := c.api(holder)
 	if api == "" {
-		return nil, fmt.Errorf("validator %s has registered no API: %w", holder, dispersal.ErrNoShare)
+		return nil, nil, fmt.Errorf("validator %s has registered no API: %w", holder, dispersal.ErrNoShare)
 	}
 	if u, err := url.Parse(api); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("validator %s has registered %q, which is no URL like http://10.0.0.7:26680", holder, api)
+		return nil, nil, fmt.Errorf("validator %s has registered %q, which is no URL like http://10.0.0.7:26680", holder, api)
 	}
 	id := core.ID()
 	client := sequencerv1connect.NewSequencerServiceClient(c.http, api, connect.WithReadMaxBytes(maxResponseBytes))
@@ -78,9 +78,9 @@ func (c *Client) Share(ctx context.Context, holder order.Owner, core order.Batch
 	}))
 	switch {
 	case connect.CodeOf(err) == connect.CodeNotFound:
-		return nil, fmt.Errorf("validator %s at %s: %w", holder, api, dispersal.ErrNoShare)
+		return nil, nil, fmt.Errorf("validator %s at %s: %w", holder, api, dispersal.ErrNoShare)
 	case err != nil:
-		return nil, fmt.Errorf("ask validator %s at %s: %w", holder, api, err)
+		return nil, nil, fmt.Errorf("ask validator %s at %s: %w", holder, api, err)
 	}
-	return resp.Msg.GetShare(), nil
+	return resp.Msg.GetShare(), nil, nil
 }
