@@ -13,6 +13,24 @@ import (
 	"github.com/ordo-network/ordo/test/await"
 )
 
+// Shares wait for others of their batch. Those that a connection has brought do not hold up what
+// comes over it next.
+func TestSharesThatWaitHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	const most = 1 << 20 // of frames, each of which counts 16 KiB or more
+	w := start(t, 4, func(o *Options) { o.Transport.PeerBytes = most })
+	w.connected()
+	w.orderSome()
+	core := w.ordered[0].Header.Core(chainID)
+	for range most >> 14 * 2 {
+		_, release, err := peerShares{w.validators[3].Node}.Share(t.Context(), w.validators[1].owner, core)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+	}
+}
+
 // Every validator rebuilds every batch from what the others hold.
 func TestRetrieveFromPeers(t *testing.T) {
 	t.Parallel()

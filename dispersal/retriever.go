@@ -30,8 +30,8 @@ var (
 type ShareSource interface {
 	// Share returns, as docs/spec/shards.md encodes it, the share of the batch that the
 	// holder has. It may return anything else as well: shares are verified. The bytes stay
-	// as they are until release is called, once; it is nil where nobody waits for that. Share
-	// returns soon after the context has ended. Errors: ErrNoShare, and others.
+	// as they are until release is called, once; it is nil with an error, and where nothing waits
+	// for it. Share returns soon after the context has ended. Errors: ErrNoShare, and others.
 	Share(ctx context.Context, holder order.Owner, core order.BatchCore) (share []byte, release func(), err error)
 }
 

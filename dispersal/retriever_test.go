@@ -56,7 +56,11 @@ func (h *holders) Share(ctx context.Context, holder order.Owner, core order.Batc
 func (h *holders) lend(share []byte) ([]byte, func()) {
 	h.lent.Add(1)
 	lent := bytes.Clone(share)
+	var back atomic.Bool
 	return lent, func() {
+		if back.Swap(true) {
+			panic("a share was given back twice")
+		}
 		clear(lent)
 		h.lent.Add(-1)
 	}

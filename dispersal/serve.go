@@ -127,7 +127,7 @@ func (n *Node) Share(_ context.Context, p order.Position, epoch uint64, id order
 	return bytes.Clone(held.share), nil
 }
 
-// share is Share of memory that whoever has it gives back to recent.
+// share returns what Share does without a copy. Whoever has it gives it back to recent.
 func (n *Node) share(p order.Position, epoch uint64, id order.BatchID) (*lent, error) {
 	held := n.inMemory(p, id)
 	if held == nil {
@@ -213,8 +213,14 @@ func (s peerShares) ask(ctx context.Context, holder order.Owner, get *transport.
 		return nil, nil, nil, fmt.Errorf("validator %s answers %v: %w", holder, f.Type, ErrNoShare)
 	}
 	batch, share, err := transport.DecodeShare(f.Body)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, nil, nil, err
+	case batch != nil && !get.Header: // it would be held with the share
+		return nil, nil, nil, fmt.Errorf("validator %s sends a header that it was not asked for: %w", holder, ErrNoShare)
 	}
+	// The share may wait for others of the batch. What holds this connection's memory then must not
+	// hold up what comes over it; how many batches are rebuilt at a time bounds it.
+	f.Settle()
 	return batch, share, f.Release, nil
 }

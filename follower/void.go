@@ -48,7 +48,10 @@ func openVoids(rollup order.RollupID, batches []*orderv1.VoidBatch, legs []Leg, 
 		if err := markVoid(rollup, legs, id, batch); err != nil {
 			return nil, nil, err
 		}
-		out, ids, fresh = append(out, shown), append(ids, id), append(fresh, proven{batch, shown})
+		out, ids = append(out, shown), append(ids, id)
+		if known != nil {
+			fresh = append(fresh, proven{batch, shown})
+		}
 	}
 	for j := range legs {
 		id := legs[j].Batch
@@ -65,10 +68,8 @@ func openVoids(rollup order.RollupID, batches []*orderv1.VoidBatch, legs []Leg, 
 		}
 		out, ids = append(out, before.shown), append(ids, id)
 	}
-	if known != nil {
-		for i, p := range fresh {
-			known[ids[i]] = p
-		}
+	for i, p := range fresh {
+		known[ids[i]] = p
 	}
 	return out, ids, nil
 }

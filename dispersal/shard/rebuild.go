@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -31,6 +32,7 @@ type Rebuilder struct {
 	codeword
 	data   []byte // the first k shards
 	parity []byte // the others
+	batch  []byte // once it is rebuilt
 }
 
 // Reset begins a batch of that root and length in bytes. Errors: ErrLength.
@@ -39,14 +41,16 @@ func (r *Rebuilder) Reset(l *Layout, root Root, batchBytes int) error {
 		return err
 	}
 	r.want, r.length, r.held, r.done, r.err = root, batchBytes, 0, false, nil
-	r.layout, r.data = l, nil
+	r.layout, r.data, r.batch = l, nil, nil
 	r.have = append(r.have[:0], make([]bool, l.total)...)
 	return nil
 }
 
-// Clear ends the batch that was begun, so that what holds it is up to the caller alone.
+// Clear lets go of the batch that was begun. For how long it stays in memory is up to
+// the caller alone then.
 func (r *Rebuilder) Clear() {
-	r.layout, r.data = nil, nil
+	r.layout, r.data, r.batch = nil, nil, nil
+	r.held, r.done, r.err = 0, false, nil
 	clear(r.shards)
 }
 
@@ -86,8 +90,8 @@ func (r *Rebuilder) Add(s *Share) error {
 // Ready tells whether there are shards enough for Batch to give its answer.
 func (r *Rebuilder) Ready() bool { return r.layout != nil && r.held == r.layout.data }
 
-// Batch returns the batch, the same memory each time. It is the same, or void, for
-// every set of shards under the root.
+// Batch returns the batch, in memory that stays as it is after Reset and Clear. It is
+// the same, or void, for every set of shards under the root.
 // Errors: ErrVoid; ErrTooFew while not Ready.
 func (r *Rebuilder) Batch() ([]byte, error) {
 	if !r.Ready() {
@@ -99,7 +103,7 @@ func (r *Rebuilder) Batch() ([]byte, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return r.data[:r.length:r.length], nil
+	return r.batch, nil
 }
 
 func (r *Rebuilder) rebuild() error {
@@ -130,6 +134,11 @@ func (r *Rebuilder) rebuild() error {
 	r.commit(r.length, func(i int) bool { return r.have[i] })
 	if r.root != r.want {
 		return fmt.Errorf("coded again it has another root: %w", ErrVoid)
+	}
+	r.batch = r.data[:r.length:r.length]
+	if len(r.data)-r.length > r.length/8 {
+		// A small batch of many shards is mostly padding, which is not to be held with it.
+		r.batch = bytes.Clone(r.batch)
 	}
 	return nil
 }

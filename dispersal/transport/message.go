@@ -227,7 +227,7 @@ func ShareOutgoing(request uint64, batch, share []byte) Outgoing {
 }
 
 // DecodeShare takes the reply to a GetShare apart; batch is nil where there is no
-// header. What it returns aliases the body. Errors: ErrFrame, those of
+// header. The share aliases the body. Errors: ErrFrame, those of
 // order.DecodeSignedBatch.
 func DecodeShare(body []byte) (batch *order.SignedBatch, share []byte, err error) {
 	if len(body) < requestBytes+4 {
