@@ -171,6 +171,8 @@ const (
 	mostMBps = 2000
 	// refinements of the search bring it within 5% of where trials begin to fail.
 	refinements = 4
+	// attempts is how often a rate of the search must fail.
+	attempts = 2
 	// confirmations is how often a rate that was found, and does not hold for twice as
 	// long, is lowered by as much as the search tells apart.
 	confirmations = 12
@@ -181,17 +183,15 @@ const (
 func (o Options) highest(ctx context.Context, st *stage, part string) (*Trial, error) {
 	rate := o.RateMBps * 1e6
 	if rate == 0 {
-		tries := 1
 		found, err := search(firstMBps*1e6, mostMBps*1e6, refinements, func(rate float64) (ok bool, err error) {
-			for range tries {
+			// An overload may be a bad moment of a machine that others share, or what the
+			// one before has left behind: it must come twice.
+			for range attempts {
 				t, err := st.told(ctx, load{size: o.Size, rate: rate, duration: o.Duration, warm: warmUp}, "search")
 				if err != nil || !t.Overloaded {
 					return err == nil, err
 				}
 			}
-			// One overload bounds the search. The next may be what that left behind, or a bad
-			// moment of a machine that others share: it must come twice.
-			tries = 2
 			return false, nil
 		})
 		if err != nil {
