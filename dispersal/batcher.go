@@ -88,18 +88,21 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// attestingShare is the part of a node's processors that all lanes' batches may take up together: one in so many.
-const attestingShare = 5
+// quickAttest is about how long it takes a node to attest an offer when it has little else to do.
+const quickAttest = 1500 * time.Microsecond
 
 // pace is the time from one batch to the next. Each member attests the batches of all, and the others
-// are about as busy as this one.
+// are about as busy as this one. How much longer that takes than on a quiet node tells how much of
+// the processors is left (S/(1-ρ), as in a queue), and batches may take up as large a part of them: on
+// a node that is half busy few bundles wait for others, on one that is nearly full they gather.
 func (b *batcher) pace(epoch uint64) time.Duration {
 	committee := b.node.chain().Committee(epoch)
 	if committee == nil {
 		return 0
 	}
-	attesting := time.Duration(len(committee.Members)) * b.node.attester.attestTime() / time.Duration(b.node.opts.Workers)
-	return min(b.node.opts.FlushAge, attestingShare*attesting)
+	took := b.node.attester.attestTime()
+	attesting := float64(len(committee.Members)) * float64(took) / float64(b.node.opts.Workers)
+	return time.Duration(min(float64(b.node.opts.FlushAge), attesting*float64(took)/float64(quickAttest)))
 }
 
 func (b *batcher) clear() { b.queue, b.bytes, b.header = nil, 0, 0 }
