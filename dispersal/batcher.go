@@ -91,18 +91,22 @@ func (b *batcher) step(ctx context.Context) (time.Duration, error) {
 // quickAttest is about how long it takes a node to attest an offer when it has little else to do.
 const quickAttest = 1500 * time.Microsecond
 
-// pace is the time from one batch to the next. Each member attests the batches of all, and the others
-// are about as busy as this one. How much longer that takes than on a quiet node tells how much of
-// the processors is left (S/(1-ρ), as in a queue), and batches may take up as large a part of them: on
-// a node that is half busy few bundles wait for others, on one that is nearly full they gather.
 func (b *batcher) pace(epoch uint64) time.Duration {
 	committee := b.node.chain().Committee(epoch)
 	if committee == nil {
 		return 0
 	}
-	took := b.node.attester.attestTime()
-	attesting := float64(len(committee.Members)) * float64(took) / float64(b.node.opts.Workers)
-	return time.Duration(min(float64(b.node.opts.FlushAge), attesting*float64(took)/float64(quickAttest)))
+	return pace(len(committee.Members), b.node.opts.Workers, b.node.attester.attestTime(), b.node.opts.FlushAge)
+}
+
+// pace is the time from one batch of a lane to the next, at most longest. Each member attests the batches
+// of all lanes, and the others are about as busy as this one. How much longer that takes than on a quiet
+// node tells how much of the processors is left (S/(1-ρ), as in a queue), and batches may take up as
+// large a part of them: on a node that is half busy few bundles wait for others, on one that is nearly
+// full they gather.
+func pace(lanes, processors int, attesting, longest time.Duration) time.Duration {
+	all := float64(lanes) * float64(attesting) / float64(processors)
+	return time.Duration(min(float64(longest), all*float64(attesting)/float64(quickAttest)))
 }
 
 func (b *batcher) clear() { b.queue, b.bytes, b.header = nil, 0, 0 }

@@ -181,6 +181,29 @@ func TestMemberLeaves(t *testing.T) {
 	w.settle(append(late, others...))
 }
 
+// Batches may take up as much of a node as is left of it: where attesting takes twice as long
+// twice the work is spread over four times the time.
+func TestPace(t *testing.T) {
+	const most = 100 * time.Millisecond
+	for _, c := range []struct {
+		what              string
+		lanes, processors int
+		attesting, want   time.Duration
+	}{
+		{"nothing attested yet", 4, 2, 0, 0},
+		{"quiet", 4, 2, quickAttest, 2 * quickAttest},
+		{"half busy", 4, 2, 2 * quickAttest, 8 * quickAttest},
+		{"half busy, twice as many lanes", 8, 2, 2 * quickAttest, 16 * quickAttest},
+		{"half busy, twice as many processors", 4, 4, 2 * quickAttest, 4 * quickAttest},
+		{"nearly full", 4, 2, 10 * quickAttest, most},
+		{"stalled", 150, 1, 1000 * time.Hour, most},
+	} {
+		if got := pace(c.lanes, c.processors, c.attesting, most); got != c.want {
+			t.Errorf("%s: %v between batches, want %v", c.what, got, c.want)
+		}
+	}
+}
+
 // A bundle goes at once after a pause. While attestations take long, those that follow wait until
 // they fill a batch, or for as long as may be.
 func TestBusyNodeGathers(t *testing.T) {
